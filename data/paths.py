@@ -1,0 +1,89 @@
+"""The one place where a path under ``var/`` is spelled.
+
+Everything a run produces lies under one root: ``var/`` of the project, or ``$APPRENTICE_VAR``. The variable is read on
+every call, so a test can move the root for itself.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+def var() -> Path:
+    """Root of all run-time artefacts, created on first use."""
+    root = Path(os.environ.get("APPRENTICE_VAR") or PROJECT_ROOT / "var").expanduser().resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    return root
+
+
+def warehouse() -> Path:
+    """DuckDB file; opened briefly by its one writer, never read by training."""
+    return var() / "warehouse.duckdb"
+
+
+def datasets() -> Path:
+    """Immutable snapshots, one directory per dataset version."""
+    return var() / "datasets"
+
+
+def dataset(version: str) -> Path:
+    """Snapshot directory of one dataset version."""
+    return datasets() / version
+
+
+def downloads() -> Path:
+    """Fetched wheels and archives, immutable."""
+    return var() / "downloads"
+
+
+def base_models() -> Path:
+    """Base models converted to safetensors, one directory per URI digest."""
+    return var() / "base_models"
+
+
+def runs() -> Path:
+    """One directory per MLflow run."""
+    return var() / "runs"
+
+
+def run(run_id: str) -> Path:
+    """Directory of one stage run: ``model/``, ``checkpoints/``, ``settings.json``, ``progress.jsonl``."""
+    return runs() / run_id
+
+
+def rollouts() -> Path:
+    """Append-only Parquet of scored completions, ``rollouts/<run_id>/*.parquet``."""
+    return var() / "rollouts"
+
+
+def evaluations() -> Path:
+    """Parquet of evaluated decision points, ``evaluations/<run_id>/*.parquet``."""
+    return var() / "evaluations"
+
+
+def stages() -> Path:
+    """Records of finished and unfinished stages by content address."""
+    return var() / "stages"
+
+
+def locks() -> Path:
+    """Files for OS locks (``filelock``); a lock dies with its process, the file may stay."""
+    return var() / "locks"
+
+
+def mlflow_database() -> Path:
+    """Default MLflow tracking store (SQLite)."""
+    return var() / "mlflow.db"
+
+
+def mlflow_artifacts() -> Path:
+    """Default MLflow artifact root."""
+    return var() / "mlartifacts"
+
+
+def prefect_home() -> Path:
+    """Prefect's own state, kept out of the user's home."""
+    return var() / "prefect"

@@ -1,0 +1,92 @@
+"""Named presets: what differs from the class defaults, and how settings are resolved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data.settings import PaperAssumptions, ProfileName, Settings, environment_overrides
+
+_PAPER = PaperAssumptions()
+
+PROFILES: dict[str, dict[str, Any]] = {
+    # Seconds: a tiny random model, for tests and for seeing that everything is wired.
+    "smoke": {
+        "data": {"conversations": 24},
+        "base_model": {"uri": "random:qwen3"},
+        "sft": {"max_steps": 2, "batch_size": 2, "warmup_steps": 0, "max_length": 4096},
+        "prime": {"max_steps": 1, "batch_size": 2, "warmup_steps": 0, "max_length": 4096, "decision_points": 8},
+        "grpo": {
+            "max_steps": 2,
+            "batch_size": 4,
+            "micro_batch_size": 4,
+            "num_generations": 2,
+            "max_completion_length": 8,
+            "max_length": 4096,
+            "warmup_steps": 0,
+            "validate_every": 1,
+            "validation_decision_points": 2,
+        },
+        "evaluation": {"decision_points": 4, "max_completion_length": 8},
+    },
+    # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
+    "laptop": {
+        "data": {"conversations": 600},
+        "sft": {"minutes": 7.0},
+        "prime": {"minutes": 1.0, "max_steps": 20},
+        "grpo": {
+            "minutes": 6.0,
+            "batch_size": 16,
+            "max_completion_length": 96,
+            "validate_every": 1000,
+        },
+        "evaluation": {"decision_points": 40, "minutes": 5.0, "max_completion_length": 128},
+    },
+    # About eight hours on two cores: the class defaults with the time shared out.
+    "night": {
+        "sft": {"minutes": 120.0, "max_steps": 2000},
+        "prime": {"minutes": 15.0},
+        "grpo": {"minutes": 270.0},
+        "evaluation": {"minutes": 60.0},
+    },
+    # One GPU, bf16: the paper's model; its unknowns are the named assumptions of PaperAssumptions.
+    "paper": {
+        "base_model": {"uri": _PAPER.base_model},
+        "sft": {"learning_rate": 1e-5, "batch_size": 32, "micro_batch_size": 4, "max_length": 4096, "max_steps": 3000},
+        "prime": {"learning_rate": 1e-5, "batch_size": 32, "micro_batch_size": 4, "max_length": 4096},
+        "grpo": {
+            "learning_rate": _PAPER.learning_rate,
+            "num_generations": _PAPER.num_generations,
+            "batch_size": 256,
+            "micro_batch_size": 8,
+            "max_completion_length": _PAPER.max_completion_length,
+            "max_length": 4096,
+            "max_steps": 500,
+            "beta": _PAPER.beta,
+            "weights": _PAPER.reward_weights.model_dump(),
+        },
+        "evaluation": {"decision_points": None, "batch_size": 64, "max_completion_length": 512},
+    },
+}
+
+
+def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes`` laid over it, nested dictionaries merged; neither argument is altered."""
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def resolve(profile: ProfileName = "laptop", overrides: dict[str, Any] | None = None) -> Settings:
+    """Settings of a run: class defaults, then the profile, then the environment, then ``overrides``.
+
+    Args:
+        profile: Name of a preset in ``PROFILES``.
+        overrides: Nested dictionary of what the command line or a deployment states explicitly.
+
+    Raises:
+        pydantic.ValidationError: A value is out of range or two values do not fit; the message names the cure.
+    """
+    stated = merge(PROFILES[profile], environment_overrides())
+    return Settings.model_validate(merge(stated, {**(overrides or {}), "profile": profile}))

