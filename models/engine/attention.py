@@ -1,0 +1,150 @@
+"""Attention for decoding over shared trunks: a conversation's keys and values are held once, whoever reads them.
+
+A *trunk* is the token prefix that several rows continue. Attention of a row is the exact softmax over the part of its
+trunk it may see and its own suffix, computed apart and joined by their log-sum-exps (as flash-decoding and cascade
+inference do), so the trunk part is one matrix product per head for all rows of a conversation.
+
+The state travels to the attention function as a keyword of the model's forward. Plain transformers models are used
+unchanged, by the attention name ``ATTENTION``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.nn import functional as F
+from transformers import AttentionInterface, AttentionMaskInterface
+
+ATTENTION = "apprentice_trunks"
+
+
+@dataclass
+class Trunk:
+    """Keys and values of one token prefix, by layer: each ``(kv_heads, tokens, head_dim)``."""
+
+    keys: list[torch.Tensor] = field(default_factory=list)
+    values: list[torch.Tensor] = field(default_factory=list)
+
+
+@dataclass
+class Branches:
+    """Rows that continue the same trunk, and how much of it each may see.
+
+    ``rows`` is their slice of the decode batch; ``hidden`` is a boolean mask ``(rows, longest)`` of trunk positions a
+    row must not see, or None if all see all; ``longest`` is the longest visible prefix.
+    """
+
+    trunk: Trunk
+    rows: slice
+    longest: int
+    hidden: torch.Tensor | None
+
+
+@dataclass
+class DecodeState:
+    """Own suffixes of all rows and the trunks they hang on.
+
+    ``keys`` and ``values`` hold per layer a buffer ``(rows, kv_heads, capacity, head_dim)`` of which the first
+    ``length`` positions are filled.
+    """
+
+    branches: list[Branches]
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+    length: int = 0
+
+
+def attend(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    *,
+    trunk: Trunk | None = None,
+    decode: DecodeState | None = None,
+    **kwargs: Any,
+) -> tuple[torch.Tensor, None]:
+    """Attention function for transformers' ``AttentionInterface``; inference only, no padding.
+
+    Args:
+        module: The attention layer; its ``layer_idx`` selects the buffers.
+        query: ``(rows, heads, tokens, head_dim)``, rotated.
+        key: ``(rows, kv_heads, tokens, head_dim)``, rotated; ``value`` likewise.
+        attention_mask: Unused: visibility follows from ``trunk`` or ``decode``.
+        scaling: Factor on the scores.
+        dropout: Unused, inference only.
+        trunk: Prefill: one row, causal; its keys and values are appended here.
+        decode: One new token per row, attending to its trunk and its own suffix.
+        kwargs: What transformers passes to every attention function.
+
+    Returns:
+        ``(rows, tokens, heads, head_dim)`` and no weights.
+    """
+    if trunk is not None:
+        trunk.keys.append(key[0].contiguous())
+        trunk.values.append(value[0].contiguous())
+        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
+        return out.transpose(1, 2), None
+    if decode is None:
+        raise RuntimeError(f"attention '{ATTENTION}' needs a trunk to fill or a decode state")
+    return _decode_step(module.layer_idx, query, key, value, scaling, decode), None
+
+
+def _decode_step(
+    layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, state: DecodeState
+) -> torch.Tensor:
+    rows, heads, _, width = query.shape
+    kv_heads = key.shape[1]
+    position = state.length
+    state.keys[layer][:, :, position] = key[:, :, 0]
+    state.values[layer][:, :, position] = value[:, :, 0]
+    grouped = (query * scaling).view(rows, kv_heads, heads // kv_heads, width)
+    own = _partial(grouped, state.keys[layer][:, :, : position + 1], state.values[layer][:, :, : position + 1])
+    shared = [_over_trunk(layer, grouped[part.rows], part) for part in state.branches]
+    joined = _join(own, (torch.cat([out for out, _ in shared]), torch.cat([lse for _, lse in shared])))
+    return joined.to(query.dtype).view(rows, 1, heads, width)
+
+
+def _over_trunk(layer: int, query: torch.Tensor, part: Branches) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention of all rows of one conversation over its trunk: one product per kv head."""
+    rows, kv_heads, share, width = query.shape
+    flat = query.transpose(0, 1).reshape(kv_heads, rows * share, width)
+    keys = part.trunk.keys[layer][:, : part.longest]
+    values = part.trunk.values[layer][:, : part.longest]
+    hidden = None if part.hidden is None else part.hidden.repeat_interleave(share, dim=0)
+    out, lse = _partial(flat, keys, values, hidden)
+    return (
+        out.view(kv_heads, rows, share, width).transpose(0, 1),
+        lse.view(kv_heads, rows, share).transpose(0, 1),
+    )
+
+
+def _partial(
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor | None = None
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Softmax attention over a part of the keys, with the log-sum-exp of its scores (float32)."""
+    scores = torch.matmul(query, keys.transpose(-1, -2)).float()
+    if hidden is not None:
+        scores = scores.masked_fill(hidden, float("-inf"))
+    lse = torch.logsumexp(scores, dim=-1)
+    weights = torch.exp(scores - lse.unsqueeze(-1)).to(values.dtype)
+    return torch.matmul(weights, values).float(), lse
+
+
+def _join(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+    """Exact attention over the union of two disjoint parts of the keys."""
+    share = torch.sigmoid(first[1] - second[1]).unsqueeze(-1)
+    return share * first[0] + (1 - share) * second[0]
+
+
+def _no_mask(*args: Any, **kwargs: Any) -> None:
+    """Registered beside the attention function so that the absence of a mask is stated, not an accident."""
+
+
+AttentionInterface.register(ATTENTION, attend)
+AttentionMaskInterface.register(ATTENTION, _no_mask)

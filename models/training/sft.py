@@ -1,0 +1,105 @@
+"""SFT without thinking on whole conversations: the paper's baseline, with TRL's ``SFTTrainer``.
+
+We tokenise ourselves (ids and labels), so no Arrow struct unification can put a null argument of one tool into another
+tool's calls. The loss is on what the assistant writes; rows longer than ``max_length`` are dropped and counted, never
+cut, because a cut conversation would teach to stop in the middle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+
+from data.reporting import Reporter
+from data.schema import Conversation
+from data.settings import SFTSettings, TrainingSettings
+from data.snapshot import read_conversations
+from models.policy import load_model, load_tokenizer, lora_config
+from models.speech.template import conversation_tokens
+from models.training.job import TrainingJob, TrainingOutcome
+from models.training.loop import BudgetCallback, ReportCallback, common_arguments, interruption, run_trainer
+from models.training.seams import score_labelled_positions_only
+
+IGNORED = -100
+
+
+class EmptySplit(Exception):
+    """There is nothing to train on; the message says why and what to do."""
+
+
+def train_sft(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
+    """Train the SFT baseline on the train split of a dataset version.
+
+    Raises:
+        EmptySplit: No conversation of the train split fits into ``max_length``.
+    """
+    tokenizer = load_tokenizer(job.start_model)
+    conversations = read_conversations(job.dataset_version, splits=["train"])
+    reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
+    rows, counts = labelled_rows(tokenizer, conversations, job.settings.sft.max_length)
+    stage = bounded_by_epochs(job.settings.sft, len(rows))
+    reporter.say(
+        f"sft: {counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped"
+    )
+    return fit(job, reporter, "sft", stage, tokenizer, rows, counts)
+
+
+def labelled_rows(
+    tokenizer: Any, conversations: Iterable[Conversation], max_length: int
+) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
+    """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used.
+
+    Raises:
+        EmptySplit: Nothing is left.
+    """
+    rows: list[dict[str, list[int]]] = []
+    counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+    for conversation in conversations:
+        ids, mask = conversation_tokens(tokenizer, conversation)
+        if len(ids) > max_length:
+            counts["too_long"] += 1
+            continue
+        rows.append({"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]})
+        counts["used"] += 1
+        counts["tokens"] += len(ids)
+        counts["labelled_tokens"] += sum(mask)
+    if not rows:
+        raise EmptySplit(
+            f"no conversation of the train split fits into {max_length} tokens ({counts['too_long']} are longer); "
+            "ingest more conversations or raise the stage's max_length"
+        )
+    return rows, counts
+
+
+def bounded_by_epochs(stage: SFTSettings, rows: int) -> SFTSettings:
+    """The stage with ``max_steps`` lowered to what its epochs over ``rows`` need."""
+    steps = max(1, round(stage.epochs * rows / stage.batch_size))
+    return stage.model_copy(update={"max_steps": min(stage.max_steps, steps)})
+
+
+def fit(
+    job: TrainingJob,
+    reporter: Reporter,
+    name: str,
+    stage: TrainingSettings,
+    tokenizer: Any,
+    rows: list[dict[str, list[int]]],
+    counts: dict[str, int],
+) -> TrainingOutcome:
+    """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
+    score_labelled_positions_only()
+    arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
+    with interruption() as interrupted:
+        budget = BudgetCallback(job.run_dir, stage, interrupted)
+        trainer = SFTTrainer(
+            model=load_model(job.start_model),
+            args=arguments,
+            train_dataset=Dataset.from_list(rows),
+            processing_class=tokenizer,
+            peft_config=lora_config(stage.lora_rank),
+            callbacks=[budget, ReportCallback(reporter, name, stage, budget)],
+        )
+        return run_trainer(trainer, job, budget, counts)
