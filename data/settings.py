@@ -122,6 +122,8 @@ class GRPOSettings(TrainingSettings):
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     beta: float = Field(0.0, ge=0)
     """Weight of the KL penalty to the start model; the KL is measured even at 0."""
+    kl_every: int = Field(10, ge=1)
+    """Optimizer steps between measurements of the KL where it has no weight."""
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     scale_rewards: Literal["group", "batch", "none"] = "group"
     call_share: Annotated[float, Field(gt=0, lt=1)] = 0.5

@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from data.settings import Settings
+
+
+def uses_cuda(settings: Settings) -> bool:
+    """Whether this run computes on a GPU."""
+    return settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+
+
+def device_name(settings: Settings) -> str:
+    """``cuda`` or ``cpu``."""
+    return "cuda" if uses_cuda(settings) else "cpu"
+
+
+def bf16_pays(settings: Settings) -> bool:
+    """Whether bf16 is worth using: on any modern GPU, and on CPUs with native bf16 products (AVX-512 bf16, AMX)."""
+    if uses_cuda(settings):
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def decode_dtype(settings: Settings) -> torch.dtype:
+    """What completions are decoded in: bf16 where it pays, else float32."""
+    return torch.bfloat16 if bf16_pays(settings) else torch.float32
 
 
 def load_tokenizer(model_dir: Path) -> Any:
@@ -31,3 +57,23 @@ def lora_config(rank: int | None) -> Any | None:
     from peft import LoraConfig
 
     return LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def save_weights(model: Any, directory: Path) -> None:
+    """Save all weights as safetensors; those of a LoRA adapter are added into a copy, the model itself is unchanged."""
+    if not hasattr(model, "peft_config"):
+        model.save_pretrained(directory)
+        return
+    with merged(model) as weights:
+        model.get_base_model().save_pretrained(directory, state_dict=weights)
+
+
+@contextmanager
+def merged(model: Any) -> Iterator[dict[str, torch.Tensor]]:
+    """The base model's weights by name with the adapter added in, valid within the block."""
+    model.merge_adapter()
+    try:
+        named = model.get_base_model().state_dict()
+        yield {name.replace(".base_layer", ""): value for name, value in named.items() if ".lora_" not in name}
+    finally:
+        model.unmerge_adapter()

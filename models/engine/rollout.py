@@ -16,6 +16,7 @@ import torch
 
 from models.engine.attention import ATTENTION, Branches, DecodeState, Trunk
 from models.engine.sampling import Sampling, choose, rollout_uniforms
+from models.policy import merged
 
 #: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
 LONGEST_TAIL = 32
@@ -69,7 +70,11 @@ def decoder(model: Any, dtype: torch.dtype) -> Any:
 
 
 def refresh(twin: Any, model: Any) -> None:
-    """Copy the current weights of ``model`` into its decoding copy."""
+    """Copy the current weights of ``model`` (under a LoRA adapter: merged) into its decoding copy."""
+    if hasattr(model, "peft_config"):
+        with merged(model) as weights:
+            twin.load_state_dict(weights)
+        return
     with torch.no_grad():
         for target, source in zip(twin.parameters(), model.parameters(), strict=True):
             target.copy_(source)

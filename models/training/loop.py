@@ -14,15 +14,16 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from data.reporting import Reporter
-from data.settings import Settings, TrainingSettings
+from data.settings import TrainingSettings
+from models.policy import bf16_pays, save_weights, uses_cuda
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
 
 PROGRESS = "progress.json"
+BEST = "best"
 #: What the trainers call a figure, and what we call it everywhere (MLflow, SQL, docs).
 METRIC_NAMES = {
     "loss": "train/loss",
@@ -40,21 +41,9 @@ METRIC_NAMES = {
 }
 
 
-def use_cuda(settings: Settings) -> bool:
-    """Whether this run trains on a GPU."""
-    return settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-
-
-def bf16_pays(settings: Settings) -> bool:
-    """Whether bf16 is worth using: on any modern GPU, and on CPUs with native bf16 products (AVX-512 bf16, AMX)."""
-    if use_cuda(settings):
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
 def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any]:
     """Keyword arguments that every TRL config gets. The learning rate depends on steps only, never on the budget."""
-    cuda = use_cuda(job.settings)
+    cuda = uses_cuda(job.settings)
     return {
         "output_dir": str(job.run_dir / "checkpoints"),
         "per_device_train_batch_size": stage.micro_batch_size,
@@ -234,13 +223,14 @@ def run_trainer(trainer: Any, job: TrainingJob, budget: BudgetCallback, counts: 
 
 
 def save_model(trainer: Any, model_dir: Path) -> None:
-    """Merged float32 safetensors and the tokenizer, complete or not there at all."""
+    """The best weights by validation if there was any, else the last ones, with the tokenizer: whole or not there."""
     partial = model_dir.with_name(model_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    if hasattr(model, "merge_and_unload"):
-        model = model.merge_and_unload()
-    model.save_pretrained(partial)
+    best = Path(trainer.args.output_dir) / BEST
+    if best.exists():
+        shutil.copytree(best, partial)
+    else:
+        save_weights(trainer.accelerator.unwrap_model(trainer.model), partial)
     trainer.processing_class.save_pretrained(partial)
     shutil.rmtree(model_dir, ignore_errors=True)
     partial.rename(model_dir)

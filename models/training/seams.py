@@ -6,6 +6,8 @@ TRL's trainers stay the trainers. What is listed here is all that is replaced in
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 
@@ -26,3 +28,22 @@ def score_labelled_positions_only() -> None:
 
 def _compact_everywhere(device: torch.device) -> bool:
     return True
+
+
+def keep_groups_together() -> None:
+    """Stop TRL's GRPO from shuffling the rows of a generation batch across micro-batches.
+
+    ``GRPOTrainer._prepare_inputs`` (TRL 1.16, ``grpo_trainer.py:1543``) shuffles so that several optimizer steps on one
+    generation batch see different mixtures. We make one optimizer step per generation batch, over all of its rows, so
+    the order changes nothing but rounding; kept in order, a group's rows meet in one micro-batch and share their
+    prompt. Idempotent.
+    """
+    import trl.trainer.grpo_trainer as grpo_trainer
+
+    if not hasattr(grpo_trainer, "shuffle_sequence_dict"):
+        raise RuntimeError("this TRL has no shuffle_sequence_dict; install the version in constraints.txt")
+    grpo_trainer.shuffle_sequence_dict = _unshuffled
+
+
+def _unshuffled(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch

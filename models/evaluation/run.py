@@ -1,0 +1,163 @@
+"""Judging a model outside its trainer: greedy, thinking on or off, the same decision points for every model.
+
+Rows are stored conversation by conversation as they are judged, so a killed or interrupted evaluation goes on where it
+was, and a budget that ends early leaves all splits equally far.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from data.evaluations import append_evaluations, done
+from data.reporting import Reporter
+from data.schema import DecisionPoint, Split
+from data.settings import Settings
+from data.snapshot import read_decision_points
+from models.engine.completions import Completion, complete_greedily, prompt_ids
+from models.engine.rollout import decoder
+from models.evaluation.metrics import judge
+from models.policy import decode_dtype, device_name, load_model, load_tokenizer
+from models.speech.parsing import parse_completion
+from models.speech.record import action_record
+from models.training.job import StopReason
+from models.training.loop import interruption
+
+
+@dataclass(frozen=True)
+class EvaluationOutcome:
+    """How an evaluation ended: ``rows`` judged in all, of ``planned``; ``too_long`` prompts were left out."""
+
+    evaluation_id: str
+    rows: int
+    planned: int
+    too_long: int
+    seconds: float
+    stopped: StopReason
+
+
+def evaluate(
+    model_dir: Path,
+    *,
+    run_id: str,
+    stage: str,
+    evaluation_id: str,
+    dataset_version: str,
+    splits: Sequence[Split],
+    thinking: bool,
+    settings: Settings,
+    reporter: Reporter,
+) -> EvaluationOutcome:
+    """Judge the model in ``model_dir`` on decision points of ``splits`` and store a row for each.
+
+    Stops at ``settings.evaluation.minutes`` or on SIGINT/SIGTERM after the batch under way.
+    """
+    chosen = settings.evaluation
+    started = time.monotonic()
+    tokenizer = load_tokenizer(model_dir)
+    selected = select_points(read_decision_points(dataset_version, splits=splits), chosen.decision_points)
+    fitting = [
+        conversation
+        for conversation in selected
+        if max(len(prompt_ids(tokenizer, p, thinking=thinking)) for p in conversation) <= chosen.max_prompt_length
+    ]
+    points = [point for conversation in fitting for point in conversation]
+    known = done(evaluation_id)
+    todo = [conversation for conversation in fitting if not {point.id for point in conversation} <= known]
+    reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points")
+    judged = len(known)
+    stopped: StopReason = "finished"
+    model = decoder(load_model(model_dir, device=device_name(settings)), decode_dtype(settings)) if todo else None
+    with interruption() as interrupted:
+        for batch in batches(todo, chosen.batch_size):
+            if interrupted():
+                stopped = "interrupted"
+            elif chosen.minutes is not None and time.monotonic() - started >= chosen.minutes * 60:
+                stopped = "budget"
+            if stopped != "finished":
+                break
+            completions = complete_greedily(
+                model,
+                tokenizer,
+                [point for point in batch if point.id not in known],
+                thinking=thinking,
+                max_new_tokens=chosen.max_completion_length,
+                max_rows=chosen.batch_size,
+            )
+            head = {"run_id": run_id, "stage": stage, "dataset_version": dataset_version, "thinking": thinking}
+            append_evaluations(evaluation_id, [{**head, **row(completion, thinking)} for completion in completions])
+            judged += len(completions)
+            reporter.update(judged)
+    return EvaluationOutcome(
+        evaluation_id=evaluation_id,
+        rows=judged,
+        planned=len(points),
+        too_long=sum(map(len, selected)) - len(points),
+        seconds=time.monotonic() - started,
+        stopped=stopped,
+    )
+
+
+def select_points(points: Sequence[DecisionPoint], per_split: int | None) -> list[list[DecisionPoint]]:
+    """Whole conversations in a stable pseudo-random order, the splits taking turns, about ``per_split`` points each.
+
+    The order depends on conversation ids alone, so a larger number only adds conversations: models judged on different
+    budgets still share the first ones.
+    """
+    by_split: dict[str, dict[str, list[DecisionPoint]]] = {}
+    for point in points:
+        by_split.setdefault(point.split, {}).setdefault(point.conversation_id, []).append(point)
+    chosen = [_first(list(conversations.values()), per_split) for _, conversations in sorted(by_split.items())]
+    return [conversation for turn in zip_longest(*chosen) for conversation in turn if conversation is not None]
+
+
+def _first(conversations: list[list[DecisionPoint]], wanted: int | None) -> list[list[DecisionPoint]]:
+    ordered = sorted(conversations, key=lambda members: hashlib.sha256(members[0].conversation_id.encode()).digest())
+    if wanted is None:
+        return ordered
+    taken: list[list[DecisionPoint]] = []
+    count = 0
+    for members in ordered:
+        if count >= wanted:
+            break
+        taken.append(members)
+        count += len(members)
+    return taken
+
+
+def batches(conversations: Sequence[list[DecisionPoint]], rows: int) -> Iterator[list[DecisionPoint]]:
+    """Whole conversations gathered until a batch has at least ``rows`` decision points."""
+    batch: list[DecisionPoint] = []
+    for conversation in conversations:
+        batch.extend(conversation)
+        if len(batch) >= rows:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def row(completion: Completion, thinking: bool) -> dict[str, Any]:
+    """The evaluation columns that follow from one completion."""
+    point = completion.point
+    parsed = parse_completion(completion.text, thinking=thinking, tools=point.tools)
+    return {
+        "decision_point_id": point.id,
+        "conversation_id": point.conversation_id,
+        "split": point.split,
+        "domain": point.domain,
+        "kind": point.kind,
+        "tool": point.tool,
+        "text": completion.text,
+        "reasoning": parsed.reasoning,
+        "action": action_record(parsed),
+        "parse_status": str(parsed.status),
+        "completion_tokens": completion.tokens,
+        "truncated": completion.truncated,
+        **judge(point, parsed).as_row(),
+    }

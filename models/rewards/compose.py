@@ -1,0 +1,55 @@
+"""The whole reward of a completion: its parts, composed by weights.
+
+A part that does not apply (answer correctness on a call turn) is left out of the sum, not counted as zero, so the
+greatest possible reward differs between kinds of turn; advantages are taken within a prompt's group, where it does not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from data.schema import DecisionPoint
+from data.settings import RewardWeights
+from models.rewards.answer import answer_correctness_reward
+from models.rewards.format import format_reward
+from models.rewards.tool_accuracy import tool_accuracy_reward
+from models.speech.parsing import Parsed, parse_completion
+
+
+@dataclass(frozen=True)
+class RewardParts:
+    """The parts of one completion's reward; ``answer_correctness`` is None on call turns."""
+
+    format: float
+    tool_accuracy: float
+    answer_correctness: float | None
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A completion as understood and as paid."""
+
+    parsed: Parsed
+    parts: RewardParts
+
+
+def score(point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
+    """Parse a completion (with its ``<think>`` opener when thinking) and score every part. Never raises on any text."""
+    parsed = parse_completion(text, thinking=thinking, tools=point.tools)
+    parts = RewardParts(
+        format=format_reward(parsed),
+        tool_accuracy=tool_accuracy_reward(point, parsed),
+        answer_correctness=answer_correctness_reward(point, parsed),
+    )
+    return Scored(parsed, parts)
+
+
+def total(parts: RewardParts, weights: RewardWeights) -> float:
+    """The weighted sum of the parts that apply."""
+    answer = 0.0 if parts.answer_correctness is None else weights.answer_correctness * parts.answer_correctness
+    return weights.format * parts.format + weights.tool_accuracy * parts.tool_accuracy + answer
+
+
+def maximum(point: DecisionPoint, weights: RewardWeights) -> float:
+    """The reward a right completion of this decision point reaches."""
+    return total(RewardParts(1.0, 1.0, None if point.kind == "call" else 1.0), weights)

@@ -1,0 +1,282 @@
+"""MLflow, alone: the only module that imports it, and only when a run is opened.
+
+A stage run is created or resumed by its id, and always ends: FINISHED, FAILED on an exception, KILLED when
+interrupted. Tracking must never stop training: every number goes to the run's own ``metrics.jsonl`` first, a store
+that is away is named once and tried again later, and what it missed is sent when it is back. transformers' and TRL's
+own MLflow callbacks are not used, since they cannot resume a run.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from filelock import FileLock
+
+from data import paths
+from models import figures
+from models.metric_log import MetricLog, Point, missing
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from mlflow import MlflowClient
+
+T = TypeVar("T")
+
+EXPERIMENT = "apprentice"
+PARENT_TAG = "mlflow.parentRunId"
+#: Seconds before a store that failed is asked again.
+RETRY_AFTER = 30.0
+#: MLflow takes 1000 metrics and 100 params a call.
+METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100
+PARAM_LENGTH = 500
+
+
+def tracking_uri() -> str:
+    """Where runs are recorded: ``MLFLOW_TRACKING_URI``, or SQLite under ``var/``."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_database()}"
+
+
+def git_commit() -> str:
+    """Commit of the code, with ``+changes`` if the checkout differs from it; ``unknown`` outside a checkout."""
+
+    def git(*arguments: str) -> str | None:
+        command = ["git", "-C", str(paths.PROJECT_ROOT), *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+@lru_cache(maxsize=4)
+def _connect(uri: str) -> tuple[MlflowClient, str]:
+    """Client and experiment id; opening a new SQLite store runs its migrations (about 5 s), so it is done once."""
+    from mlflow import MlflowClient
+
+    # After the import, which sets up MLflow's own loggers.
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+    paths.locks().mkdir(parents=True, exist_ok=True)
+    with FileLock(paths.locks() / "mlflow-create.lock"):
+        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+        experiment = client.get_experiment_by_name(EXPERIMENT)
+        if experiment is not None:
+            return client, str(experiment.experiment_id)
+        local = None if uri.startswith("http") else paths.mlflow_artifacts().as_uri()
+        return client, str(client.create_experiment(EXPERIMENT, artifact_location=local))
+
+
+class StageRun:
+    """One MLflow run and its local log. Methods tell MLflow if it listens, and never raise because it does not."""
+
+    def __init__(self, run_id: str | None, say: Callable[[str], None]) -> None:
+        """Without ``run_id`` a new run is meant; it is opened by ``stage_run``."""
+        self.run_id = run_id or ""
+        self._say = say
+        self._told = False
+        self._away_until = 0.0
+        self._pending: list[Point] = []
+        self._log: MetricLog | None = None
+
+    @property
+    def directory(self) -> Path:
+        """The run's directory under ``var/runs``."""
+        return paths.run(self.run_id)
+
+    @property
+    def log(self) -> MetricLog:
+        """The local truth about this run's numbers."""
+        if self._log is None:
+            self._log = MetricLog(self.directory / "metrics.jsonl")
+        return self._log
+
+    def log_metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Keep the numbers that are new for this step and send them on."""
+        self._pending.extend(self.log.add(values, step))
+        self._flush()
+
+    def log_results(self, values: Mapping[str, float], step: int) -> None:
+        """Keep and send numbers of a finished evaluation: a newer one replaces an older one at the same step."""
+        self._pending.extend(self.log.add(values, step, again=True))
+        self._flush()
+
+    def tag(self, tags: Mapping[str, str]) -> None:
+        """Set tags; later values replace earlier ones."""
+
+        def send(client: MlflowClient, _: str) -> None:
+            for key, value in tags.items():
+                client.set_tag(self.run_id, key, value)
+
+        self._try(send)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Log params once. MLflow refuses to change one, so a value that differs on resume becomes a tag."""
+        texts = {key: str(value)[:PARAM_LENGTH] for key, value in params.items()}
+
+        def send(client: MlflowClient, _: str) -> None:
+            from mlflow.entities import Param
+
+            known = client.get_run(self.run_id).data.params
+            new = [Param(key, text) for key, text in texts.items() if key not in known]
+            for start in range(0, len(new), PARAMS_PER_CALL):
+                client.log_batch(self.run_id, params=new[start : start + PARAMS_PER_CALL])
+            for key, text in texts.items():
+                if known.get(key, text) != text:
+                    client.set_tag(self.run_id, f"changed.{key}", text)
+
+        self._try(send)
+
+    def log_text(self, text: str, artifact: str) -> None:
+        """Save a text as an artifact, replacing one of the same name."""
+        self._try(lambda client, _: client.log_text(self.run_id, text, artifact))
+
+    def log_table(self, frame: pd.DataFrame, artifact: str) -> None:
+        """Save a table (``NAME.json``) that the MLflow UI shows and compares; MLflow appends, so use fresh names."""
+        self._try(lambda client, _: client.log_table(self.run_id, frame, artifact))
+
+    def log_curves(self) -> None:
+        """Draw the run's curves from its log, into its directory and into MLflow."""
+        for name, figure in figures.curves(self.log).items():
+            self.directory.mkdir(parents=True, exist_ok=True)
+            figure.savefig(self.directory / name, dpi=120)
+            self._log_file(self.directory / name)
+
+    def _log_file(self, file: Path) -> None:
+        self._try(lambda client, _: client.log_artifact(self.run_id, str(file)))
+
+    def register_model(self, stage: str, model_dir: Path, tags: Mapping[str, str]) -> None:
+        """Add a version to the registered model ``apprentice-<stage>``: a path and its digest, no copy; once a run."""
+        name = f"{EXPERIMENT}-{stage}"
+
+        def send(client: MlflowClient, _: str) -> None:
+            if not client.search_registered_models(filter_string=f"name='{name}'"):
+                client.create_registered_model(name, description=f"Models after the stage '{stage}', by path.")
+            versions = client.search_model_versions(f"name='{name}'")
+            if all(version.run_id != self.run_id for version in versions):
+                client.create_model_version(name, str(model_dir), self.run_id, tags=dict(tags), await_creation_for=0)
+
+        self._try(send)
+
+    def _open(self, name: str, tags: dict[str, str]) -> None:
+        def create(client: MlflowClient, experiment: str) -> str:
+            return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+
+        def resume(client: MlflowClient, _: str) -> None:
+            client.update_run(self.run_id, status="RUNNING")
+            recorded = {key: _steps(client, self.run_id, key) for key in self.log.names()}
+            self._pending = missing(self.log.points, recorded)
+
+        if self.run_id:
+            self._try(resume)
+        else:
+            self.run_id = self._try(create) or uuid.uuid4().hex
+        self.directory.mkdir(parents=True, exist_ok=True)
+
+    def _close(self, status: str) -> None:
+        self._away_until = 0.0
+        self._flush()
+        self._try(lambda client, _: client.set_terminated(self.run_id, status))
+
+    def _flush(self) -> None:
+        def send(client: MlflowClient, _: str) -> None:
+            from mlflow.entities import Metric
+
+            while self._pending:
+                part = self._pending[:METRICS_PER_CALL]
+                rows = [Metric(point.key, point.value, int(point.at * 1000), point.step) for point in part]
+                client.log_batch(self.run_id, metrics=rows)
+                del self._pending[: len(part)]
+
+        if self._pending:
+            self._try(send)
+
+    def _try(self, call: Callable[[MlflowClient, str], T]) -> T | None:
+        """Ask MLflow; if it fails, say so once and leave it alone for a while."""
+        if time.monotonic() < self._away_until:
+            return None
+        try:
+            return call(*_connect(tracking_uri()))
+        except Exception as error:  # noqa: BLE001 - database, network and MLflow errors alike must not stop training
+            self._away_until = time.monotonic() + RETRY_AFTER
+            if not self._told:
+                self._told = True
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                self._say(
+                    f"MLflow at {tracking_uri()} does not answer ({reason[:200]}); work goes on, "
+                    f"numbers are kept in {self.directory / 'metrics.jsonl'}"
+                )
+            return None
+
+
+def _steps(client: MlflowClient, run_id: str, key: str) -> set[int]:
+    return {metric.step for metric in client.get_metric_history(run_id, key)}
+
+
+@contextmanager
+def stage_run(
+    stage: str,
+    *,
+    name: str,
+    run_id: str | None = None,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    params: Mapping[str, Any] | None = None,
+    say: Callable[[str], None] = lambda text: None,
+) -> Iterator[StageRun]:
+    """A new run, or with ``run_id`` the same one resumed; whatever happens inside, it ends.
+
+    Args:
+        stage: ``pipeline``, ``ingest``, ``base``, ``sft``, ``primed`` or ``grpo``; a tag to filter by.
+        name: What the MLflow UI shows.
+        run_id: Run to resume; its curves continue and no step is recorded twice.
+        parent_run_id: Run of the pipeline this stage belongs to; the UI nests it there.
+        tags: Fixed facts: dataset version, upstream ids, model digest.
+        params: Resolved settings, flat; written once.
+        say: Told once if the tracking store is away.
+    """
+    facts = {"stage": stage, "git_commit": git_commit(), **(tags or {})}
+    if parent_run_id:
+        facts[PARENT_TAG] = parent_run_id
+    run = StageRun(run_id, say)
+    run._open(name, facts)
+    try:
+        if run_id:
+            run.tag(facts)
+        run.log_params(params or {})
+        yield run
+        run._close("FINISHED")
+    except Exception:
+        run._close("FAILED")
+        raise
+    except BaseException:
+        run._close("KILLED")
+        raise
+
+
+def close_run(run_id: str, status: str = "KILLED") -> None:
+    """End a run that nobody will resume."""
+    StageRun(run_id, lambda text: None)._close(status)
+
+
+def serve_ui(port: int) -> int:
+    """Serve the MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+    _connect(tracking_uri())
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", str(paths.mlflow_artifacts())]
+    return subprocess.run([*command, *places], check=False).returncode

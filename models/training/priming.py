@@ -1,0 +1,75 @@
+"""Priming: a short SFT on some hundred decision points with brief rationales, so that GRPO starts from thinking.
+
+The rationales come from the annotations (what is known, what is missing, what follows), not from a larger model. The
+loss is on the reasoning, the action and the end of turn; the think block's opener belongs to the prompt.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from data.reporting import Reporter
+from data.schema import DecisionPoint
+from data.settings import PrimingSettings
+from data.snapshot import read_decision_points
+from models.engine.completions import prompt_ids
+from models.policy import load_tokenizer
+from models.speech.template import THINK_OPEN, TURN_END, completion_text
+from models.training.job import TrainingJob, TrainingOutcome
+from models.training.prompts import interleave
+from models.training.sft import IGNORED, EmptySplit, fit
+
+
+def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
+    """Teach the start model to write a brief thought before it acts.
+
+    Raises:
+        EmptySplit: The train split has no decision point with a rationale that fits.
+    """
+    stage = job.settings.prime
+    tokenizer = load_tokenizer(job.start_model)
+    points = with_rationale(read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed)
+    rows, counts = primed_rows(tokenizer, points, stage.max_length)
+    epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
+    reporter.say(f"priming: {counts['used']} decision points with rationales, up to {epochs} passes")
+    return fit(job, reporter, "prime", stage, tokenizer, rows, counts)
+
+
+def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:
+    """A shuffled selection of decision points that carry a rationale, call and answer turns in equal parts."""
+    usable = [point for point in points if point.expected.rationale]
+    random.Random(f"priming-{seed}").shuffle(usable)
+    calls = [point for point in usable if point.kind == "call"]
+    answers = [point for point in usable if point.kind == "answer"]
+    return interleave(calls, answers, 0.5)[: stage.decision_points]
+
+
+def primed_rows(
+    tokenizer: Any, points: Sequence[DecisionPoint], max_length: int
+) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
+    """Token rows of prompt plus reasoned completion, labelled on the completion less its opener.
+
+    Raises:
+        EmptySplit: Nothing is left.
+    """
+    rows: list[dict[str, list[int]]] = []
+    counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+    for point in points:
+        prompt = prompt_ids(tokenizer, point, thinking=True)
+        text = completion_text(point.expected, point.expected.rationale).removeprefix(THINK_OPEN) + TURN_END
+        completion = list(tokenizer(text, add_special_tokens=False)["input_ids"])
+        if len(prompt) + len(completion) > max_length:
+            counts["too_long"] += 1
+            continue
+        rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
+        counts["used"] += 1
+        counts["tokens"] += len(prompt) + len(completion)
+        counts["labelled_tokens"] += len(completion)
+    if not rows:
+        raise EmptySplit(
+            f"no decision point with a rationale fits into {max_length} tokens ({counts['too_long']} are longer, "
+            f"{len(points)} have one); ingest more conversations or raise prime.max_length"
+        )
+    return rows, counts

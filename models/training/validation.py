@@ -1,0 +1,126 @@
+"""Validation during GRPO by metrics that know nothing of the reward; the best checkpoint is chosen by them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from data.reporting import Reporter
+from data.schema import DecisionPoint
+from data.settings import Settings
+from models.engine.completions import complete_greedily
+from models.engine.rollout import refresh
+from models.evaluation.run import row
+from models.policy import save_weights
+from models.training.loop import BEST, BudgetCallback
+
+MARK = "validation.json"
+
+
+def validation_figures(
+    model: Any, tokenizer: Any, points: Sequence[DecisionPoint], *, thinking: bool, settings: Settings
+) -> dict[str, float]:
+    """Turn success, calls made where due and withheld where not, and exact calls, on ``points``."""
+    completions = complete_greedily(
+        model,
+        tokenizer,
+        points,
+        thinking=thinking,
+        max_new_tokens=settings.grpo.max_completion_length,
+        max_rows=settings.evaluation.batch_size,
+    )
+    rows = [row(completion, thinking) for completion in completions]
+    calls = [one for one in rows if one["kind"] == "call"]
+    answers = [one for one in rows if one["kind"] == "answer"]
+    figures = {"turn_success": _mean(rows, "turn_success"), "format_ok": _mean(rows, "format_ok")}
+    if calls:
+        figures |= {"exact_call": _mean(calls, "exact_call"), "call_right": _mean(calls, "decision_correct")}
+    if answers:
+        figures |= {"no_call_right": _mean(answers, "decision_correct")}
+    return {f"validation/{name}": value for name, value in figures.items()}
+
+
+def _mean(rows: Sequence[dict[str, Any]], column: str) -> float:
+    return sum(float(one[column]) for one in rows) / len(rows)
+
+
+class ValidationCallback(TrainerCallback):
+    """Validates the policy before the first step and every so many steps, and keeps the best weights.
+
+    The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
+    resumed run goes on comparing. Ties keep the earlier weights.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        points: Sequence[DecisionPoint],
+        tokenizer: Any,
+        twin: Any,
+        settings: Settings,
+        reporter: Reporter,
+        budget: BudgetCallback,
+    ) -> None:
+        self._budget = budget
+        self._directory = run_dir / "checkpoints"
+        self._points = points
+        self._tokenizer = tokenizer
+        self._twin = twin
+        self._settings = settings
+        self._reporter = reporter
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """The start model is the first candidate: GRPO must beat it to replace it."""
+        if state.global_step == 0 and self._points:
+            self._validate(model, 0)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """Validate on schedule."""
+        if self._points and state.global_step % self._settings.grpo.validate_every == 0:
+            self._validate(model, state.global_step)
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """The last weights are a candidate too, unless the run was interrupted and will go on."""
+        if self._budget.stopped == "interrupted":
+            return
+        if self._points and state.global_step % self._settings.grpo.validate_every:
+            self._validate(model, state.global_step)
+
+    def _validate(self, model: Any, step: int) -> None:
+        refresh(self._twin, model)
+        thinking = self._settings.grpo.thinking
+        figures = validation_figures(
+            self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings
+        )
+        self._reporter.metrics(figures, step)
+        best = read_best(self._directory)
+        if best is None or figures["validation/turn_success"] > best["turn_success"]:
+            self._keep(model, step, figures["validation/turn_success"])
+
+    def _keep(self, model: Any, step: int, turn_success: float) -> None:
+        partial = self._directory / (BEST + ".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        save_weights(model, partial)
+        shutil.rmtree(self._directory / BEST, ignore_errors=True)
+        partial.rename(self._directory / BEST)
+        mark = self._directory / (MARK + ".partial")
+        mark.write_text(json.dumps({"step": step, "turn_success": turn_success}), encoding="utf-8")
+        os.replace(mark, self._directory / MARK)
+
+
+def read_best(checkpoints: Path) -> dict[str, float] | None:
+    """Step and turn success of the best weights so far, or None."""
+    mark = checkpoints / MARK
+    return json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else None
