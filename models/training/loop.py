@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 from transformers.trainer_utils import get_last_checkpoint
 
 from data.reporting import Reporter
@@ -205,6 +205,7 @@ def run_trainer(trainer: Any, job: TrainingJob, budget: BudgetCallback, counts: 
     """
     checkpoints = job.run_dir / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
+    trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
     resumed = get_last_checkpoint(str(checkpoints))
     trainer.train(resume_from_checkpoint=resumed)
     model_dir = job.run_dir / "model"

@@ -1,0 +1,39 @@
+# Calls things, decides nothing. Every target sets up .venv first if need be (again when the pins change).
+#   make run [SOURCE=sgd DATA=../shared/data/sgd PROFILE=laptop MINUTES=20 SEED=0 ARGS="--conversations 50"]
+#   make test [TESTS="tests/test_settings.py -k names"]     make check     make ui     make clean-venv
+
+PYTHON ?= python3.11
+PROFILE ?= laptop
+SOURCE ?= simulated
+READY = .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check ui clean-venv
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt .ci/set_up.py
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) here; install Python 3.11 or name one: make PYTHON=…"; exit 1; }
+	@$(PYTHON) .ci/set_up.py
+	@touch $@
+
+run: $(READY)
+	.venv/bin/apprentice run --profile $(PROFILE) --source $(SOURCE)$(if $(DATA), --path "$(DATA)")$(if $(MINUTES), --minutes $(MINUTES))$(if $(SEED), --seed $(SEED))$(if $(ARGS), $(ARGS))
+
+test: $(READY)
+	.venv/bin/python -m pytest $(TESTS)
+
+check: $(READY)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+ui: $(READY)
+	.venv/bin/apprentice ui
+
+clean-venv:
+	rm -rf .venv

@@ -1,0 +1,112 @@
+"""Evaluations: every judged decision point as append-only Parquet, so that a table of results can always be recomputed.
+
+One file per call under ``paths.evaluations()/<evaluation_id>/``. A resumed evaluation asks ``done`` and adds the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from data import paths
+from data.parquet import check_name, read_shards, schema_of, shards, table_of, write_new
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Columns that ``append_evaluations`` fills in; a row brings all others.
+FILLED_IN: tuple[str, ...] = ("evaluation_id", "created_at")
+
+#: Columns of an evaluation file. Null means "does not apply": the call columns on answer turns, ``facts`` (recall in
+#: [0, 1]) where the turn has none to convey, ``action`` where none could be parsed.
+EVALUATION_SCHEMA: pa.Schema = schema_of(
+    {
+        "evaluation_id": pa.string(),
+        "run_id": pa.string(),
+        "stage": pa.string(),
+        "dataset_version": pa.string(),
+        "decision_point_id": pa.string(),
+        "conversation_id": pa.string(),
+        "split": pa.string(),
+        "domain": pa.string(),
+        "kind": pa.string(),
+        "tool": pa.string(),
+        "thinking": pa.bool_(),
+        "text": pa.string(),
+        "reasoning": pa.string(),
+        "action": pa.string(),
+        "parse_status": pa.string(),
+        "turn_success": pa.bool_(),
+        "decision_correct": pa.bool_(),
+        "tool_name_correct": pa.bool_(),
+        "argument_names_correct": pa.bool_(),
+        "exact_call": pa.bool_(),
+        "facts": pa.float64(),
+        "format_ok": pa.bool_(),
+        "completion_tokens": pa.int64(),
+        "truncated": pa.bool_(),
+        "created_at": pa.timestamp("us", tz="UTC"),
+    },
+    nullable=("tool", "reasoning", "action", "tool_name_correct", "argument_names_correct", "exact_call", "facts"),
+)
+_FILE = re.compile(r"\.?part-(?P<number>\d+)\.parquet(\.writing)?")
+
+
+def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) -> Path:
+    """Store some judged decision points.
+
+    Args:
+        evaluation_id: The evaluation they belong to.
+        rows: One mapping per decision point with exactly the columns of ``EVALUATION_SCHEMA`` that are not
+            ``FILLED_IN``.
+
+    Returns:
+        The new file; it exists only once it is whole.
+
+    Raises:
+        data.parquet.RowError: No rows, a column is missing or unknown, or a value does not fit its column.
+        ValueError: ``evaluation_id`` cannot name a directory.
+    """
+    directory = _directory(evaluation_id)
+    filled: dict[str, Any] = {"evaluation_id": evaluation_id, "created_at": datetime.now(UTC)}
+    table = table_of([{**row, **filled} for row in rows], EVALUATION_SCHEMA)
+    number = _next_number(directory)
+    while not write_new(table, path := directory / f"part-{number:06d}.parquet"):
+        number += 1
+    return path
+
+
+def done(evaluation_id: str) -> set[str]:
+    """Ids of the decision points this evaluation has already judged; empty if it never began.
+
+    Raises:
+        data.parquet.DamagedFile: A file cannot be read.
+    """
+    table = read_shards(shards(_directory(evaluation_id)), EVALUATION_SCHEMA, ["decision_point_id"])
+    return set(table.column("decision_point_id").to_pylist())
+
+
+def read_evaluations(evaluation_id: str) -> pandas.DataFrame:
+    """Judged decision points of one evaluation, the newest row of each; empty but typed if there are none.
+
+    Raises:
+        data.parquet.DamagedFile: A file cannot be read.
+    """
+    frame = read_shards(shards(_directory(evaluation_id)), EVALUATION_SCHEMA).to_pandas()
+    newest = frame.drop_duplicates(["run_id", "decision_point_id", "thinking"], keep="last")
+    return newest.reset_index(drop=True)
+
+
+def _directory(evaluation_id: str) -> Path:
+    return paths.evaluations() / check_name(evaluation_id, "evaluation id")
+
+
+def _next_number(directory: Path) -> int:
+    """One more than the highest number begun, finished or not."""
+    found = [_FILE.fullmatch(path.name) for path in directory.glob("*part-*")] if directory.is_dir() else []
+    return max((int(name["number"]) for name in found if name), default=0) + 1

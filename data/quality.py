@@ -1,0 +1,208 @@
+"""The source-independent gate: what every conversation must satisfy before anything learns from it or is judged by it.
+
+A conversation passes whole or is quarantined whole with the first fault found; it is never mended, because a mended
+record would teach what nobody recorded. Checked are the order of roles, the shape of each message, the pairing of calls
+with results, and every call against the JSON Schema of its tool (draft 2020-12).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import orjson
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic_core import PydanticSerializationError
+from referencing.exceptions import Unresolvable
+
+from data.schema import Conversation, Message, Quarantined, ToolCall, ToolSpec
+
+#: Which role may follow which; ``call`` and ``answer`` are the two kinds of assistant message, None is the start.
+_MAY_FOLLOW: Mapping[str | None, frozenset[str]] = {
+    None: frozenset({"system", "user"}),
+    "system": frozenset({"user"}),
+    "user": frozenset({"call", "answer"}),
+    "call": frozenset({"tool"}),
+    "tool": frozenset({"tool", "call", "answer"}),
+    "answer": frozenset({"user"}),
+}
+_REASON_BY_KEYWORD = {
+    "required": "missing_argument",
+    "type": "wrong_argument_type",
+    "additionalProperties": "unknown_argument",
+    "unevaluatedProperties": "unknown_argument",
+}
+
+
+class Fault(NamedTuple):
+    """Why a conversation is rejected: a groupable code and a sentence."""
+
+    reason: str
+    detail: str
+
+
+def check(conversation: Conversation) -> Quarantined | None:
+    """None if the conversation is sound, else its quarantine row. Never raises, whatever the conversation holds."""
+    fault = next(_faults(conversation), None)
+    if fault is None:
+        return None
+    return Quarantined(
+        source=conversation.source, record_id=conversation.record_id, reason=fault.reason, detail=fault.detail
+    )
+
+
+def _faults(conversation: Conversation) -> Iterator[Fault]:
+    """Faults in the order they matter: later checks may rely on what earlier ones found sound."""
+    yield from _tool_faults(conversation.tools)
+    for index, message in enumerate(conversation.messages):
+        yield from (_at(index, fault) for fault in _message_faults(message))
+    yield from _order_faults(conversation.messages)
+    yield from _pairing_faults(conversation.messages)
+    tools = {tool.name: tool for tool in conversation.tools}
+    for index, message in enumerate(conversation.messages):
+        for call in message.tool_calls:
+            yield from (_at(index, fault) for fault in _call_faults(call, tools))
+    yield from _storage_faults(conversation)
+
+
+def _at(index: int, fault: Fault) -> Fault:
+    return Fault(fault.reason, f"message {index}: {fault.detail}")
+
+
+def _tool_faults(tools: Iterable[ToolSpec]) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for tool in tools:
+        if tool.name in seen:
+            yield Fault("duplicate_tool", f"two tools are named {tool.name}")
+        seen.add(tool.name)
+        if (problem := _schema_problem(_canonical(tool.parameters))) is not None:
+            yield Fault("invalid_tool_schema", f"parameters of {tool.name}: {problem}")
+
+
+def _message_faults(message: Message) -> Iterator[Fault]:
+    text = (message.content or "").strip()
+    if message.role == "assistant":
+        if text and message.tool_calls:
+            yield Fault("text_beside_call", "an assistant message both calls and answers")
+        if not text and not message.tool_calls:
+            yield Fault("empty_message", "an assistant message neither calls nor answers")
+    else:
+        if message.tool_calls:
+            yield Fault("malformed_message", f"a {message.role} message carries tool calls")
+        if not text:
+            yield Fault("empty_message", f"a {message.role} message without text")
+    if (message.tool_call_id is not None) != (message.role == "tool"):
+        yield Fault("malformed_message", f"tool_call_id and role {message.role} do not go together")
+
+
+def _kind(message: Message) -> str:
+    if message.role != "assistant":
+        return message.role
+    return "call" if message.tool_calls else "answer"
+
+
+def _order_faults(messages: Iterable[Message]) -> Iterator[Fault]:
+    before: str | None = None
+    answers = 0
+    for index, message in enumerate(messages):
+        kind = _kind(message)
+        answers += kind in ("call", "answer")
+        if kind not in _MAY_FOLLOW[before]:
+            yield Fault("bad_role_order", f"message {index}: {kind} after {before or 'the start'}")
+        before = kind
+    if before in ("call", "tool"):
+        yield Fault("bad_role_order", f"the conversation ends on a {before} message, before any answer to it")
+    if not answers:
+        yield Fault("nothing_to_learn", "no message of the assistant")
+
+
+def _pairing_faults(messages: Iterable[Message]) -> Iterator[Fault]:
+    """Call ids are unique, and the tool messages after a call answer each of its ids once."""
+    used: set[str] = set()
+    pending: set[str] = set()
+    for index, message in enumerate(messages):
+        if message.role == "tool":
+            if message.tool_call_id not in pending:
+                yield Fault("stray_tool_message", f"message {index}: {message.tool_call_id} answers no open call")
+            pending.discard(message.tool_call_id or "")
+        elif pending:
+            yield Fault("unanswered_call", f"message {index}: no result yet for {', '.join(sorted(pending))}")
+        for call in message.tool_calls:
+            if call.id in used:
+                yield Fault("duplicate_call_id", f"message {index}: {call.id} is used twice")
+            used.add(call.id)
+            pending.add(call.id)
+    if pending:
+        yield Fault("unanswered_call", f"no result for {', '.join(sorted(pending))}")
+
+
+def _call_faults(call: ToolCall, tools: Mapping[str, ToolSpec]) -> Iterator[Fault]:
+    tool = tools.get(call.name)
+    if tool is None:
+        yield Fault("unknown_tool", f"{call.name} is not on offer")
+        return
+    parameters = tool.parameters
+    if "additionalProperties" not in parameters and "patternProperties" not in parameters:
+        # An open schema is a schema nobody closed: a name it does not know is a mistake all the same.
+        for name in call.arguments.keys() - parameters.get("properties", {}).keys():
+            yield Fault("unknown_argument", f"{call.name} has no argument {name}")
+    yield from _schema_faults(call, parameters)
+    if not _raw_agrees(call):
+        yield Fault("raw_arguments_differ", f"{call.name}: the raw arguments are not the JSON of the parsed ones")
+
+
+def _schema_faults(call: ToolCall, parameters: dict[str, Any]) -> Iterator[Fault]:
+    try:
+        for error in _validator(_canonical(parameters)).iter_errors(call.arguments):
+            reason = _REASON_BY_KEYWORD.get(str(error.validator), "wrong_argument_value")
+            yield Fault(reason, f"{call.name}: {_told(error)}")
+    except (Unresolvable, RecursionError, re.error) as error:
+        # A reference or pattern that only turns out to be broken when it is followed.
+        yield Fault("invalid_tool_schema", f"parameters of {call.name}: {type(error).__name__}")
+
+
+def _told(error: ValidationError) -> str:
+    where = ".".join(str(part) for part in error.absolute_path)
+    return f"{where}: {error.message}" if where else error.message
+
+
+def _raw_agrees(call: ToolCall) -> bool:
+    try:
+        return bool(orjson.loads(call.arguments_raw) == call.arguments)
+    except orjson.JSONDecodeError:
+        return False
+
+
+def _storage_faults(conversation: Conversation) -> Iterator[Fault]:
+    try:
+        conversation.model_dump_json()
+    except (PydanticSerializationError, ValueError) as error:
+        yield Fault("not_storable", f"some text is not valid Unicode or some value has no JSON form: {error}")
+
+
+def _canonical(parameters: dict[str, Any]) -> str:
+    """The schema as a cache key; one that is not JSON becomes a text that says so and fails to parse."""
+    try:
+        return orjson.dumps(parameters).decode()
+    except TypeError as error:
+        return f"not JSON: {error}"
+
+
+@lru_cache(maxsize=4096)
+def _schema_problem(schema: str) -> str | None:
+    try:
+        parsed = orjson.loads(schema)
+        Draft202012Validator.check_schema(parsed)
+    except orjson.JSONDecodeError:
+        return schema
+    except SchemaError as error:
+        return error.message
+    return None if parsed.get("type") == "object" else "the type is not object"
+
+
+@lru_cache(maxsize=4096)
+def _validator(schema: str) -> Draft202012Validator:
+    return Draft202012Validator(orjson.loads(schema))

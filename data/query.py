@@ -1,0 +1,267 @@
+"""SQL over everything published: datasets, rollouts and evaluations, also while training or an ingestion runs.
+
+An in-memory DuckDB gets one view per table over explicit lists of finished Parquet files; the warehouse is never
+opened. Each view starts from an empty typed table, so an empty project answers with no rows instead of an error, and a
+file written before a column existed shows null there. The connection reads under three directories of ``var/``, accepts
+one SELECT, and its configuration is locked.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data import paths
+from data.parquet import damage, shards
+from data.warehouse import SCHEMA_SQL, TABLES, interruptible, quote
+
+if TYPE_CHECKING:
+    import duckdb
+    import pandas
+
+TIMEOUT_SECONDS = 60.0
+MEMORY_LIMIT = "2GB"
+VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations")
+_NEWEST_EVALUATION = (
+    "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking "
+    "ORDER BY created_at DESC, evaluation_id DESC) = 1"
+)
+
+
+class QueryError(RuntimeError):
+    """A query cannot be answered; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class _View:
+    """Columns of a view as the view's SELECT list, its files, and what follows the FROM clause."""
+
+    files: Sequence[Path]
+    columns: str = "*"
+    condition: str = ""
+
+
+def run_query(
+    sql: str, *, timeout_seconds: float = TIMEOUT_SECONDS, memory_limit: str = MEMORY_LIMIT
+) -> pandas.DataFrame:
+    """Answer one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE) over the ``VIEWS``.
+
+    ``conversations`` to ``quarantine`` show the newest dataset version of each source, ``dataset_versions`` all of
+    them, ``rollouts`` the last attempt of each step, ``evaluations`` the newest row per run, decision point and
+    thinking. Times are UTC.
+
+    Raises:
+        QueryError: Not one SELECT, an unknown table or column, a file that cannot be read, out of time or memory.
+    """
+    import duckdb
+
+    connection = duckdb.connect(":memory:")
+    try:
+        _configure(connection, memory_limit)
+        _refuse_all_but_one_select(connection, sql)
+        files = _create_views(connection, _mentioned(sql))
+        _lock(connection)
+        with _time_limit(connection, timeout_seconds), interruptible():
+            return _execute(connection, sql, files, timeout_seconds)
+    finally:
+        connection.close()
+
+
+def describe() -> str:
+    """The views with their columns and types, one view per paragraph, for help texts."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        _create_typed(connection)
+        return "\n".join(f"{view}({_columns(connection, view)})" for view in VIEWS)
+
+
+def _columns(connection: duckdb.DuckDBPyConnection, view: str) -> str:
+    hidden = "record" if view == "conversations" else ""
+    found = connection.execute(
+        "SELECT column_name, data_type FROM duckdb_columns() "
+        "WHERE schema_name = 'typed' AND table_name = ? AND column_name <> ? ORDER BY column_index",
+        [view, hidden],
+    ).fetchall()
+    return ", ".join(f"{name} {kind.replace('TIMESTAMP WITH TIME ZONE', 'TIMESTAMPTZ')}" for name, kind in found)
+
+
+def _configure(connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None:
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute(f"SET memory_limit = {quote(memory_limit)}")
+    connection.execute("SET temp_directory = ''")  # otherwise a big sort leaves .tmp where the user stands
+    connection.execute("SET enable_progress_bar = false")
+
+
+def _lock(connection: duckdb.DuckDBPyConnection) -> None:
+    """From here on the statement is a stranger's: no file outside, no network, no settings."""
+    allowed = ", ".join(quote(f"{path}/") for path in (paths.datasets(), paths.rollouts(), paths.evaluations()))
+    connection.execute(f"SET allowed_directories = [{allowed}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def _refuse_all_but_one_select(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """EXPLAIN is refused too: EXPLAIN ANALYZE COPY would write, and allowed directories allow writing."""
+    import duckdb
+
+    try:
+        statements = connection.extract_statements(sql)
+    except duckdb.Error as error:
+        raise QueryError(f"this is not valid SQL: {error}") from error
+    if len(statements) != 1:
+        raise QueryError(f"one statement at a time, got {len(statements)}; for example: SELECT count(*) FROM rollouts")
+    kind = statements[0].type
+    if kind == duckdb.StatementType.MULTI:
+        raise QueryError("this PIVOT has to look at the data first; list its values: PIVOT … ON column IN ('a', 'b') …")
+    if kind != duckdb.StatementType.SELECT:
+        raise QueryError(f"queries only read: use SELECT (or WITH, DESCRIBE, SHOW, SUMMARIZE), not {kind.name}")
+
+
+def _mentioned(sql: str) -> list[str]:
+    """Views whose name occurs in the statement; all where none does (``SHOW TABLES``).
+
+    Opening only these keeps queries fast beside thousands of rollout files, and a damaged file troubles only those
+    who ask for it.
+    """
+    return [view for view in VIEWS if re.search(rf"\b{view}\b", sql, re.IGNORECASE)] or list(VIEWS)
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> list[Path]:
+    """Create the named views; returns the files they read."""
+    import duckdb
+
+    from data.snapshot import SnapshotError
+
+    _create_typed(connection)
+    files: list[Path] = []
+    for name in names:
+        try:
+            view = _view(connection, name)
+            files += view.files
+            connection.execute(f"CREATE VIEW {name} AS {_select(name, view)}")
+        except SnapshotError as error:
+            raise QueryError(str(error)) from error
+        except duckdb.Error as error:
+            raise QueryError(_damage_or_message(files, error)) from error
+    return files
+
+
+def _select(name: str, view: _View) -> str:
+    sources = f"SELECT {view.columns} FROM typed.{name}"
+    if view.files:
+        listed = ", ".join(quote(str(path)) for path in view.files)
+        sources += f" UNION ALL BY NAME SELECT {view.columns} FROM read_parquet([{listed}], union_by_name = true)"
+    return f"SELECT * FROM ({sources}) {view.condition}"
+
+
+def _view(connection: duckdb.DuckDBPyConnection, name: str) -> _View:
+    if name == "rollouts":
+        return _View(_rollout_files())
+    if name == "evaluations":
+        directories = sorted(path for path in paths.evaluations().glob("*") if path.is_dir())
+        return _View([shard for path in directories for shard in shards(path)], condition=_NEWEST_EVALUATION)
+    if name == "dataset_versions":
+        _fill_dataset_versions(connection)
+        return _View([])
+    return _View(_snapshot_files(name), columns="* EXCLUDE (record)" if name == "conversations" else "*")
+
+
+def _rollout_files() -> list[Path]:
+    from data.rollouts import current_files
+
+    runs = sorted(path.name for path in paths.rollouts().glob("*") if path.is_dir())
+    try:
+        return [file for run_id in runs for file in current_files(run_id)]
+    except ValueError as error:
+        raise QueryError(str(error)) from error
+
+
+def _snapshot_files(table: str) -> list[Path]:
+    """Files of the newest snapshot of each source."""
+    from data.snapshot import published
+
+    newest = {version.source: version.version for version in published()}
+    return [paths.dataset(version) / f"{table}.parquet" for version in newest.values()]
+
+
+def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
+    """An empty table per view in schema ``typed``: the columns, whatever files there are."""
+    from data.evaluations import EVALUATION_SCHEMA
+    from data.rollouts import ROLLOUT_SCHEMA
+
+    connection.execute("CREATE SCHEMA typed")
+    connection.execute("USE typed")
+    connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
+    connection.execute("USE main")
+    for name, schema in (("rollouts", ROLLOUT_SCHEMA), ("evaluations", EVALUATION_SCHEMA)):
+        connection.register("columns_of", schema.empty_table())
+        connection.execute(f"CREATE TABLE typed.{name} AS SELECT * FROM columns_of")
+        connection.unregister("columns_of")
+
+
+def _fill_dataset_versions(connection: duckdb.DuckDBPyConnection) -> None:
+    from data.rows import version_table
+    from data.snapshot import published
+
+    if versions := published():
+        connection.register("stored_versions", version_table(versions))
+        connection.execute("INSERT INTO typed.dataset_versions BY NAME SELECT * FROM stored_versions")
+        connection.unregister("stored_versions")
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection, sql: str, files: Sequence[Path], timeout_seconds: float
+) -> pandas.DataFrame:
+    import duckdb
+
+    try:
+        return connection.execute(sql).df()
+    except duckdb.InterruptException as error:
+        raise QueryError(f"no answer within {timeout_seconds:g} s; narrow it with WHERE or LIMIT") from error
+    except duckdb.OutOfMemoryException as error:
+        raise QueryError("the answer needs too much memory; select fewer columns, or narrow it with WHERE") from error
+    except duckdb.PermissionException as error:
+        raise QueryError(f"queries read only the views {', '.join(VIEWS)}: {error}") from error
+    except duckdb.CatalogException as error:
+        hint = f"; there are {', '.join(VIEWS)}" if "Table with name" in str(error) else ""
+        raise QueryError(f"{str(error).splitlines()[0]}{hint}") from error
+    except (duckdb.ParserException, duckdb.BinderException) as error:
+        raise QueryError(str(error)) from error
+    except duckdb.Error as error:
+        raise QueryError(_damage_or_message(files, error)) from error
+
+
+@contextmanager
+def _time_limit(connection: duckdb.DuckDBPyConnection, seconds: float) -> Iterator[None]:
+    timer = threading.Timer(seconds, connection.interrupt)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _damage_or_message(files: Sequence[Path], error: Exception) -> str:
+    """Name the first file that cannot be read, since DuckDB does not always; else what DuckDB said."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for path in files:
+        try:
+            pq.read_table(path)
+        except (pa.ArrowException, OSError) as reason:
+            return f"{_cure(path)} ({reason})"
+    return str(error)
+
+
+def _cure(path: Path) -> str:
+    if path.is_relative_to(paths.datasets()):
+        return f"{path} cannot be read; remove {path.parent} and run `apprentice ingest` again"
+    return damage(path)

@@ -1,0 +1,262 @@
+"""Immutable Parquet snapshots: what training, evaluation and queries read instead of the warehouse.
+
+``publish`` exports one dataset version into a hidden directory, writes ``manifest.json`` last and renames the whole
+into place, so a snapshot is either complete or not there. Once there it is never rewritten. Readers need no DuckDB, and
+check each file against the manifest before they trust it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from data import paths
+from data.parquet import check_name, digest, sync_directory, sync_file
+from data.schema import Conversation, DecisionPoint, Frozen, Split
+from data.versions import DatasetVersion
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_ABANDONED_SECONDS = 86_400.0
+
+
+class SnapshotError(RuntimeError):
+    """A snapshot cannot be used; the message says why and what to do."""
+
+
+class SnapshotMissing(SnapshotError):
+    """No complete snapshot of that version."""
+
+
+class SnapshotDamaged(SnapshotError):
+    """A published file is not what its manifest says."""
+
+
+class Manifest(Frozen):
+    """Contents of ``manifest.json``; its existence means that the snapshot is complete."""
+
+    format: int
+    dataset: DatasetVersion
+    files: dict[str, str]
+    """File name to SHA-256 (hex)."""
+
+
+def publish(version: str) -> Path:
+    """Export a stored version to ``paths.dataset(version)``, or leave the snapshot that is already there.
+
+    Two processes may publish the same version: one works, the other waits and finds it done.
+
+    Returns:
+        Directory of the snapshot.
+
+    Raises:
+        data.warehouse.WarehouseError: The version was never stored, or (``WarehouseBusy``) the file is held.
+    """
+    target = paths.dataset(check_name(version, "dataset version"))
+    with _publishing(version):
+        if not exists(version):
+            _remove_abandoned(paths.datasets())
+            draft = paths.datasets() / f".{version}-{uuid.uuid4().hex}.writing"
+            draft.mkdir(parents=True)
+            try:
+                _export(version, draft)
+                _move_into_place(draft, target)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)  # gone already if it was renamed
+    return target
+
+
+def exists(version: str) -> bool:
+    """Whether a complete snapshot of this version is there."""
+    return (paths.dataset(version) / MANIFEST).is_file()
+
+
+def manifest(version: str) -> DatasetVersion:
+    """What a snapshot says of itself.
+
+    Raises:
+        SnapshotMissing: There is none.
+        SnapshotDamaged: Its manifest cannot be read.
+    """
+    return read_manifest(version).dataset
+
+
+def read_manifest(version: str) -> Manifest:
+    """The whole manifest, file hashes included; raises as ``manifest`` does."""
+    file = paths.dataset(check_name(version, "dataset version")) / MANIFEST
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SnapshotMissing(
+            f"there is no snapshot of dataset version {version!r} under {paths.datasets()}; run `apprentice ingest`"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise _damaged(version, f"{file} is not text") from error
+    try:
+        found = json.loads(text)
+        if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
+            raise SnapshotError(
+                f"{file} has format {found['format']}, this code reads up to {FORMAT}; update the code or ingest again"
+            )
+        return Manifest.model_validate(found)
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise _damaged(version, f"{file} is not a manifest ({error})") from error
+
+
+def published() -> list[DatasetVersion]:
+    """Complete snapshots, oldest first.
+
+    Raises:
+        SnapshotDamaged: A manifest cannot be read.
+    """
+    names = (directory.parent.name for directory in paths.datasets().glob(f"*/{MANIFEST}"))
+    found = [manifest(name) for name in names if not name.startswith(".")]
+    return sorted(found, key=lambda version: (version.created_at, version.version))
+
+
+def latest(source: str | None = None) -> str | None:
+    """Name of the newest snapshot, of one source or of any; None if there is none."""
+    fitting = [version for version in published() if source in (None, version.source)]
+    return fitting[-1].version if fitting else None
+
+
+def verify(version: str) -> None:
+    """Compare every file with the manifest.
+
+    Raises:
+        SnapshotMissing: There is no such snapshot.
+        SnapshotDamaged: A file is missing or its bytes have changed; the message names it and the cure.
+    """
+    for name in read_manifest(version).files:
+        checked_file(version, name)
+
+
+def checked_file(version: str, name: str) -> Path:
+    """Path of one file of a snapshot after its hash was compared; raises as ``verify`` does."""
+    file = paths.dataset(version) / name
+    expected = read_manifest(version).files.get(name)
+    if expected is None:
+        raise _damaged(version, f"its manifest lists no {name}")
+    try:
+        found = digest(file)
+    except FileNotFoundError as error:
+        raise _damaged(version, f"{name} is missing") from error
+    if found != expected:
+        raise _damaged(version, f"{name} is not the file that was published (sha256 {found[:12]}…)")
+    return file
+
+
+def read_conversations(version: str, splits: Sequence[Split] | None = None) -> list[Conversation]:
+    """Conversations exactly as they were stored, ordered by id.
+
+    Args:
+        version: Name of a dataset version.
+        splits: Only these; None takes all.
+
+    Raises:
+        SnapshotMissing: There is no such snapshot.
+        SnapshotDamaged: It cannot be trusted.
+    """
+    table = _table(version, "conversations", ["record"], splits)
+    return [Conversation.model_validate_json(record) for record in table.column("record").to_pylist()]
+
+
+def read_decision_points(
+    version: str, splits: Sequence[Split] | None = None, kind: Literal["call", "answer"] | None = None
+) -> list[DecisionPoint]:
+    """Decision points exactly as they were stored, ordered by conversation and message.
+
+    The file holds references; history, tools and the expected message come from the conversation and are shared
+    between its points. Arguments and errors as for ``read_conversations``; ``kind`` None takes both.
+    """
+    conversations = {conversation.id: conversation for conversation in read_conversations(version, splits)}
+    columns = ["decision_point_id", "conversation_id", "message_index", "domain", "kind", "tool"]
+    rows = _table(version, "decision_points", columns, splits).to_pylist()
+    return [_rebuild(row, conversations[row["conversation_id"]]) for row in rows if kind in (None, row["kind"])]
+
+
+def _rebuild(row: dict[str, Any], conversation: Conversation) -> DecisionPoint:
+    """``model_construct`` because every part was validated when the conversation was read."""
+    at = row["message_index"]
+    return DecisionPoint.model_construct(
+        id=row["decision_point_id"],
+        conversation_id=conversation.id,
+        message_index=at,
+        source=conversation.source,
+        split=conversation.split,
+        domain=row["domain"],
+        kind=row["kind"],
+        tool=row["tool"],
+        tools=conversation.tools,
+        history=conversation.messages[:at],
+        expected=conversation.messages[at],
+    )
+
+
+def _table(version: str, name: str, columns: list[str], splits: Sequence[Split] | None) -> Any:
+    import pyarrow.parquet as pq
+
+    filters = None if splits is None else [("split", "in", list(splits))]
+    if splits is not None and not splits:
+        raise ValueError("splits is empty; name at least one split or pass None for all")
+    return pq.read_table(checked_file(version, f"{name}.parquet"), columns=columns, filters=filters)
+
+
+def _export(version: str, draft: Path) -> None:
+    from data import warehouse
+
+    dataset = warehouse.export(version, draft)
+    files = sorted(draft.glob("*.parquet"))
+    for file in files:
+        sync_file(file)
+    content = Manifest(format=FORMAT, dataset=dataset, files={file.name: digest(file) for file in files})
+    manifest_file = draft / MANIFEST
+    manifest_file.write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    sync_file(manifest_file)
+    sync_directory(draft)
+
+
+@contextmanager
+def _publishing(version: str) -> Iterator[None]:
+    """One publisher of a version at a time; the lock dies with its process."""
+    lock = paths.locks() / f"snapshot-{version}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
+        yield
+
+
+def _move_into_place(draft: Path, target: Path) -> None:
+    if target.exists():
+        # A directory without a manifest was never a snapshot: a copy cut short, or files deleted by hand.
+        target.rename(target.with_name(f".{target.name}-{uuid.uuid4().hex}.incomplete"))
+    draft.rename(target)
+    sync_directory(target.parent)
+
+
+def _remove_abandoned(directory: Path) -> None:
+    """Delete drafts that a killed process left more than a day ago."""
+    for draft in _drafts(directory):
+        if time.time() - draft.stat().st_mtime > _ABANDONED_SECONDS:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def _drafts(directory: Path) -> Iterator[Path]:
+    if directory.is_dir():
+        yield from (Path(entry.path) for entry in os.scandir(directory) if entry.name.endswith(".writing"))
+
+
+def _damaged(version: str, what: str) -> SnapshotDamaged:
+    return SnapshotDamaged(
+        f"snapshot {version} is damaged: {what}; remove {paths.dataset(version)} and run `apprentice ingest` again, "
+        f"it is published anew from the warehouse"
+    )

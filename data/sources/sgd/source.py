@@ -1,0 +1,129 @@
+"""Reads a copy of SGD: two passes over its files, the first to see what is there, the second to build what is taken.
+
+Nothing is kept between records but their ids and places, so memory stays flat whatever the size. What cannot be used is
+yielded as a quarantined row: a file that cannot be read (one row for the whole file), a record that is no dialogue, a
+dialogue that does not fit its schema.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from data.reporting import Reporter
+from data.schema import Conversation, Quarantined
+from data.settings import DataSettings
+from data.sources.sgd.dialogue import Unusable, conversation_of
+from data.sources.sgd.index import Place, quarantined, records_at, scan
+from data.sources.sgd.raw import DIRECTORIES, RawDialogue, dialogue_files, sgd_root
+from data.sources.sgd.splits import SplitRule, choose
+from data.sources.sgd.tools import Services, read_services
+
+_TELL_EVERY = 50  # conversations
+
+
+class SGD:
+    """The Schema-Guided Dialogue dataset in its upstream layout."""
+
+    name = "sgd"
+
+    def fingerprint(self, settings: DataSettings) -> str:
+        """SHA-256 over names and bytes of all schemas and dialogue files, packed or not as they lie there."""
+        root = sgd_root(settings.path)
+        digest = hashlib.sha256()
+        for path in _raw_files(root):
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(_digest(path))
+        return digest.hexdigest()
+
+    def read(self, settings: DataSettings, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
+        """Yield the conversations of the copy and what was quarantined on the way."""
+        root = sgd_root(settings.path)
+        services = _services(root, reporter)
+        rule = _rule(services)
+        places: list[Place] = []
+        for found in scan(root, list(services), rule, reporter):
+            if isinstance(found, Place):
+                places.append(found)
+            else:
+                yield found
+        chosen = choose(((place.record_id, place.split) for place in places), settings.conversations)
+        reporter.phase("reading sgd", total=len(chosen), unit="conversations")
+        facts, dropped = 0, 0
+        wanted = (place for place in places if place.record_id in chosen)
+        for done, (place, record) in enumerate(records_at(wanted), start=1):
+            item, lost = build(record, services[place.directory], place, settings.max_result_rows)
+            yield item
+            dropped += lost
+            facts += _count_facts(item)
+            if done % _TELL_EVERY == 0 or done == len(chosen):
+                reporter.update(done)
+        if dropped:
+            reporter.say(
+                f"sgd: {dropped:,} of {facts + dropped:,} facts ({dropped / (facts + dropped):.1%}) are nowhere the "
+                f"agent can look (results keep {settings.max_result_rows} rows) and are not demanded of it"
+            )
+
+
+def _raw_files(root: Path) -> Iterator[Path]:
+    for directory in DIRECTORIES:
+        schema = root / directory / "schema.json"
+        if schema.is_file():
+            yield schema
+        yield from dialogue_files(root, directory)
+
+
+def _digest(path: Path) -> bytes:
+    """SHA-256 of a file; one that cannot be opened (read says so) counts as what it is: unreadable."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return b"unreadable"
+
+
+def _services(root: Path, reporter: Reporter) -> dict[str, Services]:
+    """Services per split directory; an absent directory is remarked on and left out."""
+    services: dict[str, Services] = {}
+    for directory in DIRECTORIES:
+        if (root / directory).is_dir():
+            services[directory] = read_services(root / directory / "schema.json")
+        else:
+            reporter.say(f"sgd: {root / directory} is absent, so its splits stay empty")
+    return services
+
+
+def _rule(services: dict[str, Services]) -> SplitRule:
+    train = frozenset(services["train"])
+    return SplitRule(train=train, unseen_in_test=frozenset(services.get("test", {})) - train)
+
+
+def build(
+    record: Any, services: Services, place: Place, max_result_rows: int
+) -> tuple[Conversation | Quarantined, int]:
+    """The conversation of a raw record with its count of dropped facts, or why there is none. Never raises."""
+    record_id = place.record_id
+    try:
+        dialogue = RawDialogue.model_validate(record)
+        return conversation_of(
+            dialogue, services, record_id=record_id, split=place.split, max_result_rows=max_result_rows
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return quarantined(record_id, "not_a_dialogue", f"{where or 'dialogue'}: {first['msg']}"), 0
+    except Unusable as error:
+        return quarantined(record_id, error.reason, error.detail), 0
+    except RecursionError:
+        return quarantined(record_id, "not_a_dialogue", "some value is nested too deeply"), 0
+
+
+def _count_facts(item: Conversation | Quarantined) -> int:
+    return sum(len(message.facts) for message in item.messages) if isinstance(item, Conversation) else 0
+
+
+SOURCE = SGD()

@@ -1,0 +1,317 @@
+"""The ``apprentice`` command: a light door to the flows.
+
+Nothing heavy is imported before it is needed, so ``--help`` answers at once and a wrong setting is refused before
+anything is loaded. A stage command runs the very flow that a deployment runs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows.complaints import plain_errors
+from flows.environment import prepare
+
+ProfileChoice = Literal["smoke", "laptop", "night", "paper"]
+
+app = typer.Typer(
+    name="apprentice",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help=(
+        "Train conversational agents that think before they act: ingest, SFT, priming, GRPO, evaluation.\n\n"
+        "The whole job on built-in conversations, about 20 minutes on two cores:\n\n"
+        "    apprentice run --profile laptop\n\n"
+        "Every stage runs alone too and starts from the newest good result of the one before. What has not changed "
+        "is reused; what was stopped goes on where it was. Everything lands under var/ (or $APPRENTICE_VAR)."
+    ),
+)
+
+Profile = Annotated[
+    ProfileChoice,
+    typer.Option(help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something."),
+]
+Source = Annotated[str | None, typer.Option(help="Source of conversations: simulated, sgd.", show_default=False)]
+DatasetOf = Annotated[
+    str | None, typer.Option("--source", help="Use the newest dataset of this source.", show_default=False)
+]
+Path = Annotated[str | None, typer.Option(help="Directory of the source's files.", show_default=False)]
+Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
+Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]
+TotalMinutes = Annotated[float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False)]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Optimizer steps at most.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Do it again although nothing has changed.")]
+Final = Annotated[bool, typer.Option("--final", help="Judge on the test splits. Each use is recorded.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Any other setting, e.g. sft.learning_rate=1e-4.", show_default=False
+    ),
+]
+
+
+@app.command()
+def run(
+    profile: Profile = "laptop",
+    source: Source = None,
+    path: Path = None,
+    conversations: Conversations = None,
+    minutes: TotalMinutes = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = None,
+    final: Final = False,
+    force: Force = False,
+    set_: Set = None,
+) -> None:
+    """The whole job: ingest, SFT, priming, GRPO, evaluation, results table.
+
+    On real conversations within an hour:
+
+        apprentice run --source sgd --path ../shared/data/sgd --minutes 60 --seed 1
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.pipeline import pipeline
+
+        pipeline(
+            profile=profile,
+            source=source,
+            path=path,
+            conversations=conversations,
+            minutes=minutes,
+            max_steps=max_steps,
+            seed=seed,
+            final=final,
+            overrides=overrides,
+            force=force,
+        )
+
+
+@app.command()
+def ingest(
+    profile: Profile = "laptop",
+    source: Source = None,
+    path: Path = None,
+    conversations: Conversations = None,
+    seed: Seed = None,
+    set_: Set = None,
+) -> None:
+    """Source files → checked conversations → a dataset version.
+
+        apprentice ingest --source sgd --path ../shared/data/sgd --conversations 600
+
+    What was rejected, and why:
+
+        apprentice query "SELECT reason, count(*) FROM quarantine GROUP BY ALL"
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.ingest_data import ingest_data
+
+        ingest_data(
+            profile=profile, source=source, path=path, conversations=conversations, seed=seed, overrides=overrides
+        )
+
+
+@app.command()
+def sft(
+    profile: Profile = "laptop",
+    source: DatasetOf = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset version.", show_default=False)] = None,
+    minutes: Minutes = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = None,
+    force: Force = False,
+    set_: Set = None,
+) -> None:
+    """The SFT baseline on the newest dataset.
+
+    apprentice sft --source sgd --minutes 18
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.train_sft import train_sft
+
+        train_sft(
+            profile=profile,
+            dataset_version=dataset,
+            source=source,
+            minutes=minutes,
+            max_steps=max_steps,
+            seed=seed,
+            overrides=overrides,
+            force=force,
+        )
+
+
+@app.command()
+def prime(
+    profile: Profile = "laptop",
+    run_id: Annotated[str | None, typer.Option("--run", help="SFT run to start from.", show_default=False)] = None,
+    source: DatasetOf = None,
+    minutes: Minutes = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = None,
+    force: Force = False,
+    set_: Set = None,
+) -> None:
+    """Teach the newest SFT model to think at all: a short SFT on rationales.
+
+    apprentice prime --minutes 2
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.prime_thinking import prime_thinking
+
+        prime_thinking(
+            profile=profile,
+            sft_run_id=run_id,
+            source=source,
+            minutes=minutes,
+            max_steps=max_steps,
+            seed=seed,
+            overrides=overrides,
+            force=force,
+        )
+
+
+@app.command()
+def grpo(
+    profile: Profile = "laptop",
+    start: Annotated[
+        Literal["base", "sft", "primed"] | None,
+        typer.Option("--from", help="Model to start from; primed unless set.", show_default=False),
+    ] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Or the run to start from.", show_default=False)] = None,
+    thinking: Annotated[
+        bool | None, typer.Option("--thinking/--no-thinking", help="Open with reasoning.", show_default=False)
+    ] = None,
+    source: DatasetOf = None,
+    minutes: Minutes = None,
+    max_steps: MaxSteps = None,
+    seed: Seed = None,
+    force: Force = False,
+    set_: Set = None,
+) -> None:
+    """GRPO with reasoning from the newest primed model.
+
+    Ten minutes with another reward, and the control without thinking:
+
+        apprentice grpo --minutes 10 --set grpo.weights.format=1.0
+
+        apprentice grpo --from sft --no-thinking
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.train_grpo import train_grpo
+
+        train_grpo(
+            profile=profile,
+            start_run_id=run_id,
+            start=start,
+            thinking=thinking,
+            source=source,
+            minutes=minutes,
+            max_steps=max_steps,
+            seed=seed,
+            overrides=overrides,
+            force=force,
+        )
+
+
+@app.command()
+def evaluate(
+    profile: Profile = "laptop",
+    run_id: Annotated[
+        str | None, typer.Option("--run", help="Run to judge; the newest unless set.", show_default=False)
+    ] = None,
+    model: Annotated[
+        Literal["base", "sft", "primed", "grpo"] | None,
+        typer.Option(help="Or the newest model of this stage.", show_default=False),
+    ] = None,
+    thinking: Annotated[
+        bool | None,
+        typer.Option("--thinking/--no-thinking", help="As it was trained unless set.", show_default=False),
+    ] = None,
+    final: Final = False,
+    decision_points: Annotated[int | None, typer.Option(min=1, help="Per split.", show_default=False)] = None,
+    source: DatasetOf = None,
+    minutes: Minutes = None,
+    force: Force = False,
+    set_: Set = None,
+) -> None:
+    """Judge a model on validation: turn success with 95 % intervals, by split, domain, tool.
+
+    apprentice evaluate --model base --decision-points 100
+
+    apprentice evaluate --run 3f2a --no-thinking
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from flows.evaluate_model import evaluate_model
+        from tasks.results import print_results
+
+        evaluation_id = evaluate_model(
+            profile=profile,
+            run_id=run_id,
+            model=model,
+            thinking=thinking,
+            final=final,
+            decision_points=decision_points,
+            source=source,
+            minutes=minutes,
+            overrides=overrides,
+            force=force,
+        )
+        print_results([evaluation_id])
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT over the published tables.")],
+    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Form of the result.")] = "table",
+) -> None:
+    """Ask the data in SQL (DuckDB), also while training runs. Read-only.
+
+    Tables: conversations, messages, tools, calls, decision_points, quarantine, dataset_versions, rollouts, evaluations.
+
+        apprentice query "SELECT stage, split, avg(turn_success::int) FROM evaluations GROUP BY ALL"
+
+        apprentice query --format json "SELECT * FROM rollouts ORDER BY reward DESC LIMIT 3"
+    """
+    with plain_errors():
+        from data.query import run_query
+        from flows.output import write_frame
+
+        write_frame(run_query(sql), output)
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0.1.")] = 5000) -> None:
+    """Runs, curves and comparisons in the browser: the MLflow UI over var/. Ctrl-C ends it."""
+    with plain_errors():
+        prepare(quiet=True)
+        from models.tracking import serve_ui
+
+        typer.echo(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+        raise typer.Exit(serve_ui(port))
+
+
+def checked(profile: ProfileChoice, assignments: list[str] | None) -> dict[str, Any]:
+    """Overrides from ``--set``, refused here, before Prefect is loaded, if the settings do not accept them."""
+    prepare(quiet=True)
+    from data.profiles import resolve
+    from flows.assignments import nested
+
+    overrides = nested(assignments or [])
+    resolve(profile, overrides)
+    return overrides
+
+
+if __name__ == "__main__":
+    app()

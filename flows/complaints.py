@@ -1,0 +1,71 @@
+"""Errors a person can act on become one message and an exit code; what nobody expected keeps its traceback.
+
+Exit codes: 1 the job cannot go on, 2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+#: By name, because importing them all would make the door heavy; a test sees to it that each exists.
+EXPECTED = (
+    "data.sources.base.SourceError",
+    "data.warehouse.WarehouseError",
+    "data.snapshot.SnapshotError",
+    "data.parquet.DamagedFile",
+    "data.query.QueryError",
+    "models.base.BaseModelError",
+    "models.training.sft.EmptySplit",
+    "tasks.records.MissingUpstream",
+    "tasks.locks.Busy",
+    "tasks.evaluation.NothingToEvaluate",
+)
+
+
+def expected(error: BaseException) -> bool:
+    """Whether this is one of ours; only modules that are already loaded can have raised it."""
+    for name in EXPECTED:
+        module, _, kind = name.rpartition(".")
+        if module in sys.modules and isinstance(error, getattr(importlib.import_module(module), kind)):
+            return True
+    return False
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Within a command: complain on stderr and leave with the right exit code."""
+    from pydantic import ValidationError
+
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        _leave(str(interrupt) or "stopped; run the same command again to go on", 130)
+    except ValidationError as error:
+        _leave(_settings_complaint(error), 1)
+    except Exception as error:
+        if not expected(error):
+            raise
+        _leave(str(error), 1)
+    except BaseException as error:
+        if type(error).__name__ != "TerminationSignal":
+            raise
+        _leave("stopped by SIGTERM; run the same command again to go on", 143)
+
+
+def _settings_complaint(error: object) -> str:
+    from pydantic import ValidationError
+
+    assert isinstance(error, ValidationError)
+    rows = [(".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors()]
+    lines = [f"  {where or 'settings'}: {message.removeprefix('Value error, ')}" for where, message in rows]
+    return "these settings cannot be used:\n" + "\n".join(lines)
+
+
+def _leave(message: str, code: int) -> None:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,54 @@
+"""What the process's environment must say before Prefect, MLflow or the model hub client is imported.
+
+Prefect reads its settings once, at import, so this runs at the door of the room (``flows/__init__``). Everything goes
+through ``setdefault``: what the user has set stays. With ``PREFECT_API_URL`` set the flows report to that server,
+without it to a temporary one that lives under ``var/`` and ends with the process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+
+from data import paths
+
+_ALWAYS = {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    # 17 s were measured on an empty home, the default of 20 s is too near.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # The word, not "1": Prefect takes both, MLflow only this.
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    # The temporary server is torn down with events still in its queues and would log a traceback for each.
+    "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+    # A tracking server that is away must cost seconds, not minutes: what it missed is sent again from the run's log.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}
+
+_QUIET = {
+    "PREFECT_LOGGING_LEVEL": "WARNING",
+    # Only the console: a server that is there still gets the logs of its flow runs.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+}
+
+
+def prepare(*, quiet: bool = False) -> None:
+    """Set what is not set. ``quiet`` also silences the libraries' consoles: the command line speaks for itself."""
+    home = paths.prefect_home()
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("PREFECT_HOME", str(home))
+    for name, value in {**_ALWAYS, **(_QUIET if quiet else {})}.items():
+        os.environ.setdefault(name, value)
+    if quiet and not sys.warnoptions:
+        # What libraries tell their own authors about coming versions.
+        warnings.filterwarnings("ignore", category=FutureWarning)
+        warnings.filterwarnings("ignore", category=DeprecationWarning)

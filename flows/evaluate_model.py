@@ -1,0 +1,54 @@
+"""Any run's model → judged decision points: on validation, or once in a while on test."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from prefect import flow
+
+from data import profiles
+from data.settings import ProfileName
+from tasks.choices import stated
+from tasks.evaluation import evaluate
+from tasks.upstream import latest_model, start_or_base
+
+
+@flow(name="evaluate-model", flow_run_name="evaluate ({profile})")
+def evaluate_model(
+    profile: ProfileName = "laptop",
+    run_id: str | None = None,
+    model: Literal["base", "sft", "primed", "grpo"] | None = None,
+    thinking: bool | None = None,
+    final: bool = False,
+    decision_points: int | None = None,
+    source: str | None = None,
+    minutes: float | None = None,
+    overrides: dict[str, Any] | None = None,
+    force: bool = False,
+    pipeline_run_id: str | None = None,
+) -> str:
+    """Evaluate a model greedily; returns the evaluation id.
+
+    Args:
+        profile: Preset of settings.
+        run_id: Run whose model is judged; empty: the newest trained one.
+        model: Or the newest model of this stage.
+        thinking: With or without reasoning; empty: as the model was trained.
+        final: On the test splits. Each use is recorded.
+        decision_points: Per split.
+        source: Newest model on this source's newest dataset.
+        minutes: Wall-clock budget.
+        overrides: Any other setting, nested as in data/settings.py.
+        force: Judge again although nothing has changed.
+        pipeline_run_id: MLflow run of the whole job, if this is part of one.
+    """
+    chosen = {"thinking": thinking, "final": final or None, "decision_points": decision_points, "minutes": minutes}
+    settings = profiles.resolve(profile, stated(overrides, "evaluation", **chosen))
+    if run_id is None and model is None:
+        run_id = latest_model(source).run_id
+    record = start_or_base(model or "base", run_id, source, settings, pipeline_run_id)
+    return evaluate(settings, record.run_id, pipeline_run_id, force)
+
+
+if __name__ == "__main__":
+    evaluate_model()

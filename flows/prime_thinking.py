@@ -1,0 +1,48 @@
+"""The SFT baseline → a model that thinks at all: a short SFT on rationales derived from the annotations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from data import profiles
+from data.settings import ProfileName
+from tasks import training
+from tasks.choices import stated
+from tasks.upstream import start_of
+
+
+@flow(name="prime-thinking", flow_run_name="priming ({profile})")
+def prime_thinking(
+    profile: ProfileName = "laptop",
+    sft_run_id: str | None = None,
+    source: str | None = None,
+    minutes: float | None = None,
+    max_steps: int | None = None,
+    seed: int | None = None,
+    overrides: dict[str, Any] | None = None,
+    force: bool = False,
+    pipeline_run_id: str | None = None,
+) -> str:
+    """Prime an SFT model for thinking; returns the run id.
+
+    Args:
+        profile: Preset of settings.
+        sft_run_id: SFT run to start from; empty: the newest finished one.
+        source: Newest SFT run on this source's newest dataset.
+        minutes: Wall-clock budget.
+        max_steps: Optimizer steps at most.
+        seed: Seed of the data order.
+        overrides: Any other setting, nested as in data/settings.py.
+        force: Prime again although nothing has changed.
+        pipeline_run_id: MLflow run of the whole job, if this is part of one.
+    """
+    changes = stated(stated(overrides, "prime", minutes=minutes, max_steps=max_steps), seed=seed)
+    settings = profiles.resolve(profile, changes)
+    start = start_of("sft", sft_run_id, source)
+    return training.train("primed", settings, start.run_id, pipeline_run_id, force)
+
+
+if __name__ == "__main__":
+    prime_thinking()

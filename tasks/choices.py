@@ -1,0 +1,42 @@
+"""From what a person or a deployment states to the settings of a stage, and from one budget to the stages' budgets."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data import profiles
+from data.settings import ProfileName, Settings
+
+#: Shares of a whole run's minutes; the rest is ingestion, loading and saving.
+SHARES = {"sft": 0.35, "prime": 0.05, "grpo": 0.30, "evaluation": 0.25}
+TRAINED = ("sft", "prime", "grpo")
+
+
+def stated(overrides: dict[str, Any] | None, section: str | None = None, **values: Any) -> dict[str, Any]:
+    """``overrides`` with the values that are not None laid over them, in ``section`` of the settings or at the top."""
+    given = {name: value for name, value in values.items() if value is not None}
+    return profiles.merge(overrides or {}, {section: given} if section and given else given)
+
+
+def whole_run(
+    profile: ProfileName, overrides: dict[str, Any] | None, *, max_steps: int | None = None, models: int = 4
+) -> Settings:
+    """Settings of a whole run: ``minutes``, if stated, is shared out, and evaluation is split over the models.
+
+    Args:
+        profile: Name of the preset.
+        overrides: What is stated explicitly, nested like ``Settings``.
+        max_steps: For every training stage.
+        models: How many models share the evaluation budget.
+    """
+    settings = profiles.resolve(profile, overrides)
+    changes: dict[str, Any] = dict(overrides or {})
+    if settings.minutes is not None:
+        shares = {stage: {"minutes": settings.minutes * share} for stage, share in SHARES.items()}
+        changes = profiles.merge(shares, changes)
+    for stage in TRAINED if max_steps is not None else ():
+        changes = stated(changes, stage, max_steps=max_steps)
+    settings = profiles.resolve(profile, changes)
+    if settings.evaluation.minutes is not None:
+        changes = profiles.merge(changes, {"evaluation": {"minutes": settings.evaluation.minutes / models}})
+    return profiles.resolve(profile, changes)

@@ -1,0 +1,72 @@
+"""Which code a stage's result depends on: its entry module and all it imports from our own rooms, as one digest.
+
+Followed through the source text, so nothing is imported and nobody has to keep a list. Comments and layout do not
+count. Settings are hashed by value elsewhere, and places, progress and tracking cannot change a result, so those
+modules are left out.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+from data import paths
+
+ROOMS = ("data", "models")
+WITHOUT_EFFECT = frozenset(
+    {
+        "data.settings",
+        "data.profiles",
+        "data.paths",
+        "data.reporting",
+        "models.tracking",
+        "models.metric_log",
+        "models.figures",
+    }
+)
+
+
+@lru_cache
+def code_digest(*modules: str) -> str:
+    """12 hex characters that change when code behind ``modules`` (dotted names) or a template beside it changes."""
+    digest = hashlib.sha256()
+    for file in sorted(_reach(modules)):
+        digest.update(str(file.relative_to(paths.PROJECT_ROOT)).encode())
+        text = file.read_text(encoding="utf-8")
+        digest.update((ast.dump(ast.parse(text)) if file.suffix == ".py" else text).encode())
+    return digest.hexdigest()[:12]
+
+
+def _reach(modules: tuple[str, ...]) -> set[Path]:
+    waiting, seen, files = list(modules), set(modules), set[Path]()
+    while waiting:
+        name = waiting.pop()
+        file = _file(name)
+        if file is None or name in WITHOUT_EFFECT:
+            continue
+        files.add(file)
+        files.update(path for path in file.parent.iterdir() if path.suffix in {".jinja", ".sql"})
+        new = set(_imports(file)) - seen
+        seen |= new
+        waiting.extend(new)
+    return files
+
+
+def _file(name: str) -> Path | None:
+    base = paths.PROJECT_ROOT.joinpath(*name.split("."))
+    candidates = (base.with_suffix(".py"), base / "__init__.py")
+    return next((file for file in candidates if file.exists()), None)
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        yield from (name for name in names if name.split(".")[0] in ROOMS)

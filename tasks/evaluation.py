@@ -1,0 +1,147 @@
+"""Evaluation as a task: a model's rows, its numbers in its own MLflow run, and a note of every look at the test set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from data import paths
+from data.schema import TEST_SPLITS, VALIDATION_SPLITS
+from data.settings import Settings
+from models import tracking
+from tasks import records
+from tasks.code import code_digest
+from tasks.records import Address, Record
+from tasks.stage import Interrupted, Upstream, Work, now, perform
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NothingToEvaluate(Exception):
+    """The splits hold no decision points; the message says what to do."""
+
+
+def final_uses() -> Path:
+    """One line of JSON for each evaluation on the test splits."""
+    return paths.var() / "final_uses.jsonl"
+
+
+@task(name="evaluate", task_run_name="evaluate {run_id}", cache_policy=NO_CACHE)
+def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None, force: bool = False) -> str:
+    """Evaluation id of a model on validation, or on test with ``settings.evaluation.final``; resumes what was begun.
+
+    Raises:
+        MissingUpstream: The run is unknown, unfinished or damaged.
+        Interrupted: Stopped by a signal; rows are kept and the same call goes on.
+        NothingToEvaluate: The dataset's splits are empty.
+    """
+    model = records.of_run(run_id)
+    thinking = model.thinking if settings.evaluation.thinking is None else settings.evaluation.thinking
+    address = _address(settings, model, thinking)
+    earlier = records.load(address.stage, address.key)
+    again = force and earlier is not None and earlier.status == "done"
+    evaluation_id = f"{address.key}-{now()[:19].replace(':', '')}" if again else address.key
+    if earlier is not None and earlier.status != "done":
+        evaluation_id = earlier.outputs.get("evaluation_id", evaluation_id)
+    record = perform(
+        address,
+        lambda work: _evaluate(work, settings, model, thinking, evaluation_id),
+        profile=settings.profile,
+        upstream=Upstream(start_run_id=model.run_id, pipeline_run_id=pipeline_run_id),
+        force=force,
+        inside=model.run_id,
+    )
+    if settings.evaluation.final:
+        _note_final_use(record, model)
+    return str(record.outputs["evaluation_id"])
+
+
+def _address(settings: Settings, model: Record, thinking: bool) -> Address:
+    chosen = settings.evaluation.model_dump(mode="json", exclude={"final", "thinking"})
+    splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
+    facts = {"run_id": model.run_id, "thinking": thinking, "splits": list(splits), **chosen}
+    return records.address(
+        "evaluation",
+        code=code_digest("models.evaluation.run"),
+        settings=facts,
+        dataset_version=model.dataset_version,
+        start_sha256=model.model_sha256,
+    )
+
+
+def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> dict[str, Any]:
+    from models.evaluation.run import evaluate as run_evaluation
+
+    splits = work.record.settings["splits"]
+    model_dir, dataset_version = model.model_place
+    outcome = run_evaluation(
+        model_dir,
+        run_id=model.run_id,
+        stage=model.stage,
+        evaluation_id=evaluation_id,
+        dataset_version=dataset_version,
+        splits=splits,
+        thinking=thinking,
+        settings=settings,
+        reporter=work.reporter,
+    )
+    if outcome.stopped == "interrupted":
+        raise Interrupted(
+            f"evaluation: stopped after {outcome.rows} of {outcome.planned} decision points, which are kept. "
+            "Run the same command again to go on."
+        )
+    if not outcome.rows:
+        raise NothingToEvaluate(
+            f"dataset {model.dataset_version} has no decision points in {', '.join(splits)}, or the budget was too "
+            "short for one: ingest more conversations (--conversations) or raise --minutes"
+        )
+    _publish(work, model, thinking, evaluation_id)
+    reached = f"{outcome.rows} of {outcome.planned} decision points in {outcome.seconds / 60:.1f} min"
+    why = " (its budget)" if outcome.stopped == "budget" else ""
+    work.reporter.say(f"{model.stage}, {'thinking' if thinking else 'no thinking'}: {reached}{why}")
+    return {"outputs": {"evaluation_id": evaluation_id, "stopped": outcome.stopped, "rows": outcome.rows}}
+
+
+def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> None:
+    from models.evaluation.table import flat_metrics, summarise
+
+    summary = summarise(rows_of(evaluation_id))
+    prefix = _prefix(work.record.settings["splits"], thinking, model.thinking)
+    figures = {name.replace("eval", prefix, 1): value for name, value in flat_metrics(summary).items()}
+    work.run.log_results(figures, model.steps)
+    work.run.log_table(summary, f"evaluation/{evaluation_id}.json")
+    work.run.tag({"evaluation_id": evaluation_id})
+
+
+def _prefix(splits: list[str], thinking: bool, trained_to_think: bool) -> str:
+    """``eval`` means validation, as the model was trained; other splits and the other mode get names of their own."""
+    name = "final" if splits == list(TEST_SPLITS) else "eval"
+    return name if thinking == trained_to_think else f"{name}_{'thinking' if thinking else 'plain'}"
+
+
+def rows_of(evaluation_id: str) -> pd.DataFrame:
+    """The rows of one evaluation."""
+    from data.evaluations import read_evaluations
+
+    return read_evaluations(evaluation_id)
+
+
+def _note_final_use(record: Record, model: Record) -> None:
+    row = {
+        "at": now(),
+        "run_id": model.run_id,
+        "stage": model.stage,
+        "dataset_version": model.dataset_version,
+        "evaluation_id": record.outputs["evaluation_id"],
+        "git_commit": tracking.git_commit(),
+    }
+    with final_uses().open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(row) + "\n")
+    uses = [json.loads(line) for line in final_uses().read_text(encoding="utf-8").splitlines()]
+    number = sum(use["run_id"] == model.run_id for use in uses)
+    tracking.StageRun(model.run_id, lambda text: None).tag({"final_uses": str(number)})

@@ -1,0 +1,182 @@
+"""What has been done: one small JSON file per stage and content address, and how to find the latest good one.
+
+A stage's *address* is a hash over everything its result depends on: its code, its settings, the dataset and the
+weights it starts from. Same address, finished, files unchanged: the result is reused. The record also names the
+MLflow run, so a stage that was killed goes on in the run it began.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from data import paths
+from tasks.files import write_whole
+
+Stage = Literal["base", "sft", "primed", "grpo"]
+#: Stages that leave a model, in the order of the job.
+MODEL_STAGES: tuple[Stage, ...] = ("base", "sft", "primed", "grpo")
+#: The command that makes a stage's model.
+COMMANDS = {"base": "evaluate --model base", "sft": "sft", "primed": "prime", "grpo": "grpo"}
+#: Neither where nor how often something is saved changes what comes out.
+WITHOUT_EFFECT = frozenset({"save_every_minutes"})
+
+
+class MissingUpstream(Exception):
+    """A stage needs what an earlier one makes; the message names the command."""
+
+
+class Address(BaseModel):
+    """What a stage's result depends on; ``key`` is the hash over the rest."""
+
+    model_config = ConfigDict(frozen=True)
+
+    stage: str
+    key: str
+    code: str
+    settings: dict[str, Any]
+    dataset_version: str | None
+    start_sha256: str | None
+
+
+class Record(BaseModel):
+    """One execution of a stage."""
+
+    stage: str
+    key: str
+    status: Literal["running", "done", "interrupted", "failed"]
+    run_id: str
+    dataset_version: str | None = None
+    start_run_id: str | None = None
+    pipeline_run_id: str | None = None
+    profile: str = ""
+    settings: dict[str, Any] = {}
+    model_dir: Path | None = None
+    model_sha256: str | None = None
+    thinking: bool = False
+    """Whether the model was trained to think."""
+    steps: int = 0
+    outputs: dict[str, Any] = {}
+    git_commit: str = ""
+    started: str = ""
+    ended: str | None = None
+
+    @property
+    def model_place(self) -> tuple[Path, str]:
+        """Directory of a finished model and the dataset version it belongs to."""
+        if self.model_dir is None or self.dataset_version is None:
+            raise MissingUpstream(f"run {self.run_id} ({self.stage}) left no model")
+        return self.model_dir, self.dataset_version
+
+
+def address(
+    stage: str,
+    *,
+    code: str,
+    settings: Mapping[str, Any],
+    dataset_version: str | None = None,
+    start_sha256: str | None = None,
+) -> Address:
+    """Content address of a stage's result; ``settings`` are the ones that matter to it, JSON-ready."""
+    relevant = {key: value for key, value in settings.items() if key not in WITHOUT_EFFECT}
+    facts = [stage, code, relevant, dataset_version, start_sha256]
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return Address(
+        stage=stage,
+        key=key,
+        code=code,
+        settings=relevant,
+        dataset_version=dataset_version,
+        start_sha256=start_sha256,
+    )
+
+
+def _file(stage: str, key: str) -> Path:
+    return paths.stages() / stage / f"{key}.json"
+
+
+def load(stage: str, key: str) -> Record | None:
+    """The record at an address, if there is one."""
+    file = _file(stage, key)
+    return Record.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def save(record: Record) -> None:
+    """Write the record; a finished one of another run at the same address is kept under that run's id."""
+    earlier = load(record.stage, record.key)
+    if earlier is not None and earlier.run_id != record.run_id and earlier.status == "done":
+        write_whole(_file(record.stage, f"{record.key}-{earlier.run_id[:8]}"), earlier.model_dump_json(indent=2))
+    write_whole(_file(record.stage, record.key), record.model_dump_json(indent=2))
+
+
+def every(*stages: str) -> Iterator[Record]:
+    """All records of the stages."""
+    for stage in stages:
+        for file in sorted((paths.stages() / stage).glob("*.json")):
+            yield Record.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def model_sha256(model_dir: Path) -> str:
+    """Digest over the names and bytes of a model's weight files."""
+    from models.base import file_sha256
+
+    digest = hashlib.sha256()
+    for file in sorted(model_dir.glob("*.safetensors")):
+        digest.update(f"{file.name} {file_sha256(file)}\n".encode())
+    return digest.hexdigest()
+
+
+def intact(record: Record) -> bool:
+    """Whether the model a finished record speaks of is still there, byte for byte."""
+    if record.model_dir is None:
+        return True
+    return record.model_dir.is_dir() and model_sha256(record.model_dir) == record.model_sha256
+
+
+def of_run(run_id: str) -> Record:
+    """The finished stage of an MLflow run; the first characters of the id suffice.
+
+    Raises:
+        MissingUpstream: No finished stage has this run id, several have, or its model has changed on disk.
+    """
+    found = [record for record in every(*MODEL_STAGES) if record.run_id.startswith(run_id)]
+    if not found:
+        raise MissingUpstream(f"no stage has run id {run_id}; `apprentice query` lists runs in table evaluations")
+    if len({record.run_id for record in found}) > 1:
+        raise MissingUpstream(f"run id {run_id} is ambiguous; give more of its characters")
+    record = max(found, key=lambda each: each.ended or "")
+    if record.status != "done":
+        raise MissingUpstream(
+            f"run {run_id} ({record.stage}) is {record.status}, not finished; "
+            f"run `apprentice {COMMANDS[record.stage]}` again to resume it"
+        )
+    return _usable(record)
+
+
+def latest_good(*stages: Stage, dataset_version: str | None = None) -> Record:
+    """The newest finished model of the stages, of one dataset version if given.
+
+    Raises:
+        MissingUpstream: There is none; the message names the command that makes one.
+    """
+    done = [record for record in every(*stages) if record.status == "done"]
+    fitting = [record for record in done if dataset_version in (None, record.dataset_version)]
+    if not fitting:
+        names = " or ".join(stage.upper() if stage in ("sft", "grpo") else stage for stage in stages)
+        where = f" for dataset {dataset_version}" if dataset_version else ""
+        raise MissingUpstream(f"no {names} model{where}: run `apprentice {COMMANDS[stages[0]]}` first")
+    return _usable(max(fitting, key=lambda record: record.ended or ""))
+
+
+def _usable(record: Record) -> Record:
+    if not intact(record):
+        raise MissingUpstream(
+            f"the model of run {record.run_id} ({record.model_dir}) is gone or was changed after training; "
+            f"run `apprentice {COMMANDS[record.stage]}` again"
+        )
+    return record

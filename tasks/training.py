@@ -1,0 +1,130 @@
+"""SFT, priming and GRPO as tasks: one wrapper, since they differ in nothing but the function they call."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from data.settings import Settings
+from tasks import records
+from tasks.code import code_digest
+from tasks.locks import TRAINING
+from tasks.records import Record, Stage
+from tasks.stage import Interrupted, Upstream, Work, perform, say
+
+if TYPE_CHECKING:
+    from models.training.job import TrainingOutcome
+
+
+class Trainer(NamedTuple):
+    """Where a stage's training function is and which section of the settings steers it."""
+
+    module: str
+    function: str
+    section: str
+
+
+TRAINERS: dict[str, Trainer] = {
+    "sft": Trainer("models.training.sft", "train_sft", "sft"),
+    "primed": Trainer("models.training.priming", "prime_thinking", "prime"),
+    "grpo": Trainer("models.training.grpo", "train_grpo", "grpo"),
+}
+
+
+@task(name="train", task_run_name="train {stage}", cache_policy=NO_CACHE)
+def train(
+    stage: Stage,
+    settings: Settings,
+    start_run_id: str,
+    pipeline_run_id: str | None = None,
+    force: bool = False,
+) -> str:
+    """Run id of the stage's model: reused if nothing it depends on has changed, else trained or resumed.
+
+    The dataset is the one of the run it starts from: a base model has a run for each dataset version.
+
+    Raises:
+        Busy: Another training is running on this machine.
+        Interrupted: Stopped by a signal; the checkpoint is kept and the same call resumes it.
+        MissingUpstream: The run to start from is unknown, unfinished or damaged.
+    """
+    trainer = TRAINERS[stage]
+    start = records.of_run(start_run_id)
+    address = records.address(
+        stage,
+        code=code_digest(trainer.module),
+        settings={"seed": settings.seed, **getattr(settings, trainer.section).model_dump(mode="json")},
+        dataset_version=start.dataset_version,
+        start_sha256=start.model_sha256,
+    )
+    record = perform(
+        address,
+        lambda work: _train(work, trainer, settings, start),
+        profile=settings.profile,
+        upstream=Upstream(start_run_id=start.run_id, pipeline_run_id=pipeline_run_id),
+        lock=TRAINING,
+        force=force,
+        tags={"start_stage": start.stage, "base_model": settings.base_model.uri},
+    )
+    return record.run_id
+
+
+def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> dict[str, Any]:
+    from models.training.job import TrainingJob
+
+    model_dir, dataset_version = start.model_place
+    function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)
+    job = TrainingJob(work.record.run_id, dataset_version, model_dir, work.directory, settings)
+    outcome = function(job, work.reporter)
+    stage, run_id = work.record.stage, work.record.run_id
+    if outcome.stopped == "interrupted":
+        raise Interrupted(
+            f"{stage}: stopped at step {outcome.steps} of {outcome.planned_steps}; the checkpoint is kept in run "
+            f"{run_id}. Run the same command again to go on."
+        )
+    digest = records.model_sha256(outcome.model_dir)
+    _publish(work, outcome, digest)
+    say(_summary(work, outcome))
+    return {
+        "model_dir": outcome.model_dir,
+        "model_sha256": digest,
+        "steps": outcome.steps,
+        "thinking": {"sft": False, "primed": True}.get(stage, settings.grpo.thinking),
+        "outputs": {
+            "stopped": outcome.stopped,
+            "planned_steps": outcome.planned_steps,
+            "seconds": outcome.seconds,
+            "counts": outcome.counts,
+            "metrics": outcome.metrics,
+        },
+    }
+
+
+def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
+    """What MLflow learns at the end: how far it came, the curves, the model by path."""
+    record, run = work.record, work.run
+    ends = {"steps": outcome.steps, "planned_steps": outcome.planned_steps, "seconds": outcome.seconds}
+    counts = {f"rows/{name}": float(count) for name, count in outcome.counts.items()}
+    run.log_results({f"done/{name}": value for name, value in ends.items()} | counts | outcome.metrics, outcome.steps)
+    run.tag({"stopped": outcome.stopped, "model_sha256": digest, "model_dir": str(outcome.model_dir)})
+    run.log_curves()
+    tags = {
+        "sha256": digest,
+        "dataset_version": record.dataset_version or "",
+        "git_commit": record.git_commit,
+        "stage": record.stage,
+        "start_run_id": record.start_run_id or "",
+    }
+    run.register_model(record.stage, outcome.model_dir, tags)
+
+
+def _summary(work: Work, outcome: TrainingOutcome) -> str:
+    why = " (its budget)" if outcome.stopped == "budget" else ""
+    reached = f"{outcome.steps} of {outcome.planned_steps} steps in {outcome.seconds / 60:.1f} min{why}"
+    last = {name: work.run.log.curve(f"train/{name}")[1][-1:] for name in ("reward", "loss")}
+    shown = next((f", last {name} {value[0]:.3f}" for name, value in last.items() if value), "")
+    return f"{work.record.stage}: {reached}{shown}; run {work.record.run_id}"

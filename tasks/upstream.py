@@ -1,0 +1,49 @@
+"""Which model a stage starts from when nobody says: the latest good one."""
+
+from __future__ import annotations
+
+from data.settings import Settings
+from tasks.base_model import prepare_base_model
+from tasks.ingest import dataset
+from tasks.records import MODEL_STAGES, MissingUpstream, Record, Stage, latest_good, of_run
+
+
+def start_of(stage: Stage, run_id: str | None, source: str | None) -> Record:
+    """The finished run given, else the newest of the stage, of the source's newest dataset if a source is named.
+
+    Raises:
+        MissingUpstream: There is none; the message names the command that makes one.
+    """
+    if run_id is not None:
+        return of_run(run_id)
+    return latest_good(stage, dataset_version=dataset(None, source) if source else None)
+
+
+def started_from(run_id: str) -> str:
+    """Run id of the model that a trained one started from."""
+    record = of_run(run_id)
+    if record.start_run_id is None:
+        raise MissingUpstream(f"run {run_id} ({record.stage}) started from no other run")
+    return record.start_run_id
+
+
+def start_or_base(
+    stage: Stage, run_id: str | None, source: str | None, settings: Settings, pipeline_run_id: str | None
+) -> Record:
+    """Like ``start_of``; the base model is fetched where it is the one that is meant."""
+    if run_id is None and stage == "base":
+        return of_run(prepare_base_model(settings, dataset(None, source), pipeline_run_id))
+    return start_of(stage, run_id, source)
+
+
+def latest_model(source: str | None) -> Record:
+    """The newest trained model of any stage.
+
+    Raises:
+        MissingUpstream: Nothing has been trained.
+    """
+    version = dataset(None, source) if source else None
+    try:
+        return latest_good(*MODEL_STAGES[1:], dataset_version=version)
+    except MissingUpstream as error:
+        raise MissingUpstream(f"{error}, or evaluate the base model with --model base") from error

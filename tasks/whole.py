@@ -1,0 +1,67 @@
+"""The whole job as one parent run: opened or resumed, and ended with its results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from data.settings import Settings
+from models import tracking
+from tasks import locks, records, results
+from tasks.stage import Upstream, Work, cut_short, now, say, tracked, unfinished_at
+
+
+@contextmanager
+def parent_run(settings: Settings) -> Iterator[str]:
+    """MLflow run id of the whole; one that was cut short is resumed, a finished one is followed by a new one."""
+    facts = settings.model_dump(mode="json")
+    address = records.address("pipeline", code="", settings=facts)
+    with locks.hold(f"pipeline-{address.key}", "run"):
+        work: Work | None = None
+        try:
+            with tracked(address, unfinished_at(address, force=False), settings.profile, Upstream(), {}) as work:
+                records.save(work.record)
+                yield work.record.run_id
+        except BaseException as error:
+            if work is not None:
+                records.save(work.record.model_copy(update=cut_short(error)))
+            raise
+        records.save(work.record.model_copy(update={"status": "done", "ended": now()}))
+
+
+@task(name="results", cache_policy=NO_CACHE)
+def show_results(evaluation_ids: Sequence[str], dataset_version: str, pipeline_run_id: str) -> None:
+    """Print the table, say where to look next, and leave it in Prefect and in the parent run."""
+    lines = results.print_results(evaluation_ids)
+    text = f"{results.markdown_table(lines)}\n\n{results.caution(lines) or ''}"
+    create_markdown_artifact(text, key="results", description=f"dataset {dataset_version}")
+    _describe(pipeline_run_id, text, lines, dataset_version)
+    say(where_to_look())
+
+
+def _describe(run_id: str, text: str, lines: Sequence[results.Line], dataset_version: str) -> None:
+    run = tracking.StageRun(run_id, say)
+    tags: dict[str, Any] = {"mlflow.note.content": text, "dataset_version": dataset_version}
+    run.tag(tags | {f"run.{line.model}": line.run_id for line in lines})
+    values = {
+        f"{line.model}/{line.where}/{metric}": interval.mean
+        for line in lines
+        for metric, interval in line.intervals.items()
+        if interval.n
+    }
+    run.log_results(values, 0)
+
+
+def where_to_look() -> str:
+    """Commands that show more."""
+    return """
+Curves and comparisons:  apprentice ui
+What went wrong:         apprentice query "SELECT stage, tool, count(*) AS wrong FROM evaluations
+                           WHERE NOT turn_success GROUP BY ALL ORDER BY wrong DESC LIMIT 10"
+What it thought:         apprentice query "SELECT text, reward FROM rollouts ORDER BY reward DESC LIMIT 5"
+"""

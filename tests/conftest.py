@@ -1,0 +1,95 @@
+"""What every test gets: an artefact root of its own, hand-written conversations, and honest skips.
+
+No test may touch the project's ``var/``: ``isolated_var`` moves it for each test. Skipped tests are counted and
+grouped by reason at the end of a run, because a skip nobody sees is a test nobody has.
+"""
+
+from __future__ import annotations
+
+import os
+import runpy
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from data.schema import Conversation
+
+ROOT = Path(__file__).resolve().parent.parent
+FIXTURES = Path(__file__).resolve().parent / "fixtures"
+#: Would send a test's records to somebody's server, or bend its settings.
+FOREIGN_VARIABLES = (
+    "MLFLOW_TRACKING_URI",
+    "MLFLOW_RUN_ID",
+    "MLFLOW_EXPERIMENT_ID",
+    "MLFLOW_EXPERIMENT_NAME",
+    "PREFECT_API_URL",
+)
+
+# The same examples on every run and machine; HYPOTHESIS_PROFILE=thorough searches for new ones.
+settings.register_profile(
+    "ci", derandomize=True, max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("thorough", max_examples=1000, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _sheltered_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Artefact root of everything that outlives one test, and no settings from the developer's shell."""
+    root = tmp_path_factory.mktemp("var")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [*FOREIGN_VARIABLES, *(name for name in os.environ if name.startswith("APPRENTICE_"))]:
+            patch.delenv(name, raising=False)
+        patch.setenv("APPRENTICE_VAR", str(root))
+        yield root
+
+
+@pytest.fixture(scope="session")
+def session_var(_sheltered_session: Path) -> Path:
+    """One artefact root for all tests that ask for it: for slow flows whose results several tests look at."""
+    return _sheltered_session
+
+
+@pytest.fixture(autouse=True)
+def isolated_var(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Point ``APPRENTICE_VAR`` at a directory of this test's own (or at ``session_var`` if the test asks for that)."""
+    shared = "session_var" in request.fixturenames
+    root: Path = request.getfixturevalue("session_var") if shared else tmp_path / "var"
+    monkeypatch.setenv("APPRENTICE_VAR", str(root))
+    return root
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Callable[[str], Path]:
+    """``shared_data("sgd")``: the dataset's directory beside the checkout; skips the test where there is none."""
+
+    def locate(name: str) -> Path:
+        path = ROOT.parent / "shared" / "data" / name
+        if not path.is_dir():
+            pytest.skip(f"needs the dataset ../shared/data/{name}, which is not beside this checkout")
+        return path
+
+    return locate
+
+
+@pytest.fixture(scope="session")
+def tiny_conversations() -> list[Conversation]:
+    """Eight hand-written conversations: calls, value and boolean facts, requests, a failure, parallel calls."""
+    return list(runpy.run_path(str(FIXTURES / "conversations.py"))["CONVERSATIONS"])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many tests were skipped and why."""
+    reports = terminalreporter.stats.get("skipped", [])
+    if not reports:
+        return
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        for report in reports
+    )
+    terminalreporter.section(f"skipped: {len(reports)}")
+    for reason, number in reasons.most_common():
+        terminalreporter.write_line(f"{number:4d}  {reason}")

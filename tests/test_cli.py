@@ -1,0 +1,172 @@
+"""The command line: light, quiet, and clear about what went wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from data import paths
+from flows import complaints, environment
+from flows.assignments import nested
+from flows.cli import app
+from flows.complaints import plain_errors
+from tasks.locks import Busy
+from tasks.stage import Interrupted
+
+COMMANDS = ["run", "ingest", "sft", "prime", "grpo", "evaluate", "query", "ui"]
+#: Set by importing the flows here; the command must find its own.
+PREPARED = {*environment._ALWAYS, *environment._QUIET, "PREFECT_HOME"}
+invoke: Callable = CliRunner().invoke
+
+
+def apprentice(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person runs it, in a process of its own."""
+    surroundings = {name: value for name, value in os.environ.items() if name not in PREPARED}
+    command = [sys.executable, "-m", "flows.cli", *arguments]
+    return subprocess.run(
+        command, cwd=paths.PROJECT_ROOT, env=surroundings, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_teaches(command: str) -> None:
+    result = invoke(app, [*([command] if command else []), "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert command == "ui" or "apprentice " in result.output.partition("Usage:")[2].partition("\n")[2]
+
+
+def test_help_is_light_and_quick() -> None:
+    code = (
+        "import sys\nfrom flows.cli import app\n"
+        "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'transformers', 'prefect', 'mlflow', 'pandas', 'duckdb', 'pyarrow', 'numpy'}\n"
+        "print('heavy:', sorted(heavy & set(sys.modules)))"
+    )
+    fastest = 9.0
+    for _ in range(3):  # the best of three, since other work may share the machine
+        began = time.monotonic()
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
+        )
+        fastest = min(fastest, time.monotonic() - began)
+    assert done.stdout.splitlines()[-1] == "heavy: []"
+    assert fastest < 0.5
+
+
+def test_query_prints_pure_data_and_loads_neither_prefect_nor_torch(isolated_var: Path) -> None:
+    as_json = apprentice("query", "--format", "json", "SELECT 1 AS one, 'ä' AS text")
+    assert (as_json.returncode, as_json.stderr) == (0, "")
+    assert json.loads(as_json.stdout) == [{"one": 1, "text": "ä"}]
+    as_csv = apprentice("query", "--format", "csv", "SELECT run_id, turn_success FROM evaluations")
+    assert as_csv.stdout == "run_id,turn_success\n"
+    assert pd.read_csv(io.StringIO(as_csv.stdout)).empty
+    code = "import sys; from flows.cli import app; app(['query', 'SELECT 1'], standalone_mode=False)"
+    code += "; print(sorted({'torch', 'prefect', 'mlflow'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_wrong_query_is_one_message_on_stderr() -> None:
+    result = invoke(app, ["query", "SELECT nothing FROM nowhere"])
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert "nowhere" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (
+            ["sft", "--set", "grpo.num_generations=1"],
+            1,
+            "grpo.num_generations: Input should be greater than or equal to 2",
+        ),
+        (["sft", "--set", "sft.micro_batch_size=3"], 1, "set micro_batch_size to a divisor of 4"),
+        (["sft", "--set", "sft.typo=3"], 1, "sft.typo: Extra inputs are not permitted"),
+        (["sft", "--set", "nonsense"], 2, "no NAME=VALUE"),
+        (["sft", "--max-steps", "none"], 2, "--max-steps"),
+        (["run", "--profile", "tiny"], 2, "--profile"),
+        (["evaluate", "--model", "best"], 2, "--model"),
+        (["fly"], 2, "No such command"),
+    ],
+)
+def test_wrong_settings_and_usage_are_refused_at_once(arguments: list[str], code: int, says: str) -> None:
+    result = invoke(app, arguments, env={"COLUMNS": "200", "TERM": "dumb"})
+    assert result.exit_code == code
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_a_stage_without_upstream_names_the_command_and_makes_no_noise() -> None:
+    done = apprentice("prime", "--profile", "smoke")
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr == "no SFT model: run `apprentice sft` first\n"
+
+
+def test_assignments_become_nested_settings() -> None:
+    assert nested(["sft.learning_rate=1e-4", "sft.lora_rank=null", "seed=3", "data.source=sgd"]) == {
+        "sft": {"learning_rate": 1e-4, "lora_rank": None},
+        "seed": 3,
+        "data": {"source": "sgd"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "says"),
+    [
+        (Interrupted("sft: stopped at step 3"), 130, "sft: stopped at step 3"),
+        (KeyboardInterrupt(), 130, "run the same command again"),
+        (Busy("the training lock is held by grpo"), 1, "held by grpo"),
+    ],
+)
+def test_expected_errors_become_exit_codes(
+    error: BaseException, code: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as left, plain_errors():
+        raise error
+    assert left.value.exit_code == code
+    assert says in capsys.readouterr().err
+
+
+def test_unexpected_errors_keep_their_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), plain_errors():
+        _ = 1 / 0
+
+
+@pytest.mark.parametrize("name", complaints.EXPECTED)
+def test_expected_errors_exist(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    source = paths.PROJECT_ROOT.joinpath(*module.split(".")).with_suffix(".py")
+    assert f"class {kind}(" in source.read_text()
+
+
+def test_environment_respects_what_is_set(monkeypatch: pytest.MonkeyPatch, isolated_var: Path) -> None:
+    for name in PREPARED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PREFECT_HOME", "/somewhere")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "99")
+    environment.prepare()
+    assert os.environ["PREFECT_HOME"] == "/somewhere"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "99"
+    assert os.environ["DO_NOT_TRACK"] == "true"
+    assert "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL" not in os.environ
+    monkeypatch.delenv("PREFECT_HOME")
+    environment.prepare(quiet=True)
+    assert os.environ["PREFECT_HOME"] == str(isolated_var.resolve() / "prefect")
+    assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"

@@ -1,0 +1,206 @@
+"""The SGD mapping on a hand-written miniature in SGD's layout: tools, messages, facts, rationales."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data.reporting import Silent
+from data.schema import Act, Conversation, Fact, Message, Quarantined
+from data.settings import DataSettings
+from data.sources import get_source
+from data.sources.sgd.facts import Visible, contains
+from data.sources.sgd.tools import offered_tools, read_services
+
+MINI = Path(__file__).parent / "fixtures" / "sgd"
+
+
+def read(path: Path | None = MINI, **changes: Any) -> list[Conversation | Quarantined]:
+    return list(get_source("sgd").read(DataSettings(source="sgd", path=path, **changes), Silent()))
+
+
+def conversations(**changes: Any) -> dict[str, Conversation]:
+    return {item.record_id: item for item in read(**changes) if isinstance(item, Conversation)}
+
+
+@pytest.fixture(scope="module")
+def mini() -> dict[str, Conversation]:
+    return conversations()
+
+
+@pytest.fixture(scope="module")
+def booking(mini: dict[str, Conversation]) -> Conversation:
+    return mini["train/1_00000"]
+
+
+def answers(conversation: Conversation) -> list[Message]:
+    return [message for message in conversation.messages if message.role == "assistant" and message.content]
+
+
+# --- tools
+
+
+def test_a_tool_per_intent_with_a_json_schema_of_strings(booking: Conversation) -> None:
+    tool = booking.tool("Kennels_1_BookStay")
+    assert tool is not None
+    assert tool.description == "Book a stay for a pet at a kennel"
+    assert tool.is_write
+    assert tool.parameters == {
+        "type": "object",
+        "properties": {
+            "kennel_name": {"type": "string", "description": "Name of the kennel"},
+            "arrival": {"type": "string", "description": "Day the stay begins"},
+            "nights": {
+                "type": "string",
+                "description": "Number of nights",
+                "enum": ["1", "2", "3", "4"],
+                "default": "1",
+            },
+        },
+        "required": ["kennel_name", "arrival"],
+    }
+
+
+def test_dontcare_is_no_default(booking: Conversation) -> None:
+    tool = booking.tool("Kennels_1_FindKennel")
+    assert tool is not None
+    assert not tool.is_write
+    assert "default" not in tool.parameters["properties"]["pet"]
+
+
+def test_tool_order_depends_on_the_conversation_alone() -> None:
+    services = read_services(MINI / "dev" / "schema.json")
+    names = ["Kennels_1", "Ferries_1", "Libraries_1"]
+    orders = {tuple(tool.name for tool in offered_tools(services, names, f"c{n}")) for n in range(40)}
+    assert len(orders) > 5
+    assert {frozenset(order) for order in orders} == {frozenset(next(iter(orders)))}
+    assert offered_tools(services, names, "c1") == offered_tools(services, names, "c1")
+
+
+def test_tools_of_all_services_of_the_dialogue_are_offered(mini: dict[str, Conversation]) -> None:
+    mixed = mini["test/1_00002"]
+    assert {tool.name for tool in mixed.tools} == {"Ferries_1_FindFerry", "Libraries_1_FindBook"}
+    assert mixed.domains == ("Ferries_1", "Libraries_1")
+
+
+# --- messages
+
+
+def test_a_service_call_becomes_call_results_and_answer(booking: Conversation) -> None:
+    roles = [message.role for message in booking.messages]
+    assert roles[:8] == ["system", "user", "assistant", "user", "assistant", "tool", "assistant", "user"]
+    call, results, answer = booking.messages[4:7]
+    assert call.content is None
+    (tool_call,) = call.tool_calls
+    assert (tool_call.id, tool_call.name) == ("call_1", "Kennels_1_FindKennel")
+    assert tool_call.arguments == {"town": "Oakham", "pet": "dog"}
+    assert tool_call.arguments_raw == '{"town": "Oakham", "pet": "dog"}'
+    assert results.tool_call_id == "call_1"
+    assert answer.content == "There are 5. How about Barkside in Oakham?"
+    assert [c.id for message in booking.messages for c in message.tool_calls] == ["call_1", "call_2"]
+
+
+def test_results_are_cut_and_say_how_many_there_were(booking: Conversation) -> None:
+    content = json.loads(booking.messages[5].content or "")
+    assert [row["kennel_name"] for row in content["results"]] == ["Barkside", "Tail End", "Muddy Paws"]
+    assert content["total"] == 5
+    whole = conversations(max_result_rows=10)["train/1_00000"]
+    assert len(json.loads(whole.messages[5].content or "")["results"]) == 5
+
+
+def test_no_results_are_told_as_none(mini: dict[str, Conversation]) -> None:
+    assert mini["train/1_00002"].messages[3].content == '{"results": [], "total": 0}'
+
+
+def test_text_stays_unicode(mini: dict[str, Conversation]) -> None:
+    call = mini["test/1_00001"].messages[2].tool_calls[0]
+    assert call.arguments_raw == '{"book_title": "Näher am Meer"}'
+
+
+def test_the_system_message_states_the_day_relative_dates_count_from(booking: Conversation) -> None:
+    assert booking.messages[0].role == "system"
+    assert "Friday, 2019-03-01" in (booking.messages[0].content or "")
+
+
+# --- annotation of answers
+
+
+def test_acts_requests_and_facts_of_answers(booking: Conversation) -> None:
+    request, offer, inform, confirm, done, goodbye = answers(booking)
+    assert (request.acts, request.requested, request.facts) == ((Act.REQUEST,), ("town",), ())
+    assert offer.acts == (Act.OFFER, Act.INFORM)
+    assert Fact(name="kennel_name", kind="value", forms=("Barkside",)) in offer.facts
+    assert Fact(name="count", kind="value", forms=("5",)) in offer.facts
+    assert inform.facts == (Fact(name="has_garden", kind="boolean", forms=("True",)),)
+    assert Fact(name="arrival", kind="value", forms=("tomorrow", "2019-03-02")) in confirm.facts
+    assert done.acts == (Act.INFORM, Act.REPORT_SUCCESS)
+    assert goodbye.acts == (Act.GOODBYE,)
+
+
+def test_a_value_the_user_said_in_other_words_is_known(booking: Conversation) -> None:
+    confirm = answers(booking)[3]
+    assert Fact(name="nights", kind="value", forms=("1",)) in confirm.facts  # said: "just a single night"
+
+
+def test_what_only_a_cut_row_holds_is_not_demanded(mini: dict[str, Conversation]) -> None:
+    fourth_row = answers(mini["train/1_00001"])[1]
+    assert [fact.name for fact in fourth_row.facts] == ["harbour"]
+    assert fourth_row.rationale is None
+    seen = answers(conversations(max_result_rows=4)["train/1_00001"])[1]
+    assert [fact.name for fact in seen.facts] == ["vessel", "harbour", "leaves_at"]
+    assert seen.rationale is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "expected"),
+    [
+        ("on 2019-03-01", "19", False),
+        ("room 19, please", "19", True),
+        ("it costs $190", "$190", True),
+        ("it costs $190", "190", True),
+        ("2190 and 190", "190", True),
+        ("", "x", False),
+    ],
+)
+def test_contains_whole_words_only(text: str, form: str, expected: bool) -> None:
+    assert contains(text, form) is expected
+
+
+def test_a_boolean_is_known_by_its_name() -> None:
+    visible, fact = Visible(), Fact(name="has_garden", kind="boolean", forms=("False",))
+    assert not visible.grounds(fact)
+    visible.add_values({"has_garden": "False"})
+    assert visible.grounds(fact)
+
+
+# --- rationales
+
+
+def test_a_calls_rationale_names_the_tool_and_every_value(mini: dict[str, Conversation]) -> None:
+    for conversation in mini.values():
+        for message in conversation.messages:
+            for call in message.tool_calls:
+                if conversation.tool(call.name):
+                    assert call.name in (message.rationale or "")
+                    assert all(f"{name}={value}" in (message.rationale or "") for name, value in call.arguments.items())
+
+
+def test_rationales_are_brief_and_repeatable(mini: dict[str, Conversation]) -> None:
+    rationales = {key: [message.rationale for message in conv.messages] for key, conv in mini.items()}
+    assert rationales == {
+        key: [message.rationale for message in conv.messages] for key, conv in conversations().items()
+    }
+    written = [text for texts in rationales.values() for text in texts if text]
+    assert max(len(text.split()) for text in written) <= 45
+    assert len(set(written)) > len(written) / 3
+
+
+def test_an_answers_rationale_says_why_no_call(booking: Conversation) -> None:
+    request, offer, _, confirm, _, _ = (message.rationale or "" for message in answers(booking))
+    assert "town" in request
+    assert "5 results" in offer
+    assert "confirm" in confirm or "yes" in confirm
+    assert "Kennels_1_BookStay" in confirm

@@ -1,0 +1,288 @@
+"""The warehouse keeps whole versions or nothing, and says who holds it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from data import paths, warehouse
+from data.decision_points import decision_points
+from data.rows import Unstorable
+from data.schema import Conversation, DecisionPoint, Message, Quarantined, ToolCall
+from data.settings import DataSettings
+from data.versions import DatasetVersion, describe_version
+from data.warehouse import WarehouseBusy, WarehouseError, connect, export, store, stored_versions
+
+REJECTED = [
+    Quarantined(source="sgd", record_id="7", reason="unknown_tool", detail="message 3 calls 'FindTaxi'"),
+    Quarantined(source="sgd", record_id="9", reason="unknown_tool", detail="message 1 calls 'FindTaxi'"),
+]
+HOLD = """
+import sys, duckdb
+connection = duckdb.connect(sys.argv[1])
+print("holding", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def version() -> DatasetVersion:
+    return describe_version("sgd", "fingerprint", DataSettings(source="sgd"))
+
+
+@pytest.fixture
+def points(tiny_conversations: list[Conversation]) -> list[DecisionPoint]:
+    return [point for conversation in tiny_conversations for point in decision_points(conversation)]
+
+
+@contextmanager
+def held(file: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the warehouse open until the block ends."""
+    command = [sys.executable, "-c", HOLD, str(file)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "holding\n"
+        try:
+            yield process
+        finally:
+            process.communicate("\n")
+
+
+def count(table: str, condition: str = "true") -> int:
+    with connect() as connection:
+        found = connection.execute(f"SELECT count(*) FROM {table} WHERE {condition}").fetchone()
+    assert found is not None
+    return int(found[0])
+
+
+def counts() -> dict[str, int]:
+    return {table: count(table) for table in [*warehouse.TABLES, "dataset_versions"]}
+
+
+def test_store_fills_every_table(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint]
+) -> None:
+    stored = store(version, iter(tiny_conversations), iter(points), iter(REJECTED))
+    messages = [message for conversation in tiny_conversations for message in conversation.messages]
+    assert counts() == {
+        "conversations": len(tiny_conversations),
+        "messages": len(messages),
+        "tools": sum(len(conversation.tools) for conversation in tiny_conversations),
+        "calls": sum(len(message.tool_calls) for message in messages),
+        "decision_points": len(points),
+        "quarantine": 2,
+        "dataset_versions": 1,
+    }
+    assert stored.total("decision_points") == len(points)
+    assert stored.counts["quarantined"] == {"unknown_tool": 2}
+    assert stored_versions() == [stored]
+
+
+def test_columns_can_be_asked(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint]
+) -> None:
+    store(version, tiny_conversations, points, [])
+    fact = next(fact for point in points for fact in point.expected.facts)
+    call = next(call for point in points for call in point.expected.tool_calls)
+    key = next(iter(call.arguments))
+    with connect() as connection:
+        forms = connection.execute("SELECT facts->>'$[0].forms[0]' FROM messages").fetchall()
+        values = connection.execute(f"SELECT arguments->>'{key}' FROM calls WHERE id = ?", [call.id]).fetchall()
+        writes = connection.execute(
+            "SELECT count(*) FROM calls JOIN tools USING (conversation_id, name) "
+            "WHERE calls.is_write IS DISTINCT FROM tools.is_write"
+        ).fetchone()
+    assert (fact.forms[0],) in forms
+    assert (str(call.arguments[key]),) in values
+    assert writes == (0,)
+
+
+def test_storing_again_changes_nothing(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint]
+) -> None:
+    first = store(version, tiny_conversations, points, REJECTED)
+    before = counts()
+    again = store(
+        version.model_copy(update={"created_at": "2030-01-01T00:00:00+00:00"}), tiny_conversations, points, REJECTED
+    )
+    assert again == first
+    assert counts() == before
+
+
+def test_versions_live_side_by_side(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint]
+) -> None:
+    other = version.model_copy(update={"version": "0" * 12})
+    store(version, tiny_conversations, points, [])
+    store(other, tiny_conversations[:1], [], REJECTED)
+    assert count("conversations", f"dataset_version = '{version.version}'") == len(tiny_conversations)
+    assert count("conversations", "dataset_version = '000000000000'") == 1
+
+
+def test_empty_version_is_stored(version: DatasetVersion) -> None:
+    assert store(version, [], [], []).counts == {"conversations": {}, "decision_points": {}, "quarantined": {}}
+
+
+def test_text_of_any_kind_survives(version: DatasetVersion, tiny_conversations: list[Conversation]) -> None:
+    odd = "'); DROP TABLE messages; --\0\n\u2028 😀 \x7f"
+    message = Message(role="user", content=odd)
+    conversation = tiny_conversations[0].model_copy(update={"messages": (message,), "id": odd})
+    store(version, [conversation], [], [])
+    with connect() as connection:
+        found = connection.execute("SELECT conversation_id, content FROM messages").fetchall()
+    assert found == [(odd, odd)]
+
+
+def with_call(conversation: Conversation, arguments: dict[str, object]) -> Conversation:
+    call = ToolCall(id="c", name="t", arguments=arguments, arguments_raw="{}")
+    return conversation.model_copy(update={"messages": (Message(role="assistant", tool_calls=(call,)),)})
+
+
+def broken_conversations(sound: Conversation) -> dict[str, tuple[Sequence[Conversation], Sequence[DecisionPoint]]]:
+    """Versions that must not be stored, by what the message must say."""
+    point = next(point for point in decision_points(sound) if point.message_index > 1)
+    return {
+        "more than once": ([sound, sound], []),
+        "no stored conversation": ([], [point]),
+        "differs from message": ([sound], [point.model_copy(update={"history": ()})]),
+        "not JSON compliant": ([with_call(sound, {"price": float("nan")})], []),
+        "surrogates": ([sound.model_copy(update={"messages": (Message(role="user", content="\ud800"),)})], []),
+    }
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        "more than once",
+        "no stored conversation",
+        "differs from message",
+        "not JSON compliant",
+        "surrogates",
+    ],
+)
+def test_what_would_lose_something_is_refused_whole(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint], complaint: str
+) -> None:
+    stored = store(version, tiny_conversations, points, REJECTED)
+    before = counts()
+    conversations, chosen = broken_conversations(tiny_conversations[0])[complaint]
+    with pytest.raises(Unstorable, match=complaint):
+        store(version, conversations, chosen, [])
+    assert counts() == before
+    assert stored_versions() == [stored]
+
+
+def test_quarantined_text_that_is_not_unicode_is_kept_readable(version: DatasetVersion) -> None:
+    store(version, [], [], [Quarantined(source="sgd", record_id="\udcff7", reason="not_json", detail="a\ud800b")])
+    with connect() as connection:
+        found = connection.execute("SELECT record_id, detail FROM quarantine").fetchone()
+    assert found == ("\\udcff7", "a\\ud800b")
+
+
+def test_interrupt_inside_the_transaction_keeps_the_old_version(
+    version: DatasetVersion,
+    tiny_conversations: list[Conversation],
+    points: list[DecisionPoint],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store(version, tiny_conversations, points, REJECTED)
+    before = counts()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(warehouse.rows, "quarantine_table", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store(version, tiny_conversations[:1], [], [])
+    assert counts() == before
+
+
+def test_killed_writer_leaves_what_was_stored(
+    version: DatasetVersion, tiny_conversations: list[Conversation], points: list[DecisionPoint]
+) -> None:
+    store(version, tiny_conversations, points, REJECTED)
+    before = counts()
+    program = (
+        "import sys, os, signal, duckdb\n"
+        "connection = duckdb.connect(sys.argv[1]); connection.begin()\n"
+        "connection.execute('DELETE FROM conversations'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program, str(paths.warehouse())], check=False).returncode == -9
+    assert counts() == before
+
+
+def test_held_warehouse_names_the_holder_and_the_way_out(version: DatasetVersion) -> None:
+    store(version, [], [], [])
+    with held(paths.warehouse()) as holder:
+        started = time.monotonic()
+        with pytest.raises(WarehouseBusy) as caught:
+            store(version, [], [], REJECTED, wait_seconds=0.5)
+        waited = time.monotonic() - started
+    assert 0.5 <= waited < 5
+    assert f"process {holder.pid} " in str(caught.value)
+    assert "apprentice query" in str(caught.value)
+    assert count("quarantine") == 0
+
+
+def test_store_waits_for_a_holder_that_lets_go(version: DatasetVersion) -> None:
+    with held(paths.warehouse()) as holder:
+        assert holder.stdin is not None
+        holder.stdin.write("\n")
+        holder.stdin.flush()
+        store(version, [], [], REJECTED, wait_seconds=10)
+    assert count("quarantine") == 2
+
+
+def test_layout_from_the_future_is_refused_untouched(version: DatasetVersion) -> None:
+    store(version, [], [], REJECTED)
+    with duckdb.connect(str(paths.warehouse())) as connection:
+        connection.execute("UPDATE schema_version SET version = 99")
+    with pytest.raises(WarehouseError, match="layout 99, this code knows up to 1; update the code"):
+        store(version, [], [], [])
+    with duckdb.connect(str(paths.warehouse())) as connection:
+        assert connection.execute("SELECT count(*) FROM quarantine").fetchone() == (2,)
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"\0" * 20_000])
+def test_file_that_is_no_warehouse_says_what_to_do(version: DatasetVersion, content: bytes) -> None:
+    paths.warehouse().write_bytes(content)
+    with pytest.raises(WarehouseError, match="move the file away and ingest again"):
+        store(version, [], [], [])
+    assert paths.warehouse().read_bytes() == content
+
+
+@pytest.mark.parametrize("damage", ["truncated", "overwritten"])
+def test_damage_inside_the_file_says_what_to_do(
+    version: DatasetVersion, tiny_conversations: list[Conversation], tmp_path: Path, damage: str
+) -> None:
+    store(version, tiny_conversations, [], REJECTED)
+    content = paths.warehouse().read_bytes()
+    torn = {"truncated": content[:-4096], "overwritten": content[:12288] + b"\xff" * (len(content) - 12288)}
+    # In a process of its own: DuckDB keeps what it has read of a file.
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / "warehouse.duckdb").write_bytes(torn[damage])
+    program = "from data import warehouse; from pathlib import Path; warehouse.export('%s', Path('.').resolve())"
+    found = subprocess.run(
+        [sys.executable, "-c", program % version.version],
+        env={**os.environ, "APPRENTICE_VAR": str(tmp_path / "torn"), "PYTHONPATH": str(paths.PROJECT_ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert found.returncode == 1
+    assert "data.warehouse.WarehouseError" in found.stderr
+    assert "move the file away and ingest again: published snapshots are not affected" in found.stderr
+
+
+def test_export_of_an_unknown_version_names_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="no dataset version 'abc'; run `apprentice ingest`"):
+        export("abc", tmp_path)

@@ -1,0 +1,151 @@
+"""The flows in order, on stand-ins that take no time: what is handed on, reused, resumed and left behind."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from data import paths
+from tasks.locks import Busy, hold
+from tasks.records import MissingUpstream
+from tasks.stage import Interrupted
+
+STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
+DEPLOYMENTS = yaml.safe_load((paths.PROJECT_ROOT / "prefect.yaml").read_text())["deployments"]
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[None]:
+    """One temporary Prefect server for the module: it takes some ten seconds to start."""
+    from prefect.testing.utilities import prefect_test_harness
+
+    import flows  # noqa: F401 - prepares the environment before Prefect is imported
+
+    with prefect_test_harness(server_startup_timeout=90):
+        yield
+
+
+@pytest.fixture
+def stages(api: None, session_var: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand-ins for trainers and evaluator; MLflow is real, its store shared by the tests of this module."""
+    stand_ins = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
+    stand_ins.install(monkeypatch)
+    return stand_ins
+
+
+@pytest.mark.slow
+def test_the_whole_job_runs_resumes_and_reuses(stages: SimpleNamespace, capsys: pytest.CaptureFixture[str]) -> None:
+    from flows.pipeline import pipeline
+    from models import tracking
+
+    stages.trouble["grpo"] = "interrupted"
+    with pytest.raises(Interrupted):
+        pipeline(profile="smoke")
+    made = pipeline(profile="smoke")
+    out = capsys.readouterr().out
+    assert made["dataset_version"] == "d" * 12
+    assert f"sft: reused, run {made['sft']}" in out
+    assert f"resuming run {made['grpo']} (interrupted)" in out
+    assert "Results, with 95 % intervals" in out
+    assert "apprentice query" in out
+    assert [name for name, _ in stages.calls] == [
+        *("sft", "primed", "grpo", "grpo"),
+        *("evaluate base", "evaluate sft", "evaluate primed", "evaluate grpo"),
+    ]
+
+    client, experiment = tracking._connect(tracking.tracking_uri())
+    runs = client.search_runs([experiment])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert sorted(run.data.tags["stage"] for run in runs) == ["base", "grpo", "pipeline", "primed", "sft"]
+    whole = next(run for run in runs if run.data.tags["stage"] == "pipeline")
+    children = [run for run in runs if run is not whole]
+    assert {run.data.tags[tracking.PARENT_TAG] for run in children} == {whole.info.run_id}
+    assert all("eval/seen/turn_success" in run.data.metrics for run in children)
+    assert "| seen | grpo | yes |" in whole.data.tags["mlflow.note.content"]
+
+    again = pipeline(profile="smoke")
+    assert again == made
+    assert len(stages.calls) == 8
+    assert capsys.readouterr().out.count(": reused, run ") == 8
+
+
+@pytest.mark.slow
+def test_single_stages_start_from_the_latest_good(stages: SimpleNamespace) -> None:
+    from flows.evaluate_model import evaluate_model
+    from flows.prime_thinking import prime_thinking
+    from flows.train_grpo import train_grpo
+    from flows.train_sft import train_sft
+    from tasks.records import of_run
+
+    sft = train_sft(profile="smoke", seed=7)
+    primed = prime_thinking(profile="smoke", seed=7)
+    assert of_run(primed).start_run_id == sft
+    plain = train_grpo(profile="smoke", start="sft", thinking=False)
+    assert of_run(plain).start_run_id == sft
+    assert not of_run(plain).thinking
+    assert of_run(train_grpo(profile="smoke", start="base")).start_run_id == of_run(sft).start_run_id
+    evaluate_model(profile="smoke", run_id=plain)
+    assert stages.calls[-1] == ("evaluate grpo", plain)
+
+
+@pytest.mark.slow
+def test_errors_come_through_prefect_as_they_are(stages: SimpleNamespace) -> None:
+    from flows.prime_thinking import prime_thinking
+    from flows.train_sft import train_sft
+    from models import tracking
+
+    with pytest.raises(MissingUpstream, match="no stage has run id nonsense"):
+        prime_thinking(profile="smoke", sft_run_id="nonsense")
+    stages.trouble["sft"] = "fails"
+    with pytest.raises(RuntimeError, match="sft fell over"):
+        train_sft(profile="smoke", seed=11)
+    client, experiment = tracking._connect(tracking.tracking_uri())
+    assert len(client.search_runs([experiment], "attributes.status = 'FAILED'")) == 1
+    with hold("training", "grpo"), pytest.raises(Busy, match="sft: the training lock is held by grpo"):
+        train_sft(profile="smoke", seed=12)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["name"])
+def test_deployments_name_flows_and_parameters_that_exist(deployment: dict) -> None:
+    module, _, name = deployment["entrypoint"].partition(":")
+    flow = getattr(importlib.import_module(module), name)
+    accepted = inspect.signature(flow.fn).parameters
+    assert set(deployment["parameters"]) <= set(accepted)
+    assert all(parameter.default is not inspect.Parameter.empty for parameter in accepted.values())
+    assert deployment["concurrency_limit"] == 1
+    flow.validate_parameters(deployment["parameters"])
+
+
+def test_every_flow_has_a_deployment_and_one_has_a_schedule() -> None:
+    deployed = {each["entrypoint"].partition(":")[0].removeprefix("flows.") for each in DEPLOYMENTS}
+    files = {file.stem for file in (paths.PROJECT_ROOT / "flows").glob("*.py") if "@flow(" in file.read_text()}
+    assert deployed == files
+    scheduled = [each for each in DEPLOYMENTS if each.get("schedules")]
+    assert [each["name"] for each in scheduled] == ["weekly"]
+    assert scheduled[0]["schedules"][0]["timezone"]
+
+
+def test_deploying_imports_no_torch() -> None:
+    modules = sorted({each["entrypoint"].partition(":")[0] for each in DEPLOYMENTS})
+    code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'mlflow', 'transformers'}} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_each_flow_documents_its_form() -> None:
+    for deployment in DEPLOYMENTS:
+        module, _, name = deployment["entrypoint"].partition(":")
+        schema = getattr(importlib.import_module(module), name).parameters
+        described = {key: value.get("description") for key, value in schema.properties.items()}
+        assert all(described.values()), f"{name}: {[key for key, text in described.items() if not text]}"

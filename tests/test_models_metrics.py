@@ -1,0 +1,163 @@
+"""The judge: turn success and its parts, on call turns and on answer turns."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.decision_points import decision_points
+from data.evaluations import EVALUATION_SCHEMA
+from data.schema import Act, DecisionPoint, Fact, Message, ToolCall, ToolSpec
+from models.evaluation.metrics import Judgement, judge
+from models.speech.parsing import parse_completion
+from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
+
+TOOLS = (
+    ToolSpec(
+        name="FindRoom",
+        parameters={
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "guests": {"type": "integer", "default": 2}},
+            "required": ["city"],
+        },
+    ),
+    ToolSpec(name="BookRoom", parameters={"type": "object", "properties": {}}, is_write=True),
+)
+FIND = {"name": "FindRoom", "arguments": {"city": "Oslo"}}
+BOOK = {"name": "BookRoom", "arguments": {}}
+
+
+def write(*calls: dict) -> str:
+    return "\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
+
+
+def point(*calls: dict, **annotations: tuple) -> DecisionPoint:
+    made = tuple(
+        ToolCall(id=str(i), name=c["name"], arguments=c["arguments"], arguments_raw=json.dumps(c["arguments"]))
+        for i, c in enumerate(calls)
+    )
+    return DecisionPoint(
+        id="made/1#1",
+        conversation_id="made/1",
+        message_index=1,
+        source="made",
+        split="validation_seen",
+        domain="Rooms",
+        kind="call" if calls else "answer",
+        tool=calls[0]["name"] if calls else None,
+        tools=TOOLS,
+        history=(Message(role="user", content="A room in Oslo"),),
+        expected=Message(role="assistant", content=None if calls else "…", tool_calls=made, **annotations),
+    )
+
+
+def judged(at: DecisionPoint, text: str, thinking: bool = False) -> Judgement:
+    return judge(at, parse_completion(text, thinking=thinking, tools=at.tools))
+
+
+CALL = point(FIND)
+PRICE = Fact(name="price", kind="value", forms=("$45",))
+STARS = Fact(name="stars", kind="value", forms=("4",))
+INFORM = point(facts=(PRICE, STARS), acts=(Act.INFORM,))
+INFORM_AND_ASK = point(facts=(PRICE,), acts=(Act.INFORM, Act.REQUEST_MORE))
+REQUEST = point(acts=(Act.REQUEST,))
+
+
+@pytest.mark.parametrize(
+    ("text", "success", "decision", "name", "arguments", "exact", "form"),
+    [
+        (write(FIND), True, True, True, True, True, True),
+        (write({"name": "FindRoom", "arguments": {"guests": 2, "city": "OSLO"}}), True, True, True, True, True, True),
+        (write({"name": "FindRoom", "arguments": {"city": "Bergen"}}), False, True, True, True, False, True),
+        (
+            write({"name": "FindRoom", "arguments": {"city": "Oslo", "guests": 3}}),
+            False,
+            True,
+            True,
+            False,
+            False,
+            True,
+        ),
+        (write({"name": "FindRoom", "arguments": {}}), False, True, True, False, False, True),
+        (write(BOOK), False, True, False, False, False, True),
+        (write(FIND, FIND), False, True, False, False, False, True),
+        (write(FIND, BOOK), False, True, False, False, False, True),
+        (f"Let me see. {write(FIND)}", False, True, True, True, True, False),
+        (write({"name": "FindHut", "arguments": {}}), False, True, False, False, False, False),
+        ("<tool_call>\nFindRoom(Oslo)\n</tool_call>", False, True, False, False, False, False),
+        ("Which city?", False, False, False, False, False, True),
+        ("", False, False, False, False, False, False),
+    ],
+)
+def test_call_turns(text, success, decision, name, arguments, exact, form):
+    assert judged(CALL, text) == Judgement(success, decision, name, arguments, exact, None, form)
+
+
+def test_parallel_calls_in_any_order():
+    both = point(FIND, BOOK)
+    assert judged(both, write(BOOK, FIND)).turn_success
+    assert not judged(both, write(FIND)).exact_call
+    twice = point(FIND, {"name": "FindRoom", "arguments": {"city": "Bergen"}})
+    assert judged(twice, write({"name": "FindRoom", "arguments": {"city": "bergen"}}, FIND)).turn_success
+    assert not judged(twice, write(FIND, FIND)).turn_success
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "success", "facts"),
+    [
+        (INFORM, "It has 4 stars and costs 45 dollars.", True, 1.0),
+        (INFORM, "It costs $45.", False, 0.5),
+        (INFORM, "No idea.", False, 0.0),
+        (INFORM, '{"price": "$45", "stars": "4"}', False, 1.0),
+        (INFORM_AND_ASK, "$45. Anything else?", True, 1.0),
+        (INFORM_AND_ASK, "It costs $45.", False, 1.0),
+        (REQUEST, "Which city?", True, None),
+        (REQUEST, "In some city.", False, None),
+        (REQUEST, "?", False, None),
+        (REQUEST, "", False, None),
+        (REQUEST, "<think>\nWhich city?", False, None),
+    ],
+)
+def test_answer_turns(at, text, success, facts):
+    verdict = judged(at, text)
+    assert (verdict.turn_success, verdict.facts, verdict.decision_correct) == (success, facts, True)
+    assert verdict.tool_name_correct is verdict.argument_names_correct is verdict.exact_call is None
+
+
+@pytest.mark.parametrize("text", [write(FIND), "<tool_call>oops", f"It costs $45 and has 4 stars. {write(BOOK)}"])
+def test_a_call_on_an_answer_turn_is_the_wrong_decision(text):
+    verdict = judged(INFORM, text)
+    assert (verdict.turn_success, verdict.decision_correct, verdict.facts) == (False, False, 0.0)
+
+
+def test_a_missing_thought_fails_the_turn_but_not_the_call():
+    verdict = judged(CALL, write(FIND), thinking=True)
+    assert (verdict.turn_success, verdict.exact_call, verdict.format_ok) == (False, True, False)
+
+
+def test_recorded_actions_succeed(tiny_conversations):
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    for thought in (None, PLACEHOLDER_THOUGHT):
+        for at in points:
+            assert judged(at, completion_text(at.expected, thought), thinking=thought is not None).turn_success, at.id
+
+
+def test_a_row_has_the_columns_of_the_stored_evaluations():
+    assert set(judged(CALL, write(FIND)).as_row()) <= set(EVALUATION_SCHEMA.names)
+
+
+@given(st.text() | st.sampled_from([write(FIND), write(BOOK), "Which city? $45 4"]), st.booleans())
+def test_never_raises_and_success_implies_its_parts(text, thinking):
+    for at in (CALL, INFORM, INFORM_AND_ASK, REQUEST):
+        verdict = judged(at, text, thinking)
+        if verdict.turn_success:
+            assert verdict.decision_correct
+            assert verdict.format_ok
+            assert verdict.exact_call is not False
+            assert verdict.facts in (None, 1.0)
+        if verdict.exact_call:
+            assert verdict.tool_name_correct
+            assert verdict.argument_names_correct

@@ -1,0 +1,293 @@
+"""The rewards order what a model may do as a teacher would, stay in their range, and pay for no cheap trick."""
+
+from __future__ import annotations
+
+import itertools
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.schema import Act, DecisionPoint, Fact, Message, ToolCall, ToolSpec
+from data.settings import RewardWeights
+from models.rewards.compose import RewardParts, maximum, score, total
+from models.rewards.matching import call_likeness, match_calls
+
+STRING = {"type": "string"}
+FIND = ToolSpec(
+    name="FindRoom",
+    parameters={
+        "type": "object",
+        "properties": {"city": STRING, "day": STRING, "view": STRING, "guests": {"type": "integer", "default": 2}},
+        "required": ["city", "day"],
+    },
+)
+WEATHER = ToolSpec(name="GetWeather", parameters={"type": "object", "properties": {"city": STRING}})
+BOOK = ToolSpec(name="BookRoom", parameters={"type": "object", "properties": {"room": STRING}}, is_write=True)
+TOOLS = (FIND, WEATHER, BOOK)
+CITY, DAY, VIEW = "Oslo", "2019-03-01", "sea"
+GOLD = {"name": "FindRoom", "arguments": {"city": CITY, "day": DAY, "view": VIEW}}
+BOOKING = {"name": "BookRoom", "arguments": {"room": "12"}}
+
+
+def point(*, calls: tuple[dict, ...] = (), content: str | None = None, **annotations: tuple) -> DecisionPoint:
+    expected = Message(
+        role="assistant",
+        content=content,
+        tool_calls=tuple(
+            ToolCall(id=f"c{i}", name=c["name"], arguments=c["arguments"], arguments_raw=json.dumps(c["arguments"]))
+            for i, c in enumerate(calls)
+        ),
+        **annotations,
+    )
+    return DecisionPoint(
+        id="made/1#1",
+        conversation_id="made/1",
+        message_index=1,
+        source="made",
+        split="train",
+        domain="Rooms",
+        kind="call" if calls else "answer",
+        tool=calls[0]["name"] if calls else None,
+        tools=TOOLS,
+        history=(Message(role="user", content="A room in Oslo on the first of March"),),
+        expected=expected,
+    )
+
+
+def write(*calls: dict) -> str:
+    return "\n".join(f"<tool_call>\n{json.dumps(call)}\n</tool_call>" for call in calls)
+
+
+def without(*names: str, **changes: object) -> dict:
+    kept = {key: value for key, value in GOLD["arguments"].items() if key not in names}
+    return {"name": "FindRoom", "arguments": {**kept, **changes}}
+
+
+def accuracy(at: DecisionPoint, text: str, thinking: bool = False) -> float:
+    return score(at, text, thinking=thinking).parts.tool_accuracy
+
+
+def answer(at: DecisionPoint, text: str) -> float | None:
+    return score(at, text, thinking=False).parts.answer_correctness
+
+
+CALL_TURN = point(calls=(GOLD,))
+BOOKING_TURN = point(calls=(BOOKING,))
+FACTS = (Fact(name="price", kind="value", forms=("$45",)), Fact(name="pets_allowed", kind="boolean", forms=("False",)))
+INFORMING = point(content="It costs $45 and takes no pets.", facts=FACTS, acts=(Act.INFORM,))
+INFORMING_AND_ASKING = point(content="$45. Else?", facts=FACTS, acts=(Act.INFORM, Act.REQUEST_MORE))
+ASKING = point(content="Which city?", acts=(Act.REQUEST,), requested=("city",))
+CLOSING = point(content="Goodbye!", acts=(Act.GOODBYE,))
+
+ORDERED = [
+    ("exact", write(GOLD)),
+    ("optional missing", write(without("view"))),
+    ("value wrong", write(without(view="garden"))),
+    ("required missing", write(without("day"))),
+    ("no arguments", write({"name": "FindRoom", "arguments": {}})),
+    ("wrong tool", write({"name": "GetWeather", "arguments": {"city": CITY}})),
+    ("answered", "Which city?"),
+    ("invented tool", write({"name": "FindHut", "arguments": {}})),
+    ("malformed", write(GOLD).replace("}}", "}")),
+    ("no action", ""),
+    ("unasked write", write(BOOKING)),
+]
+
+
+@pytest.mark.parametrize(("better", "worse"), itertools.pairwise(ORDERED), ids=lambda case: case[0])
+def test_order_on_call_turns(better, worse):
+    assert accuracy(CALL_TURN, better[1]) > accuracy(CALL_TURN, worse[1])
+
+
+def test_the_right_tool_is_above_zero_and_what_is_no_such_call_below():
+    rewards = {name: accuracy(CALL_TURN, text) for name, text in ORDERED}
+    assert rewards["exact"] == 1.0
+    assert 0 < rewards["no arguments"] < 0.3
+    assert rewards["wrong tool"] < 0
+    assert rewards["answered"] <= -0.5
+    assert rewards["unasked write"] == -1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        write({"arguments": dict(reversed(GOLD["arguments"].items())), "name": "FindRoom"}),
+        f"<tool_call>\n{json.dumps(GOLD, indent=2)}\n</tool_call>",
+        write(without(guests=2)),
+        write(without(city=" OSLO ")),
+    ],
+)
+def test_the_same_call_written_otherwise_is_exact(text):
+    assert accuracy(CALL_TURN, text) == 1.0
+
+
+def test_spurious_calls_cost_more_than_a_wrong_value_even_of_the_only_argument():
+    single = point(calls=({"name": "GetWeather", "arguments": {"city": CITY}},))
+    exact, wrong = ({"name": "GetWeather", "arguments": {"city": city}} for city in (CITY, "Bergen"))
+    junk = {"name": "FindRoom", "arguments": {}}
+    one, five = accuracy(single, write(exact, junk)), accuracy(single, write(exact, *[junk] * 5))
+    assert accuracy(single, write(wrong)) > one > five
+    assert accuracy(single, write(exact, exact)) == one
+    assert accuracy(single, write(exact, BOOKING)) == -1.0
+
+
+def test_a_second_booking_is_an_unasked_write():
+    assert accuracy(BOOKING_TURN, write(BOOKING)) == 1.0
+    assert accuracy(BOOKING_TURN, write(BOOKING, BOOKING)) == -1.0
+    assert 0 < accuracy(BOOKING_TURN, write({"name": "BookRoom", "arguments": {"room": "13"}})) < 1
+
+
+def test_an_invented_argument_and_a_wrong_type_cost():
+    assert accuracy(CALL_TURN, write(without(stars=3))) < 1
+    counted = point(calls=(without(guests=1),))
+    assert accuracy(counted, write(without(guests=1.0))) == 1.0
+    for value in (True, "1"):
+        assert accuracy(counted, write(without(guests=value))) < 1
+
+
+def test_text_beside_the_call_costs_and_a_missing_thought_is_left_to_the_format():
+    assert 0 < accuracy(CALL_TURN, f"Let me see. {write(GOLD)}") < 1
+    scored = score(CALL_TURN, write(GOLD), thinking=True)
+    assert (scored.parts.format, scored.parts.tool_accuracy) == (0.0, 1.0)
+
+
+def test_parallel_calls_are_matched_in_any_order_and_each_counts():
+    other = without(city="Bergen", day="2019-03-02")
+    both = point(calls=(GOLD, other))
+    assert accuracy(both, write(other, GOLD)) == 1.0
+    one = accuracy(both, write(GOLD))
+    assert 0 < one < accuracy(both, write(GOLD, without("view", city="Bergen", day="2019-03-02"))) < 1
+
+
+def test_matching_is_optimal_where_greedy_is_not():
+    def made(number: int, **arguments: str) -> ToolCall:
+        return ToolCall(id=str(number), name="FindRoom", arguments=arguments, arguments_raw=json.dumps(arguments))
+
+    expected = [made(0, city="Oslo", day="1"), made(1, city="Oslo", day="2")]
+    predicted = [made(2, city="Oslo", day="2"), made(3, city="Bergen", day="2")]
+    best = match_calls(expected, predicted, TOOLS)
+    crossed = call_likeness(expected[0], predicted[1], FIND) + call_likeness(expected[1], predicted[0], FIND)
+    assert best.likeness == pytest.approx(
+        max(crossed, sum(call_likeness(a, b, FIND) for a, b in zip(expected, predicted, strict=True)))
+    )
+    assert (best.pairs, best.missing, best.spurious) == (2, (), ())
+
+
+@pytest.mark.parametrize("at", [INFORMING, ASKING, CLOSING])
+def test_order_on_answer_turns(at):
+    right = accuracy(at, at.expected.content)
+    silent = accuracy(at, "")
+    read = accuracy(at, write(GOLD))
+    reads = accuracy(at, write(GOLD, GOLD))
+    invented = accuracy(at, write({"name": "FindHut", "arguments": {}}))
+    assert right == 1.0 > silent > read > reads > invented > accuracy(at, write(BOOKING)) == -1.0
+    assert accuracy(at, write(GOLD, BOOKING)) == accuracy(at, "<tool_call>{") == -1.0
+
+
+def test_answers_are_scored_on_answer_turns_only():
+    assert answer(CALL_TURN, write(GOLD)) is None
+    assert answer(INFORMING, write(GOLD)) == 0.0
+
+
+def test_facts_are_recalled_in_any_words():
+    assert answer(INFORMING, "Pets aren't allowed there; a night is 45 dollars.") == 1.0
+    assert answer(INFORMING, "It costs $45.") == 0.5
+    assert answer(INFORMING, "It costs $45 and pets are allowed.") == 0.5
+    assert answer(INFORMING, "It costs $450.") == 0.0
+
+
+def test_a_question_that_was_due_is_half_of_it():
+    said = "It costs $45 and takes no pets."
+    assert answer(INFORMING_AND_ASKING, f"{said} Anything else?") == 1.0
+    assert answer(INFORMING_AND_ASKING, said) == 0.5
+    assert answer(INFORMING, f"{said} Anything else?") == 1.0
+
+
+def test_the_kind_of_act_decides_where_there_are_no_facts():
+    assert answer(ASKING, "In what town should it be?") == 1.0
+    assert answer(ASKING, "It should be in town.") == 0.25
+    assert answer(CLOSING, "Have a nice day.") == 1.0
+    assert answer(CLOSING, "Which city do you want?") == 0.25
+
+
+@pytest.mark.parametrize("at", [INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "?!",
+        "...",
+        '{"price": "$45", "pets_allowed": "no"}?',
+        "A room in Oslo, on the first of March!",
+        "<tool_call>",
+        "<think>It costs $45 and no pets. Which?</think>",
+    ],
+)
+def test_what_is_no_answer_earns_nothing(at, text):
+    echo = at.model_copy(update={"history": (Message(role="user", content="a room in oslo, on the first of march"),)})
+    assert answer(echo, text) == 0.0
+
+
+def test_the_reference_utterance_is_never_read():
+    texts = ["It costs $45 and takes no pets.", "Which city?", "Goodbye then.", "", write(GOLD)]
+    for at in (INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING):
+        other = at.expected.model_copy(update={"content": "Quite another utterance?"})
+        for text in texts:
+            assert score(at, text, thinking=False) == score(
+                at.model_copy(update={"expected": other}), text, thinking=False
+            )
+
+
+def test_length_earns_nothing():
+    short = "<think>\nPrice known.\n</think>\n\nIt costs $45 and takes no pets."
+    long = short.replace("Price known.", "Price known. " * 700)
+    wordy = short + " We are happy to help." * 50
+    weights = RewardWeights()
+    paid = {total(score(INFORMING, text, thinking=True).parts, weights) for text in (short, long, wordy)}
+    assert paid == {maximum(INFORMING, weights)}
+    empty = total(score(INFORMING, short.replace("Price known.", ""), thinking=True).parts, weights)
+    assert empty < maximum(INFORMING, weights)
+
+
+def test_total_leaves_out_what_does_not_apply():
+    weights = RewardWeights(format=0.5, tool_accuracy=2.0, answer_correctness=4.0)
+    assert total(RewardParts(1.0, -0.5, None), weights) == -0.5
+    assert total(RewardParts(0.0, 1.0, 0.25), weights) == 3.0
+    assert maximum(CALL_TURN, weights) == 2.5
+    assert maximum(CLOSING, weights) == 6.5
+
+
+@given(
+    st.text() | st.sampled_from([write(GOLD), write(BOOKING), "<think>\nx\n</think>\n\n" + write(GOLD)]), st.booleans()
+)
+def test_rewards_stay_in_range_and_below_the_maximum(text, thinking):
+    weights = RewardWeights()
+    for at in (CALL_TURN, BOOKING_TURN, INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING):
+        parts = score(at, text, thinking=thinking).parts
+        assert parts.format in (0.0, 1.0)
+        assert -1 <= parts.tool_accuracy <= 1
+        assert (parts.answer_correctness is None) == (at.kind == "call")
+        assert 0 <= (parts.answer_correctness or 0) <= 1
+        assert total(parts, weights) <= maximum(at, weights)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["city", "day", "view"]), st.sampled_from(["a", "b"]), min_size=1),
+    st.dictionaries(st.sampled_from(["city", "day", "view", "stars"]), st.sampled_from(["a", "b"])),
+)
+def test_every_corrected_mistake_pays(expected, predicted):
+    at = point(calls=({"name": "FindRoom", "arguments": expected},))
+    reward = accuracy(at, write({"name": "FindRoom", "arguments": predicted}))
+    for name in predicted:
+        kept = {key: value for key, value in predicted.items() if key != name}
+        better = {**kept, name: expected[name]} if name in expected else kept
+        if better != predicted:
+            assert accuracy(at, write({"name": "FindRoom", "arguments": better})) > reward
+
+
+@given(st.permutations([GOLD, BOOKING, without(city="Bergen")]), st.permutations([GOLD, BOOKING, without("day")]))
+def test_order_of_calls_never_matters(expected, predicted):
+    reference = accuracy(point(calls=(GOLD, BOOKING, without(city="Bergen"))), write(GOLD, BOOKING, without("day")))
+    assert accuracy(point(calls=tuple(expected)), write(*predicted)) == pytest.approx(reference)

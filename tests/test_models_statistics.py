@@ -1,0 +1,224 @@
+"""Intervals, paired differences and the table of results, against closed forms and known coverage."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, t
+
+from models.evaluation.statistics import (
+    clustered_error,
+    clustered_interval,
+    minimum_detectable,
+    paired_difference,
+    wilson_bounds,
+)
+from models.evaluation.table import METRICS, SUMMARY_COLUMNS, exposure, flat_metrics, summarise
+
+RANDOM = np.random.default_rng(7)
+
+
+def test_without_clustering_it_is_the_t_interval():
+    values = RANDOM.normal(3, 2, size=400)
+    interval = clustered_interval(values, np.arange(400))
+    half = t.ppf(0.975, 399) * values.std(ddof=1) / math.sqrt(400)
+    assert interval.mean == pytest.approx(values.mean())
+    assert interval.low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert interval.high == pytest.approx(values.mean() + half, abs=0.1 * half)
+    assert (interval.n, interval.clusters) == (400, 400)
+
+
+def test_a_share_without_clustering_is_close_to_wilson():
+    values = np.arange(300) < 210
+    interval = clustered_interval(values, np.arange(300))
+    wilson = binomtest(210, 300).proportion_ci(method="wilson")
+    assert interval.low == pytest.approx(wilson.low, abs=0.01)
+    assert interval.high == pytest.approx(wilson.high, abs=0.01)
+
+
+@pytest.mark.parametrize(("hits", "n"), [(0, 10), (10, 10), (3, 7), (1, 1)])
+def test_wilson_bounds_equal_scipy(hits, n):
+    expected = binomtest(hits, n).proportion_ci(method="wilson")
+    assert wilson_bounds(hits / n, n) == pytest.approx((expected.low, expected.high))
+
+
+def test_turns_that_repeat_each_other_add_no_certainty():
+    values = RANDOM.random(100) < 0.6
+    alone = clustered_interval(values, np.arange(100))
+    repeated = clustered_interval(np.repeat(values, 10), np.repeat(np.arange(100), 10))
+    naive = clustered_interval(np.repeat(values, 10), np.arange(1000))
+    assert repeated.high - repeated.low == pytest.approx(alone.high - alone.low, rel=0.05)
+    assert repeated.high - repeated.low > 2.5 * (naive.high - naive.low)
+    assert (repeated.n, repeated.clusters) == (1000, 100)
+
+
+@pytest.mark.parametrize(("clusters", "size"), [(8, 5), (40, 4)])
+def test_intervals_cover_the_truth_about_as_often_as_they_say(clusters, size):
+    random = np.random.default_rng(1)
+    labels = np.repeat(np.arange(clusters), size)
+    covered = 0
+    for trial in range(150):
+        values = np.repeat(random.normal(size=clusters), size) + random.normal(size=clusters * size)
+        interval = clustered_interval(values, labels, seed=trial)
+        covered += interval.low <= 0 <= interval.high
+    assert 0.90 <= covered / 150 <= 0.99
+
+
+def test_degenerate_cases():
+    nothing = clustered_interval([], [])
+    assert (nothing.n, nothing.clusters) == (0, 0)
+    assert math.isnan(nothing.mean)
+    assert math.isnan(nothing.low)
+    assert clustered_interval([math.nan, math.nan], ["a", "b"]).n == 0
+    perfect = clustered_interval([1.0] * 60, np.arange(60) // 2)
+    assert (perfect.mean, perfect.high) == (1.0, 1.0)
+    assert perfect.low == pytest.approx(wilson_bounds(1.0, 30)[0])
+    assert 1 - 4 / 30 < perfect.low < 1 - 3 / 30
+    single = clustered_interval([0, 1, 1, 1], ["a"] * 4)
+    assert single.low < 0.3 < 0.9 < single.high
+
+
+def test_values_that_do_not_apply_are_left_out():
+    interval = clustered_interval([1.0, math.nan, 0.0, 1.0], ["a", "a", "b", "c"])
+    assert (interval.mean, interval.n, interval.clusters) == (pytest.approx(2 / 3), 3, 3)
+    with pytest.raises(ValueError, match="3 values but 2 cluster labels"):
+        clustered_interval([1, 0, 1], ["a", "b"])
+
+
+def test_the_same_input_gives_the_same_interval():
+    values, labels = RANDOM.random(50), RANDOM.integers(0, 12, 50)
+    assert clustered_interval(values, labels, seed=3) == clustered_interval(values, labels, seed=3)
+
+
+def test_memory_stays_bounded_with_many_conversations():
+    values = RANDOM.random(10_000)
+    tracemalloc.start()
+    clustered_interval(values, np.arange(10_000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 5)), min_size=1, max_size=40))
+def test_the_interval_holds_the_mean_and_stays_in_range(pairs):
+    interval = clustered_interval([value for value, _ in pairs], [label for _, label in pairs])
+    assert -1e-9 <= interval.low <= interval.mean + 1e-9
+    assert interval.mean - 1e-9 <= interval.high <= 1 + 1e-9
+
+
+def test_clustered_error_equals_the_closed_forms():
+    values = RANDOM.normal(size=200)
+    assert clustered_error(values, np.arange(200)) == pytest.approx(values.std(ddof=1) / math.sqrt(200))
+    labels = np.repeat(np.arange(40), 5)
+    means = values.reshape(40, 5).mean(axis=1)
+    assert clustered_error(values, labels) == pytest.approx(means.std(ddof=1) / math.sqrt(40))
+    assert math.isnan(clustered_error([1.0, 2.0], ["a", "a"]))
+
+
+def test_paired_difference():
+    a = np.array([1, 1, 1, 0, 0, 0, 0, 0, 0, 0] * 20, dtype=bool)
+    b = np.array([1, 1, 0, 1, 1, 1, 0, 0, 0, 0] * 20, dtype=bool)
+    found = paired_difference(a, b, np.arange(200))
+    assert found.difference.mean == pytest.approx(0.2)
+    assert found.difference.low > 0
+    assert (found.only_a, found.only_b) == (20, 60)
+    assert found.p_value == pytest.approx(binomtest(20, 80).pvalue)
+    error = (b.astype(float) - a).std(ddof=1) / math.sqrt(200)
+    assert found.minimum_detectable == pytest.approx((1.959964 + 0.841621) * error, rel=1e-5)
+
+
+def test_paired_difference_of_equals_is_unsure_in_both_directions():
+    found = paired_difference([1, 0, 1, 1], [1, 0, 1, 1], ["a", "b", "c", "d"])
+    assert (found.difference.mean, found.p_value, found.only_a, found.only_b) == (0.0, 1.0, 0, 0)
+    assert found.difference.low == -found.difference.high < 0
+    assert found.minimum_detectable == 0.0
+
+
+def test_paired_difference_skips_what_was_not_judged_and_refuses_the_unpaired():
+    found = paired_difference([1, math.nan, 0], [1, 1, math.nan], ["a", "b", "c"])
+    assert found.difference.n == 1
+    assert paired_difference([], [], []).difference.n == 0
+    assert math.isnan(minimum_detectable([], []))
+    with pytest.raises(ValueError, match="2 values of a cannot be paired with 1 of b"):
+        paired_difference([1, 0], [1], ["a", "b"])
+
+
+@pytest.fixture
+def frame() -> pd.DataFrame:
+    call = {
+        "kind": "call",
+        "tool": "FindRoom",
+        "tool_name_correct": True,
+        "argument_names_correct": True,
+        "facts": None,
+    }
+    answer = {"kind": "answer", "tool": None, "tool_name_correct": None, "argument_names_correct": None}
+    rows = [
+        {"split": "validation_seen", "turn_success": True, "exact_call": True, "decision_correct": True, **call},
+        {"split": "validation_seen", "turn_success": False, "exact_call": False, "decision_correct": True, **call},
+        {"split": "validation_unseen", "turn_success": False, "exact_call": None, "decision_correct": False}
+        | {**answer, "facts": 0.0},
+        {"split": "validation_unseen", "turn_success": True, "exact_call": None, "decision_correct": True}
+        | {**answer, "facts": 1.0},
+        {"split": "test_mixed", "turn_success": True, "exact_call": None, "decision_correct": True}
+        | {**answer, "facts": None},
+    ]
+    return pd.DataFrame(
+        [
+            {"domain": "Rooms", "format_ok": True, "conversation_id": f"made/{i // 2}", **row}
+            for i, row in enumerate(rows)
+        ]
+    )
+
+
+def found(summary: pd.DataFrame, group: str, value: str, metric: str) -> pd.Series | None:
+    rows = summary[(summary["group"] == group) & (summary["value"] == value) & (summary["metric"] == metric)]
+    return rows.iloc[0] if len(rows) else None
+
+
+def test_summary_by_group(frame):
+    summary = summarise(frame)
+    assert tuple(summary.columns) == SUMMARY_COLUMNS
+    assert set(summary["group"]) == {"all", "exposure", "split", "kind", "domain", "tool"}
+    assert set(summary["metric"]) == set(METRICS)
+    overall = found(summary, "all", "all", "turn_success")
+    assert (overall["mean"], overall["n"], overall["clusters"]) == (pytest.approx(0.6), 5, 3)
+    assert overall["low"] < 0.6 < overall["high"]
+    assert found(summary, "split", "validation_seen", "exact_call")["mean"] == 0.5
+    assert found(summary, "all", "all", "no_call_right")["mean"] == pytest.approx(2 / 3)
+    assert found(summary, "all", "all", "call_right")["mean"] == 1.0
+    assert found(summary, "all", "all", "facts")["n"] == 2
+    assert found(summary, "tool", "FindRoom", "exact_call")["n"] == 2
+
+
+def test_metrics_that_do_not_apply_have_no_row(frame):
+    summary = summarise(frame)
+    assert found(summary, "split", "validation_unseen", "exact_call") is None
+    assert found(summary, "split", "test_mixed", "facts") is None
+    assert not summary["mean"].isna().any()
+    assert summarise(frame.iloc[:0]).empty
+
+
+def test_flat_names(frame):
+    flat = flat_metrics(summarise(frame))
+    assert flat["eval/seen/turn_success"] == 0.5
+    assert flat["eval/unseen/no_call_right"] == 0.5
+    assert flat["eval/mixed/turn_success"] == 1.0
+    assert flat["eval/all/turn_success"] == pytest.approx(0.6)
+    assert all(type(value) is float and name.count("/") == 2 for name, value in flat.items())
+    assert flat_metrics(summarise(frame.iloc[:0])) == {}
+
+
+def test_exposure_joins_validation_and_test():
+    assert [exposure(split) for split in ("validation_seen", "test_unseen", "test_mixed", "train")] == [
+        "seen",
+        "unseen",
+        "mixed",
+        "train",
+    ]

@@ -1,0 +1,44 @@
+"""Budgets are shared out once, and what is stated wins."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from tasks.choices import stated, whole_run
+
+
+def test_minutes_of_a_run_are_shared_out() -> None:
+    settings = whole_run("laptop", {"minutes": 60})
+    assert settings.sft.minutes == pytest.approx(21)
+    assert settings.prime.minutes == pytest.approx(3)
+    assert settings.grpo.minutes == pytest.approx(18)
+    assert settings.evaluation.minutes == pytest.approx(15 / 4)
+    total = settings.sft.minutes + settings.prime.minutes + settings.grpo.minutes + 4 * settings.evaluation.minutes
+    assert total < 60
+
+
+def test_without_minutes_the_profile_keeps_its_own_and_evaluation_is_split() -> None:
+    settings = whole_run("laptop", None)
+    assert settings.sft.minutes == 7.0
+    assert settings.evaluation.minutes == pytest.approx(5.0 / 4)
+
+
+def test_a_stated_stage_budget_wins_over_its_share() -> None:
+    assert whole_run("laptop", {"minutes": 60, "sft": {"minutes": 1.0}}).sft.minutes == 1.0
+
+
+def test_max_steps_hold_for_every_training_stage() -> None:
+    settings = whole_run("laptop", None, max_steps=3)
+    assert [settings.sft.max_steps, settings.prime.max_steps, settings.grpo.max_steps] == [3, 3, 3]
+
+
+def test_what_is_not_stated_is_left_out() -> None:
+    assert stated(None, "sft", minutes=None, max_steps=None) == {}
+    assert stated({"sft": {"seed": 1}}, "sft", minutes=2.0) == {"sft": {"seed": 1, "minutes": 2.0}}
+    assert stated({"a": 1}, seed=4) == {"a": 1, "seed": 4}
+
+
+def test_an_impossible_budget_is_refused() -> None:
+    with pytest.raises(ValidationError, match="greater than 0"):
+        whole_run("laptop", {"minutes": 0})

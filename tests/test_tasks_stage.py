@@ -1,0 +1,147 @@
+"""A stage is done once, reused while nothing changes, and goes on in the run it began."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import paths
+from models import tracking
+from tasks import records
+from tasks.records import MissingUpstream
+from tasks.stage import Interrupted, Upstream, Work, flat, perform
+
+
+@pytest.fixture(autouse=True)
+def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records and locks do not need MLflow, and without it a test takes milliseconds."""
+
+    def away(uri: str) -> None:
+        raise ConnectionError("not in this test")
+
+    monkeypatch.setattr(tracking, "_connect", away)
+
+
+def place(**changes: Any) -> records.Address:
+    facts = {"code": "c1", "settings": {"lr": 0.1}, "dataset_version": "d1", "start_sha256": "s1", **changes}
+    return records.address("sft", **facts)
+
+
+def model(work: Work, weights: bytes = b"weights") -> dict[str, Any]:
+    folder = work.directory / "model"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.safetensors").write_bytes(weights)
+    return {"model_dir": folder, "model_sha256": records.model_sha256(folder), "steps": 2}
+
+
+def go(address: records.Address, do=model, **more: Any) -> records.Record:
+    return perform(address, do, profile="smoke", upstream=Upstream(), **more)
+
+
+def test_an_address_changes_with_everything_a_result_depends_on_and_nothing_else() -> None:
+    keys = {
+        place().key,
+        place(code="c2").key,
+        place(settings={"lr": 0.2}).key,
+        place(dataset_version="d2").key,
+        place(start_sha256="s2").key,
+    }
+    assert len(keys) == 5
+    assert place(settings={"lr": 0.1, "save_every_minutes": 1.0}).key == place().key
+
+
+def test_the_same_work_is_reused_and_said_so(capsys: pytest.CaptureFixture[str]) -> None:
+    first = go(place())
+    second = go(place(), do=lambda work: pytest.fail("done twice"))
+    assert second.run_id == first.run_id
+    assert f"sft: reused, run {first.run_id}" in capsys.readouterr().out
+
+
+def test_force_and_changed_settings_do_it_again() -> None:
+    first = go(place())
+    forced = go(place(), force=True)
+    other = go(place(settings={"lr": 0.2}))
+    assert len({first.run_id, forced.run_id, other.run_id}) == 3
+    assert records.of_run(first.run_id).status == "done"  # kept under its run id
+
+
+def test_a_changed_model_is_not_reused(capsys: pytest.CaptureFixture[str]) -> None:
+    first = go(place())
+    (first.model_place[0] / "model.safetensors").write_bytes(b"other")
+    second = go(place())
+    assert second.run_id != first.run_id
+    assert "gone or was changed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("error", [Interrupted("stopped"), KeyboardInterrupt(), RuntimeError("broke")])
+def test_what_was_cut_short_goes_on_in_the_same_run(error: BaseException) -> None:
+    begun: list[str] = []
+
+    def breaks(work: Work) -> dict[str, Any]:
+        begun.append(work.record.run_id)
+        assert records.load("sft", work.record.key).status == "running"
+        raise error
+
+    with pytest.raises(type(error)):
+        go(place(), do=breaks)
+    expected = "failed" if isinstance(error, RuntimeError) else "interrupted"
+    assert records.load("sft", place().key).status == expected
+    assert go(place()).run_id == begun[0]
+    assert records.load("sft", place().key).status == "done"
+
+
+def test_a_killed_stage_leaves_running_and_is_resumed() -> None:
+    killed = records.Record(stage="sft", key=place().key, status="running", run_id="a" * 32, started="2026-01-01")
+    records.save(killed)
+    done = go(place())
+    assert done.run_id == "a" * 32
+    assert done.started == "2026-01-01"
+
+
+def test_settings_are_saved_with_the_run() -> None:
+    record = go(place())
+    saved = json.loads((paths.run(record.run_id) / "settings.json").read_text())
+    assert saved == {"stage": "sft", "profile": "smoke", "lr": 0.1}
+
+
+def test_latest_good_is_the_newest_finished_one_of_the_dataset() -> None:
+    go(place())
+    newest = go(place(settings={"lr": 0.3}))
+    go(place(dataset_version="d2"))
+    with pytest.raises(RuntimeError):
+        go(place(settings={"lr": 0.4}), do=lambda work: (_ for _ in ()).throw(RuntimeError("broke")))
+    assert records.latest_good("sft", dataset_version="d1").run_id == newest.run_id
+
+
+def test_what_is_missing_names_the_command(isolated_var: Path) -> None:
+    with pytest.raises(MissingUpstream, match=r"no SFT model for dataset d1: run `apprentice sft` first"):
+        records.latest_good("sft", dataset_version="d1")
+    with pytest.raises(MissingUpstream, match=r"no primed model: run `apprentice prime` first"):
+        records.latest_good("primed")
+    with pytest.raises(MissingUpstream, match="no stage has run id nothing"):
+        records.of_run("nothing")
+
+
+def test_a_run_is_found_by_the_start_of_its_id_unless_ambiguous_unfinished_or_damaged() -> None:
+    record = go(place())
+    assert records.of_run(record.run_id[:8]).run_id == record.run_id
+    go(place(settings={"lr": 0.2}))
+    with pytest.raises(MissingUpstream, match="ambiguous"):
+        records.of_run("")
+    records.save(record.model_copy(update={"status": "interrupted", "key": "k2", "run_id": "b" * 32}))
+    with pytest.raises(MissingUpstream, match="interrupted, not finished; run `apprentice sft` again"):
+        records.of_run("b" * 32)
+    (record.model_place[0] / "model.safetensors").unlink()
+    with pytest.raises(MissingUpstream, match="gone or was changed"):
+        records.of_run(record.run_id)
+
+
+def test_nested_settings_become_flat_params() -> None:
+    assert flat({"a": 1, "weights": {"format": 0.5, "deep": {"er": None}}}) == {
+        "a": 1,
+        "weights.format": 0.5,
+        "weights.deep.er": None,
+    }
