@@ -60,7 +60,7 @@ def rollouts() -> Path:
 
 
 def evaluations() -> Path:
-    """Parquet of evaluated decision points, ``evaluations/<run_id>/*.parquet``."""
+    """Parquet of evaluated decision points, ``evaluations/<evaluation_id>/*.parquet``."""
     return var() / "evaluations"
 
 

@@ -10,29 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from data.settings import Settings
-
-
-def uses_cuda(settings: Settings) -> bool:
-    """Whether this run computes on a GPU."""
-    return settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
-
-
-def device_name(settings: Settings) -> str:
-    """``cuda`` or ``cpu``."""
-    return "cuda" if uses_cuda(settings) else "cpu"
-
-
-def bf16_pays(settings: Settings) -> bool:
-    """Whether bf16 is worth using: on any modern GPU, and on CPUs with native bf16 products (AVX-512 bf16, AMX)."""
-    if uses_cuda(settings):
-        return torch.cuda.is_bf16_supported()
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-
-
-def decode_dtype(settings: Settings) -> torch.dtype:
-    """What completions are decoded in: bf16 where it pays, else float32."""
-    return torch.bfloat16 if bf16_pays(settings) else torch.float32
+from models.compute import keep_freed_memory
 
 
 def load_tokenizer(model_dir: Path) -> Any:
@@ -44,6 +22,7 @@ def load_tokenizer(model_dir: Path) -> Any:
 
 def load_model(model_dir: Path, *, dtype: torch.dtype = torch.float32, device: str = "cpu") -> Any:
     """The model in ``model_dir`` (safetensors only), in ``dtype`` on ``device``."""
+    keep_freed_memory()
     model = AutoModelForCausalLM.from_pretrained(
         model_dir, dtype=dtype, use_safetensors=True, local_files_only=True, trust_remote_code=False
     )

@@ -16,6 +16,7 @@ from models import tracking
 from tasks import records
 from tasks.code import code_digest
 from tasks.records import Address, Record
+from tasks.reporting import duration
 from tasks.stage import Interrupted, Upstream, Work, now, perform
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
             "short for one: ingest more conversations (--conversations) or raise --minutes"
         )
     _publish(work, model, thinking, evaluation_id)
-    reached = f"{outcome.rows} of {outcome.planned} decision points in {outcome.seconds / 60:.1f} min"
+    reached = f"{outcome.rows} of {outcome.planned} decision points in {duration(outcome.seconds)}"
     why = " (its budget)" if outcome.stopped == "budget" else ""
     work.reporter.say(f"{model.stage}, {'thinking' if thinking else 'no thinking'}: {reached}{why}")
     return {"outputs": {"evaluation_id": evaluation_id, "stopped": outcome.stopped, "rows": outcome.rows}}

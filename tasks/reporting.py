@@ -21,6 +21,11 @@ LINE_EVERY = 30.0
 FILE_EVERY = 5.0
 
 
+def duration(seconds: float) -> str:
+    """``45 s``, ``7.5 min``."""
+    return f"{seconds / 60:.1f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
 class Metrics(Protocol):
     """Where numbers go: a stage run."""
 
@@ -44,7 +49,8 @@ class PlainReporter:
         self._phase, self._total, self._unit = name, total, unit
         self._began = self._line_at = time.monotonic()
         self._note(0, "")
-        self.line(f"{name}" + (f", {total:g} {unit}" if total else ""))
+        parts = [name if name != self.stage else "", f"{total:g} {unit}" if total else ""]
+        self.line(", ".join(part for part in parts if part))
 
     def update(self, done: float, note: str = "") -> None:
         """Keep the progress; print a line if the last one is old enough."""
@@ -62,7 +68,7 @@ class PlainReporter:
 
     def say(self, text: str) -> None:
         """Print a line on stdout."""
-        print(f"{self.stage}: {text}", flush=True)
+        print(f"{self.stage}: {text.removeprefix(f'{self.stage}: ')}", flush=True)
 
     def line(self, text: str) -> None:
         """Print a line of progress on stderr."""
@@ -74,8 +80,7 @@ class PlainReporter:
     def _left(self, done: float) -> str:
         if not self._total or not done:
             return ""
-        seconds = (time.monotonic() - self._began) / done * (self._total - done)
-        return f", about {seconds / 60:.0f} min left" if seconds >= 90 else f", about {seconds:.0f} s left"
+        return f", about {duration((time.monotonic() - self._began) / done * (self._total - done))} left"
 
     def _note(self, done: float, note: str) -> None:
         self._file_at = time.monotonic()

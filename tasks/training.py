@@ -14,6 +14,7 @@ from tasks import records
 from tasks.code import code_digest
 from tasks.locks import TRAINING
 from tasks.records import Record, Stage
+from tasks.reporting import duration
 from tasks.stage import Interrupted, Upstream, Work, perform, say
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
 
 def _summary(work: Work, outcome: TrainingOutcome) -> str:
     why = " (its budget)" if outcome.stopped == "budget" else ""
-    reached = f"{outcome.steps} of {outcome.planned_steps} steps in {outcome.seconds / 60:.1f} min{why}"
+    reached = f"{outcome.steps} of {outcome.planned_steps} steps in {duration(outcome.seconds)}{why}"
     last = {name: work.run.log.curve(f"train/{name}")[1][-1:] for name in ("reward", "loss")}
     shown = next((f", last {name} {value[0]:.3f}" for name, value in last.items() if value), "")
     return f"{work.record.stage}: {reached}{shown}; run {work.record.run_id}"

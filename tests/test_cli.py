@@ -39,6 +39,12 @@ def apprentice(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    """A fresh interpreter that must succeed."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True)
+
+
 @pytest.mark.parametrize("command", ["", *COMMANDS])
 def test_help_teaches(command: str) -> None:
     result = invoke(app, [*([command] if command else []), "--help"], env={"COLUMNS": "200"})

@@ -56,10 +56,13 @@ def test_a_failing_run_ends_failed_and_an_interrupted_one_killed(client) -> None
 
 
 def test_a_resumed_run_continues_its_curve_and_repeats_no_step(client) -> None:
-    with pytest.raises(KeyboardInterrupt), stage_run("grpo", name="grpo", params={"lr": 1}) as first:
+    def stopped_after_three_steps(run: StageRun) -> None:
         for step in (1, 2, 3):
-            first.log_metrics({"train/reward": step / 10}, step)
+            run.log_metrics({"train/reward": step / 10}, step)
         raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), stage_run("grpo", name="grpo", params={"lr": 1}) as first:
+        stopped_after_three_steps(first)
     with stage_run("grpo", name="grpo", run_id=first.run_id, params={"lr": 2}) as second:
         for step in (3, 4):  # step 3 came after the last checkpoint, so it is done again
             second.log_metrics({"train/reward": step / 10}, step)

@@ -36,9 +36,9 @@ def holder() -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_second_one_is_refused_and_told_whom_to_wait_for(holder: subprocess.Popen[str]) -> None:
-    with pytest.raises(Busy, match=rf"sft: the training lock is held by grpo, process {holder.pid}, since 20"):
-        with hold("training", "sft", patience=0.1):
-            pass
+    told = rf"sft: the training lock is held by grpo, process {holder.pid}, since 20"
+    with pytest.raises(Busy, match=told), hold("training", "sft", patience=0.1):
+        pass
 
 
 def test_a_killed_holder_leaves_no_lock(holder: subprocess.Popen[str]) -> None:

@@ -40,7 +40,7 @@ def test_plain_progress_is_a_line_now_and_then(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "sft: training, 100 steps"
     assert len(lines) == 3  # at the start, after 30 and after 60 of 80 seconds
-    assert lines[-1] == "sft: training 6/100 steps, about 16 min left, loss 6"
+    assert lines[-1] == "sft: training 6/100 steps, about 15.7 min left, loss 6"
     rows = [json.loads(line) for line in (tmp_path / "progress.jsonl").read_text().splitlines()]
     assert rows[-1]["done"] == 8
     assert rows[-1]["total"] == 100

@@ -19,10 +19,11 @@ from data.reporting import Reporter
 from data.schema import DecisionPoint, Split
 from data.settings import Settings
 from data.snapshot import read_decision_points
+from models.compute import decode_dtype, device_name
 from models.engine.completions import Completion, complete_greedily, prompt_ids
 from models.engine.rollout import decoder
 from models.evaluation.metrics import judge
-from models.policy import decode_dtype, device_name, load_model, load_tokenizer
+from models.policy import load_model, load_tokenizer
 from models.speech.parsing import parse_completion
 from models.speech.record import action_record
 from models.training.job import StopReason

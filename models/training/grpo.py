@@ -25,11 +25,12 @@ from data.rollouts import append_rollouts
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
+from models.compute import decode_dtype, device_name
 from models.engine.packing import group_by_prompt, pack, unpack
 from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling
 from models.evaluation.run import select_points
-from models.policy import decode_dtype, device_name, load_model, load_tokenizer, lora_config
+from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import prompt_text
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import BudgetCallback, ReportCallback, common_arguments, interruption, run_trainer

@@ -19,7 +19,8 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from data.reporting import Reporter
 from data.settings import TrainingSettings
-from models.policy import bf16_pays, save_weights, uses_cuda
+from models.compute import bf16_pays, uses_cuda
+from models.policy import save_weights
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
 
 PROGRESS = "progress.json"

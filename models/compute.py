@@ -1,0 +1,49 @@
+"""What the machine computes with, and how it is made to do so well."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+import torch
+
+from data.settings import Settings
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def uses_cuda(settings: Settings) -> bool:
+    """Whether this run computes on a GPU."""
+    return settings.device == "cuda" or (settings.device == "auto" and torch.cuda.is_available())
+
+
+def device_name(settings: Settings) -> str:
+    """``cuda`` or ``cpu``."""
+    return "cuda" if uses_cuda(settings) else "cpu"
+
+
+def bf16_pays(settings: Settings) -> bool:
+    """Whether bf16 is worth using: on any modern GPU, and on CPUs with native bf16 products (AVX-512 bf16, AMX)."""
+    if uses_cuda(settings):
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def decode_dtype(settings: Settings) -> torch.dtype:
+    """What completions are decoded in: bf16 where it pays, else float32."""
+    return torch.bfloat16 if bf16_pays(settings) else torch.float32
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep freed tensors for the next step instead of returning each to the system.
+
+    Every activation above 32 MiB would otherwise be mapped, faulted in page by page and unmapped again at every step.
+    Only on Linux with glibc; elsewhere the allocator is left alone.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    library = ctypes.CDLL(None)
+    if hasattr(library, "gnu_get_libc_version"):
+        library.mallopt(_M_MMAP_MAX, 0)
+        library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        library.mallopt(_M_TOP_PAD, 256 * 2**20)

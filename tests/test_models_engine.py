@@ -1,0 +1,174 @@
+"""Rollouts over shared trunks and packed scoring, against plain transformers."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.engine.packing import group_by_prompt, pack, unpack
+from models.engine.rollout import Request, common_prefix, decoder, generate
+from models.engine.sampling import Sampling, choose, nucleus, rollout_uniforms
+
+END = 2
+
+
+def tiny(kind: str):
+    from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+    shape = {
+        "vocab_size": 300,
+        "hidden_size": 48,
+        "intermediate_size": 96,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "head_dim": 8,
+        "initializer_range": 0.3,
+    }
+    torch.manual_seed(3)
+    model = LlamaForCausalLM(LlamaConfig(**shape)) if kind == "llama" else Qwen3ForCausalLM(Qwen3Config(**shape))
+    return model.eval()
+
+
+@pytest.fixture(scope="module", params=["llama", "qwen3"])
+def model(request):
+    return tiny(request.param)
+
+
+@pytest.fixture(scope="module")
+def prompts():
+    """Rows that are prefixes of each other, rows with a forked tail, equal rows, and one that shares nothing."""
+    generator = np.random.default_rng(0)
+    long = generator.integers(3, 300, 120).tolist()
+    other = generator.integers(3, 300, 40).tolist()
+    return [long[:50], long, [*long[:80], 7, 8, 9], long[:80], other, long]
+
+
+def alone(model, prompt, tokens):
+    with torch.no_grad():
+        out = model.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            max_new_tokens=tokens,
+            do_sample=False,
+            eos_token_id=END,
+            pad_token_id=END,
+        )
+    return out[0, len(prompt) :].tolist()
+
+
+def test_greedy_completions_equal_generate_token_for_token(model, prompts):
+    ours = generate(
+        decoder(model, torch.float32),
+        [Request(prompt) for prompt in prompts],
+        end_token=END,
+        max_new_tokens=30,
+        sampling=Sampling(),
+    )
+    assert [one.ids for one in ours] == [alone(model, prompt, 30) for prompt in prompts]
+
+
+def test_log_probabilities_equal_a_plain_forward_at_the_sampling_temperature(model, prompts):
+    sampling = Sampling(temperature=0.7)
+    requests = [Request(prompt, ("seed", number)) for number, prompt in enumerate(prompts)]
+    ours = generate(decoder(model, torch.float32), requests, end_token=END, max_new_tokens=20, sampling=sampling)
+    for prompt, one in zip(prompts, ours, strict=True):
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + one.ids])).logits[0, len(prompt) - 1 : -1]
+        expected = torch.log_softmax(logits / 0.7, -1).gather(-1, torch.tensor(one.ids).unsqueeze(-1)).squeeze(-1)
+        assert torch.allclose(torch.tensor(one.logprobs), expected, atol=1e-4)
+
+
+def test_sampling_equals_a_row_by_row_sampler_fed_the_same_draws(model, prompts):
+    sampling = Sampling(temperature=1.3, top_p=0.9)
+    requests = [Request(prompt, ("run", 1, number)) for number, prompt in enumerate(prompts)]
+    ours = generate(decoder(model, torch.float32), requests, end_token=END, max_new_tokens=15, sampling=sampling)
+    for request, one in zip(requests, ours, strict=True):
+        ids: list[int] = []
+        for uniform in rollout_uniforms(request.key, 15):
+            with torch.no_grad():
+                logits = model(torch.tensor([[*request.prompt, *ids]])).logits[0, -1]
+            probabilities = nucleus(torch.softmax(logits / 1.3, -1).unsqueeze(0), 0.9)[0].double()
+            ids.append(int(torch.searchsorted(probabilities.cumsum(0), uniform * probabilities.sum(), right=True)))
+            if ids[-1] == END:
+                break
+        assert one.ids == ids
+
+
+def test_a_rollout_is_the_same_whatever_shares_its_batch(model, prompts):
+    twin = decoder(model, torch.float32)
+    requests = [Request(prompt, (number,)) for number, prompt in enumerate(prompts)]
+    arguments = {"end_token": END, "max_new_tokens": 25, "sampling": Sampling(1.0)}
+    together = generate(twin, requests, **arguments)
+    apart = [generate(twin, [request], **arguments)[0] for request in requests]
+    small = generate(twin, requests[::-1], max_rows=2, **arguments)[::-1]
+    assert [one.ids for one in together] == [one.ids for one in apart] == [one.ids for one in small]
+
+
+def test_thirty_two_rows_end_at_different_steps(model, prompts):
+    requests = [Request(prompts[1][:60], ("many", number)) for number in range(32)]
+    ours = generate(decoder(model, torch.float32), requests, end_token=END, max_new_tokens=200, sampling=Sampling(1.5))
+    lengths = {len(one.ids) for one in ours}
+    assert len(lengths) > 5
+    assert all(one.ids[-1] == END or len(one.ids) == 200 for one in ours)
+    assert all(END not in one.ids[:-1] for one in ours)
+
+
+def test_uniforms_depend_on_the_key_alone():
+    assert (rollout_uniforms(("a", 1), 5) == rollout_uniforms(("a", 1), 9)[:5]).all()
+    assert (rollout_uniforms(("a", 1), 5) != rollout_uniforms(("a", 2), 5)).any()
+    many = np.concatenate([rollout_uniforms(("mean", k), 100) for k in range(100)])
+    assert 0.48 < many.mean() < 0.52
+
+
+def test_draws_follow_the_distribution():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.2]])).repeat(10_000, 1)
+    uniforms = torch.tensor(rollout_uniforms(("frequencies",), 10_000))
+    tokens, _ = choose(logits, Sampling(1.0), uniforms)
+    share = torch.bincount(tokens, minlength=3) / 10_000
+    assert torch.allclose(share, torch.tensor([0.5, 0.3, 0.2]), atol=0.02)
+
+
+def test_the_nucleus_keeps_the_smallest_set_of_its_mass():
+    kept = nucleus(torch.tensor([[0.1, 0.5, 0.15, 0.25]]), 0.7)
+    assert kept.tolist() == [[0.0, 0.5, 0.0, 0.25]]
+
+
+def test_common_prefix():
+    assert common_prefix([1, 2, 3], [1, 2, 4]) == 2
+    assert common_prefix([1, 2], [1, 2, 4]) == 2
+    assert common_prefix([], [1]) == 0
+
+
+def padded_batch(rows):
+    """Rows of (prompt, completion) as TRL holds them: prompts padded left, completions right."""
+    left = max(len(prompt) for prompt, _ in rows)
+    right = max(len(completion) for _, completion in rows)
+    ids, mask = [], []
+    for prompt, completion in rows:
+        ids.append([0] * (left - len(prompt)) + prompt + completion + [0] * (right - len(completion)))
+        mask.append(
+            [0] * (left - len(prompt)) + [1] * (len(prompt) + len(completion)) + [0] * (right - len(completion))
+        )
+    return torch.tensor(ids), torch.tensor(mask), right
+
+
+def test_packed_log_probabilities_equal_row_by_row(model, prompts):
+    rows = [(prompts[0], [5, 6, 7, END]), (prompts[4], [9]), (prompts[0], [5, 8]), (prompts[4], [3, 4, 5, 6, 7])]
+    ids, mask, width = padded_batch(rows)
+    groups = group_by_prompt(ids, mask, width)
+    assert groups == [[0, 2], [1, 3]]
+    found = torch.zeros(len(rows), width)
+    for group in groups:
+        packed = pack(ids[group], mask[group], width)
+        with torch.no_grad():
+            logits = model(
+                packed.input_ids, position_ids=packed.position_ids, attention_mask=packed.visible
+            ).logits.log_softmax(-1)
+        values = logits.gather(-1, packed.labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
+        found[group] = unpack(values, packed, width)
+    for number, (prompt, completion) in enumerate(rows):
+        with torch.no_grad():
+            logits = model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
+        expected = logits.gather(-1, torch.tensor(completion).unsqueeze(-1)).squeeze(-1)
+        assert torch.allclose(found[number, : len(completion)], expected, atol=1e-4)
+        assert (found[number, len(completion) :] == 0).all()
