@@ -298,18 +298,21 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
         prepare(quiet=True)
         from models.tracking import serve_ui
 
-        typer.echo(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+        typer.echo(f"http://127.0.0.1:{port}  (starts in some seconds, Ctrl-C ends it)")
         raise typer.Exit(serve_ui(port))
 
 
 def checked(profile: ProfileChoice, assignments: list[str] | None) -> dict[str, Any]:
-    """Overrides from ``--set``, refused here, before Prefect is loaded, if the settings do not accept them."""
+    """Overrides from ``--set``, refused before Prefect is loaded if the settings do not accept them."""
     prepare(quiet=True)
     from data.profiles import resolve
     from flows.assignments import nested
 
     overrides = nested(assignments or [])
     resolve(profile, overrides)
+    from flows.server import shelter
+
+    shelter()
     return overrides
 
 

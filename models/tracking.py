@@ -277,6 +277,11 @@ def close_run(run_id: str, status: str = "KILLED") -> None:
 def serve_ui(port: int) -> int:
     """Serve the MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
     _connect(tracking_uri())
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", str(paths.mlflow_artifacts())]
-    return subprocess.run([*command, *places], check=False).returncode
+    with subprocess.Popen([*command, *places]) as server:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # the server got it too: being ended is how it is meant to end
+            server.wait()
+            return 0

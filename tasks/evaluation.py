@@ -56,6 +56,7 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
         upstream=Upstream(start_run_id=model.run_id, pipeline_run_id=pipeline_run_id),
         force=force,
         inside=model.run_id,
+        begun={"evaluation_id": evaluation_id},
     )
     if settings.evaluation.final:
         _note_final_use(record, model)

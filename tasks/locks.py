@@ -50,6 +50,17 @@ def hold(name: str, stage: str, *, patience: float = PATIENCE) -> Iterator[None]
         lock.release()
 
 
+def is_free(name: str) -> bool:
+    """Whether nobody holds the lock at this moment."""
+    lock = FileLock(paths.locks() / f"{name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return False
+    lock.release()
+    return True
+
+
 def _refusal(name: str, stage: str, note: Path) -> str:
     try:
         holder = json.loads(note.read_text(encoding="utf-8"))

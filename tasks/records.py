@@ -63,6 +63,8 @@ class Record(BaseModel):
     steps: int = 0
     outputs: dict[str, Any] = {}
     git_commit: str = ""
+    lock: str = ""
+    """Name of the lock its process holds while it is running."""
     started: str = ""
     ended: str | None = None
 
@@ -119,6 +121,13 @@ def every(*stages: str) -> Iterator[Record]:
     for stage in stages:
         for file in sorted((paths.stages() / stage).glob("*.json")):
             yield Record.model_validate_json(file.read_text(encoding="utf-8"))
+
+
+def running() -> list[Record]:
+    """Records of all stages that say they are running, whether their process lives or not."""
+    files = sorted(paths.stages().glob("*/*.json"))
+    found = (Record.model_validate_json(file.read_text(encoding="utf-8")) for file in files)
+    return [record for record in found if record.status == "running"]
 
 
 def model_sha256(model_dir: Path) -> str:

@@ -80,6 +80,7 @@ def perform(
     force: bool = False,
     tags: Mapping[str, str] | None = None,
     inside: str | None = None,
+    begun: Mapping[str, Any] | None = None,
 ) -> Record:
     """Reuse the finished result at an address, or do the work once, in a run that ends whatever happens.
 
@@ -92,6 +93,7 @@ def perform(
         force: Do it again, in a new run, although there is a finished or unfinished one.
         tags: More MLflow tags.
         inside: An evaluation belongs to the model it judges: its numbers go into that MLflow run, which stays as it is.
+        begun: What the record's outputs say while the work is under way.
 
     Raises:
         Busy: Another process holds the lock.
@@ -99,7 +101,9 @@ def perform(
     """
     if not force and (done := finished(address)) is not None:
         return done
-    with locks.hold(lock or f"{address.stage}-{address.key}", address.stage):
+    name = lock or f"{address.stage}-{address.key}"
+    with locks.hold(name, address.stage):
+        bury_the_dead(except_for=address, held=name)
         if not force and (done := finished(address, quietly=True)) is not None:
             return done
         unfinished = unfinished_at(address, force)
@@ -111,6 +115,7 @@ def perform(
                 else tracked(address, unfinished, profile, upstream, tags or {})
             )
             with opened as work:
+                work.record = work.record.model_copy(update={"lock": name, "outputs": dict(begun or {})})
                 records.save(work.record)
                 outcome = do(work)
         except BaseException as error:
@@ -120,6 +125,17 @@ def perform(
         record = Record.model_validate({**work.record.model_dump(), **outcome, "status": "done", "ended": now()})
         records.save(record)
         return record
+
+
+def bury_the_dead(*, except_for: Address, held: str) -> None:
+    """End the runs of processes that were killed: they say running, but nobody else holds their lock."""
+    for record in records.running():
+        same = (record.stage, record.key) == (except_for.stage, except_for.key)
+        if same or not (record.lock == held or locks.is_free(record.lock)):
+            continue
+        records.save(record.model_copy(update={"status": "interrupted", "ended": now()}))
+        if record.stage != "evaluation":
+            tracking.close_run(record.run_id)
 
 
 def unfinished_at(address: Address, force: bool) -> Record | None:

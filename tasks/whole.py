@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from data.settings import Settings
 from models import tracking
 from tasks import locks, records, results
-from tasks.stage import Upstream, Work, cut_short, now, say, tracked, unfinished_at
+from tasks.stage import Upstream, Work, bury_the_dead, cut_short, now, say, tracked, unfinished_at
 
 
 @contextmanager
@@ -21,10 +21,13 @@ def parent_run(settings: Settings) -> Iterator[str]:
     """MLflow run id of the whole; one that was cut short is resumed, a finished one is followed by a new one."""
     facts = settings.model_dump(mode="json")
     address = records.address("pipeline", code="", settings=facts)
-    with locks.hold(f"pipeline-{address.key}", "run"):
+    name = f"pipeline-{address.key}"
+    with locks.hold(name, "run"):
+        bury_the_dead(except_for=address, held=name)
         work: Work | None = None
         try:
             with tracked(address, unfinished_at(address, force=False), settings.profile, Upstream(), {}) as work:
+                work.record.lock = name
                 records.save(work.record)
                 yield work.record.run_id
         except BaseException as error:

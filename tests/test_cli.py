@@ -125,6 +125,37 @@ def test_a_stage_without_upstream_names_the_command_and_makes_no_noise() -> None
     assert done.stderr == "no SFT model: run `apprentice sft` first\n"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_the_temporary_server_hears_no_ctrl_c_and_dies_with_us() -> None:
+    code = (
+        "import time\nimport flows\nfrom flows.server import shelter\nshelter()\n"
+        "from prefect.server.api.server import SubprocessASGIServer\n"
+        "server = SubprocessASGIServer()\nserver.start(timeout=90)\n"
+        "print(server.server_process.pid, flush=True)\ntime.sleep(60)"
+    )
+    surroundings = {name: value for name, value in os.environ.items() if name not in PREPARED}
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, env=surroundings, stdout=subprocess.PIPE, text=True
+    )
+    assert parent.stdout is not None
+    server = Path("/proc") / parent.stdout.readline().strip()
+    assert os.getsid(int(server.name)) == int(server.name) != os.getsid(parent.pid)
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and _alive(server):
+        time.sleep(0.1)
+    assert not _alive(server)
+
+
+def _alive(process: Path) -> bool:
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def test_assignments_become_nested_settings() -> None:
     assert nested(["sft.learning_rate=1e-4", "sft.lora_rank=null", "seed=3", "data.source=sgd"]) == {
         "sft": {"learning_rate": 1e-4, "lora_rank": None},

@@ -10,7 +10,7 @@ import pytest
 
 from data import paths
 from models import tracking
-from tasks import records
+from tasks import locks, records
 from tasks.records import MissingUpstream
 from tasks.stage import Interrupted, Upstream, Work, flat, perform
 
@@ -99,6 +99,18 @@ def test_a_killed_stage_leaves_running_and_is_resumed() -> None:
     done = go(place())
     assert done.run_id == "a" * 32
     assert done.started == "2026-01-01"
+
+
+def test_a_killed_run_that_nobody_resumes_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[str] = []
+    monkeypatch.setattr(tracking, "close_run", closed.append)
+    dead = {"stage": "grpo", "status": "running", "lock": "training"}
+    records.save(records.Record(key="k1", run_id="a" * 32, **dead))
+    records.save(records.Record(key="k2", run_id="b" * 32, stage="pipeline", status="running", lock="pipeline-k2"))
+    with locks.hold("pipeline-k2", "run"):  # this one lives
+        go(place(), lock="training")
+    assert closed == ["a" * 32]
+    assert [records.load("grpo", "k1").status, records.load("pipeline", "k2").status] == ["interrupted", "running"]
 
 
 def test_settings_are_saved_with_the_run() -> None:

@@ -1,0 +1,244 @@
+"""The seams to TRL against TRL's own results, and training stages that resume where they were."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from data.decision_points import decision_points
+from data.profiles import resolve
+from data.reporting import Silent
+from data.schema import DecisionPoint
+from data.settings import GRPOSettings
+from models.base import fetch_base_model
+from models.training.job import TrainingJob
+
+
+@pytest.fixture(scope="module")
+def base_model(_sheltered_session):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APPRENTICE_VAR", str(_sheltered_session))
+        return fetch_base_model("random:qwen3", Silent())
+
+
+@pytest.fixture
+def train_set(tiny_conversations, monkeypatch):
+    """Training stages read this instead of a snapshot."""
+    conversations = [c.model_copy(update={"split": "train"}) for c in tiny_conversations] * 3
+    points = [point for conversation in conversations for point in decision_points(conversation)]
+
+    def read_points(version, splits=None, kind=None) -> list[DecisionPoint]:
+        return points if splits == ["train"] else points[:6]
+
+    monkeypatch.setattr("models.training.sft.read_conversations", lambda version, splits=None: conversations)
+    monkeypatch.setattr("models.training.priming.read_decision_points", read_points)
+    monkeypatch.setattr("models.training.grpo.read_decision_points", read_points)
+    return conversations
+
+
+def job(base_model, run_dir, **changes) -> TrainingJob:
+    settings = resolve("smoke", {"device": "cpu", **changes})
+    run_dir.mkdir(parents=True, exist_ok=True)
+    return TrainingJob(run_dir.name, "0" * 12, base_model, run_dir, settings)
+
+
+class Recorder(Silent):
+    """Keeps metrics by (name, step); can pull the plug at a step."""
+
+    def __init__(self, stop_at: int | None = None) -> None:
+        self.seen: dict[tuple[str, int], float] = {}
+        self._stop_at = stop_at
+
+    def metrics(self, values, step):
+        self.seen |= {(name, step): value for name, value in values.items()}
+        if step == self._stop_at and "train/loss" in values:
+            import os
+            import signal
+
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def weights(model_dir):
+    from safetensors.torch import load_file
+
+    return load_file(model_dir / "model.safetensors")
+
+
+def test_compact_scoring_equals_trl_scoring_every_position(base_model, monkeypatch):
+    """Loss and gradients of TRL's fused head with and without the seam."""
+    import trl.trainer.utils as trl_utils
+
+    from models.policy import load_model
+    from models.training.seams import score_labelled_positions_only
+
+    ids = torch.randint(3, 900, (2, 50), generator=torch.Generator().manual_seed(0))
+    labels = ids.masked_fill(torch.rand(2, 50, generator=torch.Generator().manual_seed(1)) < 0.7, -100)
+
+    def loss_and_gradient():
+        model = load_model(base_model)
+        trl_utils.add_fused_lm_head(model, temperature=0.8, outputs=("log_probs", "entropy"))
+        out = model(input_ids=ids, labels=labels, fused_lm_head=True)
+        (out.loss + 0.1 * out.entropy.mean()).backward()
+        return out, model.model.embed_tokens.weight.grad
+
+    monkeypatch.setattr(trl_utils, "_use_triton", lambda device: False)
+    theirs, their_gradient = loss_and_gradient()
+    score_labelled_positions_only()
+    ours, our_gradient = loss_and_gradient()
+    assert torch.allclose(ours.log_probs, theirs.log_probs, atol=1e-5)
+    assert torch.allclose(ours.entropy, theirs.entropy, atol=1e-5)
+    assert torch.allclose(our_gradient, their_gradient, rtol=1e-3, atol=1e-7)
+
+
+def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path):
+    """``_get_per_token_logps_and_entropies`` of TRL and ours on one padded batch of two groups."""
+    from trl import GRPOTrainer
+
+    from models.engine.rollout import decoder
+    from models.policy import load_model, load_tokenizer
+    from models.training.grpo import DecisionPointTrainer, grpo_arguments
+    from models.training.scoring import BatchScorer
+
+    work = job(base_model, tmp_path / "parity", grpo={"temperature": 0.7})
+    arguments = grpo_arguments(work)
+    arguments.bf16 = False
+    model = load_model(base_model)
+    trainer = DecisionPointTrainer(
+        job=work,
+        reporter=Silent(),
+        scorer=BatchScorer({}, work.settings.grpo, "v"),
+        twin=decoder(model, torch.float32),
+        model=model,
+        args=arguments,
+        train_dataset=[{"prompt": "x", "decision_point_id": "y"}] * 4,
+        processing_class=load_tokenizer(base_model),
+    )
+    generator = torch.Generator().manual_seed(5)
+    first, second = (torch.randint(3, 900, (length,), generator=generator).tolist() for length in (30, 21))
+    completions = [[5, 6, 7, 2], [8, 2], [9, 10, 11, 12, 13], [14]]
+    width, longest = 5, 30
+    ids = torch.zeros(4, longest + width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, (prompt, completion) in enumerate(zip([first, first, second, second], completions, strict=True)):
+        start, end = longest - len(prompt), longest + len(completion)
+        ids[row, start:end] = torch.tensor(prompt + completion)
+        mask[row, start:end] = 1
+    told = mask[:, longest:].bool()
+
+    def scored(method):
+        model.zero_grad()
+        logps, entropies, _ = method(trainer, model, ids, mask, width, compute_entropy=True)
+        (logps * told).sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
+        return logps.detach()[told], entropies.detach()[told], gradient
+
+    theirs = scored(GRPOTrainer._get_per_token_logps_and_entropies)
+    ours = scored(DecisionPointTrainer._get_per_token_logps_and_entropies)
+    assert torch.allclose(ours[0], theirs[0], atol=1e-4)
+    assert torch.allclose(ours[1], theirs[1], atol=1e-4)
+    assert torch.linalg.vector_norm(ours[2] - theirs[2]) < 1e-3 * torch.linalg.vector_norm(theirs[2])
+
+
+def test_sft_interrupted_and_resumed_ends_bit_for_bit_as_without(base_model, train_set, tmp_path):
+    from models.training.sft import train_sft
+
+    steps = {"sft": {"max_steps": 4, "batch_size": 2}}
+    whole = Recorder()
+    straight = train_sft(job(base_model, tmp_path / "whole", **steps), whole)
+    cut = job(base_model, tmp_path / "cut", **steps)
+    first, second = Recorder(stop_at=2), Recorder()
+    stopped = train_sft(cut, first)
+    assert (stopped.stopped, stopped.steps) == ("interrupted", 2)
+    assert not (cut.run_dir / "model").exists()
+    resumed = train_sft(cut, second)
+    assert (resumed.stopped, resumed.steps, straight.steps) == ("finished", 4, 4)
+    assert {step for _, step in second.seen} == {3, 4}
+    together = first.seen | second.seen
+    losses = {key: value for key, value in whole.seen.items() if key[0] == "train/loss"}
+    assert losses == {key: value for key, value in together.items() if key[0] == "train/loss"}
+    ours, theirs = weights(resumed.model_dir), weights(straight.model_dir)
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    assert not (cut.run_dir / "checkpoints").exists()
+
+
+def test_a_budget_stops_cleanly_and_leaves_a_model(base_model, train_set, tmp_path):
+    from models.training.sft import train_sft
+
+    work = job(base_model, tmp_path / "short", sft={"max_steps": 500, "minutes": 0.001, "epochs": 100})
+    outcome = train_sft(work, Silent())
+    assert outcome.stopped == "budget"
+    assert 1 <= outcome.steps < 500
+    assert (outcome.model_dir / "model.safetensors").exists()
+    assert (outcome.model_dir / "tokenizer.json").exists()
+
+
+def test_conversations_longer_than_the_context_are_dropped_and_counted(base_model, train_set, tmp_path):
+    from models.policy import load_tokenizer
+    from models.training.sft import EmptySplit, labelled_rows, train_sft
+
+    tokenizer = load_tokenizer(base_model)
+    lengths = sorted(len(row["input_ids"]) for row in labelled_rows(tokenizer, train_set, 10**6)[0])
+    _, counts = labelled_rows(tokenizer, train_set, lengths[-1] - 1)
+    assert counts["too_long"] == lengths.count(lengths[-1])
+    assert counts["used"] + counts["too_long"] == len(train_set)
+    with pytest.raises(EmptySplit, match="max_length"):
+        train_sft(job(base_model, tmp_path / "none", sft={"max_length": 16}), Silent())
+
+
+def test_priming_labels_the_thought_and_the_action_but_not_the_opener(base_model, train_set):
+    from models.policy import load_tokenizer
+    from models.training.priming import primed_rows, with_rationale
+
+    tokenizer = load_tokenizer(base_model)
+    points = [point for conversation in train_set for point in decision_points(conversation)]
+    chosen = with_rationale(points, resolve("smoke").prime, seed=0)
+    rows, _ = primed_rows(tokenizer, chosen, 10**6)
+    for point, row in zip(chosen, rows, strict=True):
+        labelled = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100]
+        text = tokenizer.decode(labelled)
+        assert text.startswith(point.expected.rationale)
+        assert text.endswith("<|im_end|>")
+        assert tokenizer.decode(row["input_ids"]).removesuffix(text).endswith("<|im_start|>assistant\n<think>\n")
+
+
+def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):
+    from data.rollouts import read_rollouts
+    from models.training.grpo import train_grpo
+
+    steps = {"grpo": {"max_steps": 4, "validate_every": 2, "validation_decision_points": 4}}
+    work = job(base_model, tmp_path / "grpo", **steps)
+    first = train_grpo(work, Recorder(stop_at=2))
+    assert (first.stopped, first.steps) == ("interrupted", 2)
+    recorder = Recorder()
+    outcome = train_grpo(work, recorder)
+    assert (outcome.stopped, outcome.steps) == ("finished", 4)
+    rollouts = read_rollouts(work.run_id)
+    assert sorted(rollouts["step"].unique()) == [1, 2, 3, 4]
+    assert len(rollouts) == 4 * work.settings.grpo.batch_size
+    for _, group in rollouts.groupby(["step", "decision_point_id"]):
+        assert len(group) % work.settings.grpo.num_generations == 0
+        assert abs(group["advantage"].sum()) < 1e-3
+    assert ("train/reward", 4) in recorder.seen
+    assert ("train/zero_variance_groups", 3) in recorder.seen
+    assert ("validation/turn_success", 4) in recorder.seen
+
+    straight = train_grpo(replace(work, run_id="straight", run_dir=tmp_path / "straight"), Recorder())
+    again = read_rollouts("straight")
+    order = ["step", "decision_point_id", "completion_index", "text"]
+    assert again[order].to_dict("records") == rollouts[order].to_dict("records")
+    assert straight.steps == 4
+
+
+def test_lora_trains_and_leaves_merged_weights(base_model, train_set, tmp_path):
+    from models.training.grpo import train_grpo
+
+    work = job(base_model, tmp_path / "lora", grpo={"lora_rank": 4, "learning_rate": 1e-2, "warmup_steps": 0})
+    before, after = weights(base_model), weights(train_grpo(work, Silent()).model_dir)
+    assert before.keys() == after.keys()
+
+
+def test_groups_must_divide_and_have_two_members():
+    with pytest.raises(ValueError, match="use a multiple"):
+        GRPOSettings(batch_size=12, micro_batch_size=4, num_generations=8)
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        GRPOSettings(num_generations=1)
