@@ -13,10 +13,18 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": {"conversations": 24},
         "base_model": {"uri": "random:qwen3"},
-        "sft": {"max_steps": 2, "batch_size": 2, "warmup_steps": 0, "max_length": 4096},
-        "prime": {"max_steps": 1, "batch_size": 2, "warmup_steps": 0, "max_length": 4096, "decision_points": 8},
+        "sft": {"max_steps": 2, "compile_from_minutes": 60, "batch_size": 2, "warmup_steps": 0, "max_length": 4096},
+        "prime": {
+            "max_steps": 1,
+            "compile_from_minutes": 60,
+            "batch_size": 2,
+            "warmup_steps": 0,
+            "max_length": 4096,
+            "decision_points": 8,
+        },
         "grpo": {
             "max_steps": 2,
+            "compile_from_minutes": 60,
             "batch_size": 4,
             "micro_batch_size": 4,
             "num_generations": 2,
@@ -30,12 +38,14 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
     "laptop": {
-        "data": {"conversations": 600},
-        "sft": {"minutes": 7.0},
-        "prime": {"minutes": 1.0, "max_steps": 20},
+        "data": {"conversations": 1000},
+        # Longer conversations than this cost a laptop's minutes twice.
+        "sft": {"minutes": 7.0, "batch_size": 2, "max_length": 1536},
+        "prime": {"minutes": 1.0, "max_steps": 20, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,
             "batch_size": 16,
+            "max_length": 1536,
             "max_completion_length": 96,
             "validate_every": 1000,
         },

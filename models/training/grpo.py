@@ -61,7 +61,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             f"({counts}); ingest more conversations or raise grpo.max_length"
         )
     reporter.say(
-        f"grpo: {len(rows)} decision points to practise on, {counts['barred']} of {counts['offered']} barred by the "
+        f"{len(rows)} decision points to practise on, {counts['barred']} of {counts['offered']} barred by the "
         f"gold check, {counts['too_long']} too long"
     )
     return _fit(job, reporter, tokenizer, {point.id: point for point in points}, rows, counts)

@@ -33,7 +33,7 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     points = with_rationale(read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed)
     rows, counts = primed_rows(tokenizer, points, stage.max_length)
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
-    reporter.say(f"priming: {counts['used']} decision points with rationales, up to {epochs} passes")
+    reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
     return fit(job, reporter, "prime", stage, tokenizer, rows, counts)
 
 

@@ -17,6 +17,7 @@ from data.reporting import Reporter
 from data.schema import Conversation
 from data.settings import SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
+from models.compute import compile_blocks, worth_compiling
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training.job import TrainingJob, TrainingOutcome
@@ -41,9 +42,7 @@ def train_sft(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
     rows, counts = labelled_rows(tokenizer, conversations, job.settings.sft.max_length)
     stage = bounded_by_epochs(job.settings.sft, len(rows))
-    reporter.say(
-        f"sft: {counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped"
-    )
+    reporter.say(f"{counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped")
     return fit(job, reporter, "sft", stage, tokenizer, rows, counts)
 
 
@@ -92,10 +91,14 @@ def fit(
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
     score_labelled_positions_only()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
+    model = load_model(job.start_model)
+    if worth_compiling(job.settings, stage):
+        reporter.say("compiling the model's blocks, which takes most of a minute")
+        compile_blocks(model)
     with interruption() as interrupted:
         budget = BudgetCallback(job.run_dir, stage, interrupted)
         trainer = SFTTrainer(
-            model=load_model(job.start_model),
+            model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
