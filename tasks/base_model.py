@@ -16,8 +16,9 @@ from tasks.stage import Upstream, Work, perform
 
 def _unreachable(task: Any, task_run: Any, state: State[Any]) -> bool:
     """Try again only where the network may have been the cause: a wrong URI stays wrong."""
-    error = state.result(raise_on_failure=False)
-    return isinstance(error, Exception) and ("not be downloaded" in str(error) or "not reachable" in str(error))
+    from models.base import BaseModelUnreachable
+
+    return isinstance(state.result(raise_on_failure=False), BaseModelUnreachable)
 
 
 @task(name="base model", cache_policy=NO_CACHE, retries=1, retry_delay_seconds=5, retry_condition_fn=_unreachable)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
@@ -25,11 +24,6 @@ if TYPE_CHECKING:
 
 class NothingToEvaluate(Exception):
     """The splits hold no decision points; the message says what to do."""
-
-
-def final_uses() -> Path:
-    """One line of JSON for each evaluation on the test splits."""
-    return paths.var() / "final_uses.jsonl"
 
 
 @task(name="evaluate", task_run_name="evaluate {run_id}", cache_policy=NO_CACHE)
@@ -142,8 +136,8 @@ def _note_final_use(record: Record, model: Record) -> None:
         "evaluation_id": record.outputs["evaluation_id"],
         "git_commit": tracking.git_commit(),
     }
-    with final_uses().open("a", encoding="utf-8") as stream:
+    with paths.final_uses().open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
-    uses = [json.loads(line) for line in final_uses().read_text(encoding="utf-8").splitlines()]
+    uses = [json.loads(line) for line in paths.final_uses().read_text(encoding="utf-8").splitlines()]
     number = sum(use["run_id"] == model.run_id for use in uses)
     tracking.StageRun(model.run_id, lambda text: None).tag({"final_uses": str(number)})

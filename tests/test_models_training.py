@@ -43,7 +43,7 @@ def job(base_model, run_dir, **changes) -> TrainingJob:
 
 
 class Recorder(Silent):
-    """Keeps metrics by (name, step); can pull the plug at a step."""
+    """Keeps metrics by (name, step); can ask to stop after a step, which is heeded at the end of the next."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.seen: dict[tuple[str, int], float] = {}
@@ -90,8 +90,9 @@ def test_compact_scoring_equals_trl_scoring_every_position(base_model, monkeypat
     assert torch.allclose(our_gradient, their_gradient, rtol=1e-3, atol=1e-7)
 
 
-def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path):
+def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path, monkeypatch):
     """``_get_per_token_logps_and_entropies`` of TRL and ours on one padded batch of two groups."""
+    from datasets import Dataset
     from trl import GRPOTrainer
 
     from models.engine.rollout import decoder
@@ -99,9 +100,9 @@ def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, 
     from models.training.grpo import DecisionPointTrainer, grpo_arguments
     from models.training.scoring import BatchScorer
 
+    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
     work = job(base_model, tmp_path / "parity", grpo={"temperature": 0.7})
     arguments = grpo_arguments(work)
-    arguments.bf16 = False
     model = load_model(base_model)
     trainer = DecisionPointTrainer(
         job=work,
@@ -110,7 +111,7 @@ def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, 
         twin=decoder(model, torch.float32),
         model=model,
         args=arguments,
-        train_dataset=[{"prompt": "x", "decision_point_id": "y"}] * 4,
+        train_dataset=Dataset.from_list([{"prompt": "x", "decision_point_id": "y"}] * 4),
         processing_class=load_tokenizer(base_model),
     )
     generator = torch.Generator().manual_seed(5)
@@ -146,7 +147,7 @@ def test_sft_interrupted_and_resumed_ends_bit_for_bit_as_without(base_model, tra
     whole = Recorder()
     straight = train_sft(job(base_model, tmp_path / "whole", **steps), whole)
     cut = job(base_model, tmp_path / "cut", **steps)
-    first, second = Recorder(stop_at=2), Recorder()
+    first, second = Recorder(stop_at=1), Recorder()
     stopped = train_sft(cut, first)
     assert (stopped.stopped, stopped.steps) == ("interrupted", 2)
     assert not (cut.run_dir / "model").exists()
@@ -207,7 +208,7 @@ def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_p
 
     steps = {"grpo": {"max_steps": 4, "validate_every": 2, "validation_decision_points": 4}}
     work = job(base_model, tmp_path / "grpo", **steps)
-    first = train_grpo(work, Recorder(stop_at=2))
+    first = train_grpo(work, Recorder(stop_at=1))
     assert (first.stopped, first.steps) == ("interrupted", 2)
     recorder = Recorder()
     outcome = train_grpo(work, recorder)
@@ -229,12 +230,31 @@ def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_p
     assert straight.steps == 4
 
 
-def test_lora_trains_and_leaves_merged_weights(base_model, train_set, tmp_path):
-    from models.training.grpo import train_grpo
+def lengthy(self, completions, ids):
+    """A reward that differs within every group, as a random model never earns one by itself."""
+    from models.rewards.compose import RewardParts, Scored
+    from models.speech.parsing import parse_completion
 
-    work = job(base_model, tmp_path / "lora", grpo={"lora_rank": 4, "learning_rate": 1e-2, "warmup_steps": 0})
+    points = [self._points[identifier] for identifier in ids]
+    self.batch = [
+        (point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(index % 2, 0.0, None)))
+        for index, (point, text) in enumerate(zip(points, completions, strict=True))
+    ]
+
+
+def test_lora_trains_and_leaves_merged_weights(base_model, train_set, tmp_path, monkeypatch):
+    from models.training.grpo import train_grpo
+    from models.training.scoring import BatchScorer
+
+    monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])  # keep the last weights
+    monkeypatch.setattr(BatchScorer, "_score", lengthy)
+    steps = {"lora_rank": 4, "learning_rate": 1e-2, "warmup_steps": 0, "max_steps": 3}
+    work = job(base_model, tmp_path / "lora", grpo=steps)
     before, after = weights(base_model), weights(train_grpo(work, Silent()).model_dir)
     assert before.keys() == after.keys()
+    moved = [name for name in before if not torch.equal(before[name], after[name])]
+    assert any("q_proj" in name for name in moved)
+    assert not any("norm" in name or "embed" in name for name in moved)
 
 
 def test_groups_must_divide_and_have_two_members():
@@ -242,3 +262,73 @@ def test_groups_must_divide_and_have_two_members():
         GRPOSettings(batch_size=12, micro_batch_size=4, num_generations=8)
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         GRPOSettings(num_generations=1)
+
+
+def test_grpo_moves_the_weights_towards_what_is_rewarded(base_model, train_set, tmp_path, monkeypatch):
+    """Reward the completions that hold a token more often: after some steps it is more probable."""
+    from models.training.grpo import train_grpo
+    from models.training.scoring import BatchScorer
+
+    monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])
+    monkeypatch.setattr(BatchScorer, "_score", favour_e)
+    steps = {"learning_rate": 5e-3, "warmup_steps": 0, "max_steps": 12, "batch_size": 16, "num_generations": 8}
+    recorder = Recorder()
+    train_grpo(job(base_model, tmp_path / "towards", grpo={**steps, "micro_batch_size": 8}), recorder)
+    rewards = [recorder.seen["train/reward", step] for step in range(1, 13)]
+    assert sum(rewards[-3:]) > sum(rewards[:3])
+
+
+def favour_e(self, completions, ids):
+    """Pays the share of letters that are an e."""
+    from models.rewards.compose import RewardParts, Scored
+    from models.speech.parsing import parse_completion
+
+    points = [self._points[identifier] for identifier in ids]
+    shares = [text.count("e") / max(1, len(text)) for text in completions]
+    self.batch = [
+        (point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(share, 0.0, None)))
+        for point, text, share in zip(points, completions, shares, strict=True)
+    ]
+
+
+def test_a_finished_training_is_not_done_again(base_model, train_set, tmp_path):
+    """As after a kill between the saving of the model and the stage's own note."""
+    from models.training.sft import train_sft
+
+    work = job(base_model, tmp_path / "done")
+    first = train_sft(work, Silent())
+    recorder = Recorder()
+    assert train_sft(work, recorder) == first
+    assert not recorder.seen
+
+
+def test_a_torn_checkpoint_is_removed_and_the_whole_one_before_it_used(tmp_path):
+    from models.training.loop import newest_checkpoint
+
+    for step, whole in ((5, True), (10, True), (15, False)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"")
+        if whole:
+            (folder / "trainer_state.json").write_text("{}")
+    assert newest_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
+    assert not (tmp_path / "checkpoint-15").exists()
+    assert newest_checkpoint(tmp_path / "nowhere") is None
+
+
+def test_a_signal_too_late_to_be_heeded_is_raised_when_the_work_is_done():
+    import os
+    import signal
+
+    from models.training.loop import interruption
+
+    def too_late():
+        with interruption() as state:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert state.asked
+
+    with pytest.raises(KeyboardInterrupt):
+        too_late()
+    with interruption() as state:
+        os.kill(os.getpid(), signal.SIGTERM)
+        state.heeded = True

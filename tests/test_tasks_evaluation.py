@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from data import profiles
+from data.paths import final_uses
 from models import tracking
 from models.metric_log import MetricLog
 from tasks import results
 from tasks.base_model import prepare_base_model
-from tasks.evaluation import NothingToEvaluate, evaluate, final_uses, rows_of
+from tasks.evaluation import NothingToEvaluate, evaluate, rows_of
 from tasks.records import MissingUpstream, of_run
 from tasks.stage import Interrupted
 from tasks.training import train

@@ -22,7 +22,7 @@ class Judgement:
 
     turn_success: bool
     decision_correct: bool
-    """Whether a call was made or begun exactly if one was due."""
+    """Whether a call was made or begun where one was due, and an answer was given, without one, where none was."""
     tool_name_correct: bool | None
     argument_names_correct: bool | None
     exact_call: bool | None
@@ -63,7 +63,7 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     is_one = bool(text) and not is_dump(text) and (bool(facts) or is_answer(text, least_words=2))
     return Judgement(
         turn_success=parsed.ok and is_one and asked and recall in (None, 1.0),
-        decision_correct=not parsed.attempted_call,
+        decision_correct=bool(parsed.answer) and not parsed.attempted_call,
         tool_name_correct=None,
         argument_names_correct=None,
         exact_call=None,

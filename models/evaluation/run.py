@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -68,18 +69,24 @@ def evaluate(
         if max(len(prompt_ids(tokenizer, p, thinking=thinking)) for p in conversation) <= chosen.max_prompt_length
     ]
     points = [point for conversation in fitting for point in conversation]
+    if too_long := sum(map(len, selected)) - len(points):
+        reporter.say(
+            f"{too_long} decision points left out: their conversation has prompts longer than "
+            f"{chosen.max_prompt_length} tokens"
+        )
     known = done(evaluation_id)
     todo = [conversation for conversation in fitting if not {point.id for point in conversation} <= known]
     reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points")
     judged = len(known)
     stopped: StopReason = "finished"
     model = decoder(load_model(model_dir, device=device_name(settings)), decode_dtype(settings)) if todo else None
-    with interruption() as interrupted:
-        for batch in batches(todo, chosen.batch_size):
-            if interrupted():
+    with interruption() as asked:
+        for number, batch in enumerate(batches(todo, chosen.batch_size)):
+            if asked.asked:
+                asked.heeded = True
                 stopped = "interrupted"
-            elif chosen.minutes is not None and time.monotonic() - started >= chosen.minutes * 60:
-                stopped = "budget"
+            elif number and chosen.minutes is not None and time.monotonic() - started >= chosen.minutes * 60:
+                stopped = "budget"  # never before the first batch: a table with wide intervals beats none
             if stopped != "finished":
                 break
             completions = complete_greedily(
@@ -89,6 +96,7 @@ def evaluate(
                 thinking=thinking,
                 max_new_tokens=chosen.max_completion_length,
                 max_rows=chosen.batch_size,
+                on_batch=partial(_tell, reporter, judged),
             )
             head = {"run_id": run_id, "stage": stage, "dataset_version": dataset_version, "thinking": thinking}
             append_evaluations(evaluation_id, [{**head, **row(completion, thinking)} for completion in completions])
@@ -98,27 +106,40 @@ def evaluate(
         evaluation_id=evaluation_id,
         rows=judged,
         planned=len(points),
-        too_long=sum(map(len, selected)) - len(points),
+        too_long=too_long,
         seconds=time.monotonic() - started,
         stopped=stopped,
     )
 
 
-def select_points(points: Sequence[DecisionPoint], per_split: int | None) -> list[list[DecisionPoint]]:
+def _tell(reporter: Reporter, before: int, finished: int) -> None:
+    reporter.update(before + finished)
+
+
+def select_points(
+    points: Sequence[DecisionPoint], per_split: int | None, *, from_end: bool = False
+) -> list[list[DecisionPoint]]:
     """Whole conversations in a stable pseudo-random order, the splits taking turns, about ``per_split`` points each.
 
     The order depends on conversation ids alone, so a larger number only adds conversations: models judged on different
-    budgets still share the first ones.
+    budgets still share the first ones. ``from_end`` takes them from the other end of that order, which keeps what
+    chooses a checkpoint apart from what judges it.
     """
     by_split: dict[str, dict[str, list[DecisionPoint]]] = {}
     for point in points:
         by_split.setdefault(point.split, {}).setdefault(point.conversation_id, []).append(point)
-    chosen = [_first(list(conversations.values()), per_split) for _, conversations in sorted(by_split.items())]
+    chosen = [
+        _first(list(conversations.values()), per_split, from_end) for _, conversations in sorted(by_split.items())
+    ]
     return [conversation for turn in zip_longest(*chosen) for conversation in turn if conversation is not None]
 
 
-def _first(conversations: list[list[DecisionPoint]], wanted: int | None) -> list[list[DecisionPoint]]:
-    ordered = sorted(conversations, key=lambda members: hashlib.sha256(members[0].conversation_id.encode()).digest())
+def _first(conversations: list[list[DecisionPoint]], wanted: int | None, from_end: bool) -> list[list[DecisionPoint]]:
+    ordered = sorted(
+        conversations,
+        key=lambda members: hashlib.sha256(members[0].conversation_id.encode()).digest(),
+        reverse=from_end,
+    )
     if wanted is None:
         return ordered
     taken: list[list[DecisionPoint]] = []

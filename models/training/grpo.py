@@ -33,7 +33,14 @@ from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import prompt_text
 from models.training.job import TrainingJob, TrainingOutcome
-from models.training.loop import BudgetCallback, ReportCallback, common_arguments, interruption, run_trainer
+from models.training.loop import (
+    BudgetCallback,
+    ReportCallback,
+    common_arguments,
+    finished_before,
+    interruption,
+    run_trainer,
+)
 from models.training.prompts import practice_points
 from models.training.scoring import BatchScorer
 from models.training.seams import keep_groups_together, score_labelled_positions_only
@@ -47,6 +54,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     Raises:
         EmptySplit: No decision point passes the gold check and fits, or too few for one step.
     """
+    if outcome := finished_before(job):
+        return outcome
     stage = job.settings.grpo
     tokenizer = load_tokenizer(job.start_model)
     reporter.phase("checking gold rewards and prompts", unit="decision points")
@@ -94,10 +103,11 @@ def _fit(
     twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
     validation = select_points(
         read_decision_points(job.dataset_version, splits=["validation_seen", "validation_unseen"]),
-        stage.validation_decision_points // 2,
+        max(1, stage.validation_decision_points // 2),
+        from_end=True,  # the evaluation takes its conversations from the other end
     )
-    with interruption() as interrupted:
-        budget = BudgetCallback(job.run_dir, stage, interrupted)
+    with interruption() as asked:
+        budget = BudgetCallback(job.run_dir, stage, asked)
         trainer = DecisionPointTrainer(
             job=job,
             reporter=reporter,

@@ -6,16 +6,17 @@ import json
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from data.reporting import Reporter
 from data.settings import TrainingSettings
@@ -25,6 +26,8 @@ from models.training.job import StopReason, TrainingJob, TrainingOutcome
 
 PROGRESS = "progress.json"
 BEST = "best"
+MARK = "validation.json"
+OUTCOME = "outcome.json"
 #: What the trainers call a figure, and what we call it everywhere (MLflow, SQL, docs).
 METRIC_NAMES = {
     "loss": "train/loss",
@@ -77,11 +80,11 @@ class BudgetCallback(TrainerCallback):
     Time spent in earlier attempts of the same run counts: it is kept in ``progress.json`` beside each checkpoint.
     """
 
-    def __init__(self, run_dir: Path, stage: TrainingSettings, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, run_dir: Path, stage: TrainingSettings, interruption: Interruption) -> None:
         self._file = run_dir / "checkpoints" / PROGRESS
         self._minutes = stage.minutes
         self._save_every = stage.save_every_minutes * 60
-        self._interrupted = interrupted
+        self._interruption = interruption
         self._started = self._last_save = time.monotonic()
         self._before = _read_seconds(self._file)
         self.stopped: StopReason = "finished"
@@ -91,18 +94,14 @@ class BudgetCallback(TrainerCallback):
         """Training seconds so far, earlier attempts included."""
         return self._before + time.monotonic() - self._started
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """The clock starts with the first step, not with the loading of the model."""
-        self._started = self._last_save = time.monotonic()
-
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Decide whether to save and whether to go on."""
-        if self._interrupted():
-            self.stopped = "interrupted"
-        elif self._minutes is not None and self.seconds >= self._minutes * 60 and state.global_step < state.max_steps:
-            self.stopped = "budget"
+        if state.global_step < state.max_steps:
+            if self._interruption.asked:
+                self._interruption.heeded = True
+                self.stopped = "interrupted"
+            elif self._minutes is not None and self.seconds >= self._minutes * 60:
+                self.stopped = "budget"
         if self.stopped != "finished":
             control.should_training_stop = True
         due = time.monotonic() - self._last_save >= self._save_every
@@ -112,9 +111,7 @@ class BudgetCallback(TrainerCallback):
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Remember how much of the budget is spent."""
         self._last_save = time.monotonic()
-        partial = self._file.with_suffix(".tmp")
-        partial.write_text(json.dumps({"seconds": self.seconds, "step": state.global_step}), encoding="utf-8")
-        os.replace(partial, self._file)
+        write_whole(self._file, json.dumps({"seconds": self.seconds, "step": state.global_step}))
 
 
 def _read_seconds(file: Path) -> float:
@@ -131,13 +128,12 @@ class ReportCallback(TrainerCallback):
         self._stage = stage
         self._minutes = stage_settings.minutes
         self._budget = budget
-        self._note = ""
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Announce the phase."""
-        self._reporter.phase(self._stage, total=float(state.max_steps))
+        """Announce the phase, measured in percent: of the steps or of the budget, whichever is nearer its end."""
+        self._reporter.phase(self._stage, total=100.0, unit="%")
 
     def on_log(
         self,
@@ -153,11 +149,12 @@ class ReportCallback(TrainerCallback):
             return
         figures["train/minutes"] = self._budget.seconds / 60
         self._reporter.metrics(figures, state.global_step)
-        shown = figures.get("train/reward", figures["train/loss"])
-        self._note = f"{'reward' if 'train/reward' in figures else 'loss'} {shown:.3f}"
+        name = "reward" if "train/reward" in figures else "loss"
+        note = f"step {state.global_step} of at most {state.max_steps}, {name} {figures[f'train/{name}']:.3f}"
+        share = state.global_step / state.max_steps
         if self._minutes is not None:
-            self._note += f", {self._budget.seconds / 60:.1f} of {self._minutes:g} min"
-        self._reporter.update(state.global_step, self._note)
+            share = max(share, self._budget.seconds / 60 / self._minutes)
+        self._reporter.update(round(100 * min(share, 1.0), 1), note)
 
 
 def rename_metrics(logs: dict[str, float]) -> dict[str, float]:
@@ -173,55 +170,108 @@ def rename_metrics(logs: dict[str, float]) -> dict[str, float]:
     return renamed | parts
 
 
+@dataclass
+class Interruption:
+    """Whether SIGINT or SIGTERM has ``asked`` to stop, and whether the work has ``heeded`` it."""
+
+    asked: bool = False
+    heeded: bool = False
+
+
 @contextmanager
-def interruption() -> Iterator[Callable[[], bool]]:
+def interruption() -> Iterator[Interruption]:
     """Within the block SIGINT and SIGTERM only raise a flag, so that the current step can end and be saved.
 
-    A second signal acts as it would have without us. Outside the main thread signals cannot be caught and the flag
-    stays down.
+    A second signal acts as it would have without us. A request that came too late for the work to heed is raised as
+    ``KeyboardInterrupt`` when the block ends: what was done is kept, what would come next is not begun. Outside the
+    main thread signals cannot be caught and the flag stays down.
     """
-    asked = threading.Event()
+    state = Interruption()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield state
         return
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
+        state.asked = True
+        print("stopping when this step is done; once more to stop at once", file=sys.stderr, flush=True)
         signal.signal(number, previous[signal.Signals(number)])
 
     for number in previous:
         signal.signal(number, ask)
     try:
-        yield asked.is_set
+        yield state
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+    if state.asked and not state.heeded:
+        raise KeyboardInterrupt
 
 
 def run_trainer(trainer: Any, job: TrainingJob, budget: BudgetCallback, counts: dict[str, int]) -> TrainingOutcome:
-    """Train from the newest checkpoint, if any, and leave ``model/`` (weights, tokenizer) in the run's directory.
+    """Train from the newest whole checkpoint, if any, and leave ``model/`` (weights, tokenizer) in the run's directory.
 
-    Checkpoints of a finished stage are removed: the next stage starts from ``model/``.
+    How it ended is written beside the model before the checkpoints go, so that a kill in between loses nothing: see
+    ``finished_before``.
     """
     checkpoints = job.run_dir / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
-    resumed = get_last_checkpoint(str(checkpoints))
-    trainer.train(resume_from_checkpoint=resumed)
+    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
     model_dir = job.run_dir / "model"
-    if budget.stopped != "interrupted":
-        save_model(trainer, model_dir)
-        shutil.rmtree(checkpoints)
-    return TrainingOutcome(
+    best = read_best(checkpoints)
+    outcome = TrainingOutcome(
         model_dir=model_dir,
         steps=trainer.state.global_step,
         planned_steps=trainer.state.max_steps,
         seconds=budget.seconds,
         stopped=budget.stopped,
-        metrics={},
+        metrics={f"best_{name}": value for name, value in (best or {}).items()},
         counts=counts,
     )
+    if budget.stopped != "interrupted":
+        save_model(trainer, model_dir)
+        told = {**asdict(outcome), "model_dir": str(model_dir)}
+        write_whole(job.run_dir / OUTCOME, json.dumps(told))
+        shutil.rmtree(checkpoints)
+    return outcome
+
+
+def finished_before(job: TrainingJob) -> TrainingOutcome | None:
+    """The outcome of a training that was whole when its process died, before the stage could take note of it."""
+    file = job.run_dir / OUTCOME
+    if not file.exists() or not (job.run_dir / "model" / "model.safetensors").exists():
+        return None
+    told = json.loads(file.read_text(encoding="utf-8"))
+    return TrainingOutcome(**{**told, "model_dir": Path(told["model_dir"])})
+
+
+def newest_checkpoint(checkpoints: Path) -> str | None:
+    """The newest checkpoint that was written to its end; torn ones, left by a kill, are removed.
+
+    transformers writes ``trainer_state.json`` last.
+    """
+    numbered = sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
+    for folder in numbered:
+        if not (folder / "trainer_state.json").exists():
+            shutil.rmtree(folder)
+    whole = [folder for folder in numbered if folder.exists()]
+    return str(whole[-1]) if whole else None
+
+
+def read_best(checkpoints: Path) -> dict[str, float] | None:
+    """Step and turn success of the best weights by validation so far; None if there are none."""
+    mark = checkpoints / MARK
+    if not mark.exists() or not (checkpoints / BEST).exists():
+        return None
+    return json.loads(mark.read_text(encoding="utf-8"))
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a small file so that it is either whole or not there."""
+    partial = file.with_name(file.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, file)
 
 
 def save_model(trainer: Any, model_dir: Path) -> None:

@@ -18,6 +18,7 @@ from models.engine.completions import prompt_ids
 from models.policy import load_tokenizer
 from models.speech.template import THINK_OPEN, TURN_END, completion_text
 from models.training.job import TrainingJob, TrainingOutcome
+from models.training.loop import finished_before
 from models.training.prompts import interleave
 from models.training.sft import IGNORED, EmptySplit, fit
 
@@ -28,6 +29,8 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     Raises:
         EmptySplit: The train split has no decision point with a rationale that fits.
     """
+    if outcome := finished_before(job):
+        return outcome
     stage = job.settings.prime
     tokenizer = load_tokenizer(job.start_model)
     points = with_rationale(read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed)

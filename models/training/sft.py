@@ -21,7 +21,14 @@ from models.compute import compile_blocks, worth_compiling
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training.job import TrainingJob, TrainingOutcome
-from models.training.loop import BudgetCallback, ReportCallback, common_arguments, interruption, run_trainer
+from models.training.loop import (
+    BudgetCallback,
+    ReportCallback,
+    common_arguments,
+    finished_before,
+    interruption,
+    run_trainer,
+)
 from models.training.seams import score_labelled_positions_only
 
 IGNORED = -100
@@ -37,6 +44,8 @@ def train_sft(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     Raises:
         EmptySplit: No conversation of the train split fits into ``max_length``.
     """
+    if outcome := finished_before(job):
+        return outcome
     tokenizer = load_tokenizer(job.start_model)
     conversations = read_conversations(job.dataset_version, splits=["train"])
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
@@ -95,8 +104,8 @@ def fit(
     if worth_compiling(job.settings, stage):
         reporter.say("compiling the model's blocks, which takes most of a minute")
         compile_blocks(model)
-    with interruption() as interrupted:
-        budget = BudgetCallback(job.run_dir, stage, interrupted)
+    with interruption() as asked:
+        budget = BudgetCallback(job.run_dir, stage, asked)
         trainer = SFTTrainer(
             model=model,
             args=arguments,

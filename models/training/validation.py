@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +17,7 @@ from models.engine.completions import complete_greedily
 from models.engine.rollout import refresh
 from models.evaluation.run import row
 from models.policy import save_weights
-from models.training.loop import BEST, BudgetCallback
-
-MARK = "validation.json"
+from models.training.loop import BEST, MARK, BudgetCallback, read_best, write_whole
 
 
 def validation_figures(
@@ -115,12 +112,4 @@ class ValidationCallback(TrainerCallback):
         save_weights(model, partial)
         shutil.rmtree(self._directory / BEST, ignore_errors=True)
         partial.rename(self._directory / BEST)
-        mark = self._directory / (MARK + ".partial")
-        mark.write_text(json.dumps({"step": step, "turn_success": turn_success}), encoding="utf-8")
-        os.replace(mark, self._directory / MARK)
-
-
-def read_best(checkpoints: Path) -> dict[str, float] | None:
-    """Step and turn success of the best weights so far, or None."""
-    mark = checkpoints / MARK
-    return json.loads(mark.read_text(encoding="utf-8")) if mark.exists() else None
+        write_whole(self._directory / MARK, json.dumps({"step": step, "turn_success": turn_success}))

