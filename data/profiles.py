@@ -13,10 +13,9 @@ PROFILES: dict[str, dict[str, Any]] = {
     "smoke": {
         "data": {"conversations": 24},
         "base_model": {"uri": "random:qwen3"},
-        "sft": {"max_steps": 2, "compile_from_minutes": 60, "batch_size": 2, "warmup_steps": 0, "max_length": 4096},
+        "sft": {"max_steps": 2, "batch_size": 2, "warmup_steps": 0, "max_length": 4096},
         "prime": {
             "max_steps": 1,
-            "compile_from_minutes": 60,
             "batch_size": 2,
             "warmup_steps": 0,
             "max_length": 4096,
@@ -24,7 +23,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         },
         "grpo": {
             "max_steps": 2,
-            "compile_from_minutes": 60,
             "batch_size": 4,
             "micro_batch_size": 4,
             "num_generations": 2,
@@ -39,8 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
     "laptop": {
         "data": {"conversations": 2000},
-        # Longer conversations than this cost a laptop's minutes twice.
-        "sft": {"minutes": 7.0, "batch_size": 2, "max_length": 1536},
+        "sft": {"minutes": 7.0, "batch_size": 2},
         "prime": {"minutes": 1.0, "max_steps": 20, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,

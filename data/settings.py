@@ -65,8 +65,6 @@ class TrainingSettings(StageSettings):
     max_grad_norm: Positive = 1.0
     save_every_minutes: Positive = 5.0
     """Wall clock between resumable checkpoints."""
-    compile_from_minutes: float = Field(10.0, ge=0)
-    """Compile the model's blocks on CPU where the budget is at least this; compiling takes most of a minute."""
     lora_rank: int | None = Field(None, ge=1)
     """Train a LoRA adapter of this rank instead of all weights."""
 

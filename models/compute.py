@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import sys
-from typing import Any
 
 import torch
 
-from data.settings import Settings, TrainingSettings
+from data.settings import Settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_FROM = 32 * 2**20  # the most that glibc takes
@@ -50,18 +48,3 @@ def keep_freed_memory() -> None:
     if hasattr(library, "gnu_get_libc_version"):
         library.mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM)
         library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def worth_compiling(settings: Settings, stage: TrainingSettings) -> bool:
-    """Whether compiling pays: on a CPU with a C++ compiler, where the stage may run long enough to earn it back.
-
-    Measured on two cores with SmolLM2-135M: 43 s to compile, then 1.35 times as fast.
-    """
-    long_enough = stage.minutes is None or stage.minutes >= stage.compile_from_minutes
-    return long_enough and not uses_cuda(settings) and shutil.which("g++") is not None
-
-
-def compile_blocks(model: Any) -> None:
-    """Compile the transformer's blocks in place; they share one graph, so it is compiled once, for any length."""
-    for block in model.base_model.layers:
-        block.compile(dynamic=True)

@@ -17,7 +17,8 @@ from data.reporting import Reporter
 from data.schema import Conversation
 from data.settings import SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
-from models.compute import compile_blocks, worth_compiling
+from models.compute import uses_cuda
+from models.engine.causal import CAUSAL
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training.job import TrainingJob, TrainingOutcome
@@ -101,9 +102,8 @@ def fit(
     score_labelled_positions_only()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
     model = load_model(job.start_model)
-    if worth_compiling(job.settings, stage):
-        reporter.say("compiling the model's blocks, which takes most of a minute")
-        compile_blocks(model)
+    if not uses_cuda(job.settings):
+        model.set_attn_implementation(CAUSAL)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         trainer = SFTTrainer(
