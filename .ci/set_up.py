@@ -80,6 +80,13 @@ def pip(*arguments: str, doing: str, capture: bool = False) -> str:
     return done.stdout or ""
 
 
+def offered(requirement: str, source: list[str]) -> bool:
+    """Whether the index has this very version; nothing is downloaded."""
+    command = [str(VENV / "bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input", "install"]
+    ask = ["--dry-run", "--ignore-installed", "--no-deps", "--quiet", "--use-feature=fast-deps", *source, requirement]
+    return subprocess.run([*command, *ask], cwd=ROOT, capture_output=True, check=False).returncode == 0
+
+
 def make_environment() -> None:
     """Create ``.venv`` unless there is one with a pip and the right Python."""
     if sys.version_info[:2] != (3, 11):
@@ -97,9 +104,10 @@ def install_torch(version: str) -> None:
     """Install torch from ``TORCH_INDEX_URL`` or whichever build the registry offers, saying its size beforehand."""
     if any(VENV.glob(f"lib/python3.11/site-packages/torch-{version}*.dist-info")):
         return
-    wanted = f"torch=={version}"
     index = os.environ.get("TORCH_INDEX_URL")
     source, asked = (["--index-url", index], "TORCH_INDEX_URL") if index else ([], "the registry")
+    cpu_build = f"torch=={version}+cpu"  # what an index that has several builds calls it
+    wanted = cpu_build if not driver_present() and offered(cpu_build, source) else f"torch=={version}"
     ask = ["install", "--dry-run", "--ignore-installed", "--no-deps", "-qq", "--report", "-", *source]
     # fast-deps reads a wheel's metadata by range request: without it the question alone may download the wheel.
     answer = pip(*ask, "--use-feature=fast-deps", wanted, doing=f"asking {asked} for {wanted}", capture=True)

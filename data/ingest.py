@@ -64,6 +64,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     version = describe_version(source.name, source.fingerprint(settings), settings)
     if snapshot.exists(version.version):
         snapshot.verify(version.version)
+        snapshot.use_again(version.version)
         reporter.say(f"dataset {version.version}: unchanged, reusing the published snapshot")
         return _report(snapshot.manifest(version.version), started, reused=True)
     with _no_cycle_collection():

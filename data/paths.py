@@ -34,6 +34,11 @@ def dataset(version: str) -> Path:
     return datasets() / version
 
 
+def gold_failures(version: str) -> Path:
+    """Decision points whose recorded action misses the full reward, with the reason; one JSON object a line."""
+    return dataset(version) / "gold_failures.jsonl"
+
+
 def downloads() -> Path:
     """Fetched wheels and archives, immutable."""
     return var() / "downloads"

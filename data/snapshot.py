@@ -114,14 +114,23 @@ def read_manifest(version: str) -> Manifest:
 
 
 def published() -> list[DatasetVersion]:
-    """Complete snapshots, oldest first.
+    """Complete snapshots, the one published or used again last at the end.
 
     Raises:
         SnapshotDamaged: A manifest cannot be read.
     """
     names = (directory.parent.name for directory in paths.datasets().glob(f"*/{MANIFEST}"))
     found = [manifest(name) for name in names if not name.startswith(".")]
-    return sorted(found, key=lambda version: (version.created_at, version.version))
+    return sorted(found, key=lambda version: (_last_used(version.version), version.created_at, version.version))
+
+
+def _last_used(version: str) -> int:
+    return (paths.dataset(version) / MANIFEST).stat().st_mtime_ns
+
+
+def use_again(version: str) -> None:
+    """Make a published snapshot the newest: who ingests what is there already means to work on it."""
+    (paths.dataset(version) / MANIFEST).touch()
 
 
 def latest(source: str | None = None) -> str | None:

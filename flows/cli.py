@@ -245,7 +245,7 @@ def evaluate(
     force: Force = False,
     set_: Set = None,
 ) -> None:
-    """Judge a model on validation: turn success with 95 % intervals, by split, domain, tool.
+    """Judge a model on validation: every metric with its 95 % interval, on seen and unseen tools apart.
 
     apprentice evaluate --model base --decision-points 100
 
@@ -254,7 +254,7 @@ def evaluate(
     with plain_errors():
         overrides = checked(profile, set_)
         from flows.evaluate_model import evaluate_model
-        from tasks.results import print_results
+        from tasks.results import print_model
 
         evaluation_id = evaluate_model(
             profile=profile,
@@ -268,7 +268,7 @@ def evaluate(
             overrides=overrides,
             force=force,
         )
-        print_results([evaluation_id])
+        print_model(evaluation_id)
 
 
 @app.command()

@@ -41,8 +41,10 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
     earlier = records.load(address.stage, address.key)
     again = force and earlier is not None and earlier.status == "done"
     evaluation_id = f"{address.key}-{now()[:19].replace(':', '')}" if again else address.key
-    if earlier is not None and earlier.status != "done":
+    if earlier is not None and not again:
         evaluation_id = earlier.outputs.get("evaluation_id", evaluation_id)
+    if settings.evaluation.final:
+        _note_final_use(evaluation_id, model)  # before a row is seen: an interrupted look is a look, and so is reuse
     record = perform(
         address,
         lambda work: _evaluate(work, settings, model, thinking, evaluation_id),
@@ -52,8 +54,6 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
         inside=model.run_id,
         begun={"evaluation_id": evaluation_id},
     )
-    if settings.evaluation.final:
-        _note_final_use(record, model)
     return str(record.outputs["evaluation_id"])
 
 
@@ -127,13 +127,13 @@ def rows_of(evaluation_id: str) -> pd.DataFrame:
     return read_evaluations(evaluation_id)
 
 
-def _note_final_use(record: Record, model: Record) -> None:
+def _note_final_use(evaluation_id: str, model: Record) -> None:
     row = {
         "at": now(),
         "run_id": model.run_id,
         "stage": model.stage,
         "dataset_version": model.dataset_version,
-        "evaluation_id": record.outputs["evaluation_id"],
+        "evaluation_id": evaluation_id,
         "git_commit": tracking.git_commit(),
     }
     with paths.final_uses().open("a", encoding="utf-8") as stream:

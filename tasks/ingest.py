@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from data.settings import Settings
+from data import paths
+from data.reporting import Reporter
+from data.settings import RewardWeights, Settings
 from tasks import locks, records
 from tasks.reporting import reporting
+
+#: Share of a kind of turn whose gold may miss the full reward before it is a fault of data, mapping or reward.
+GOLD_LIMIT = 0.02
 
 
 @task(name="ingest", cache_policy=NO_CACHE)
@@ -23,7 +31,33 @@ def ingest_source(settings: Settings, pipeline_run_id: str | None = None) -> str
 
     with locks.hold("ingest", "ingest"), reporting("ingest") as reporter:
         report = ingest(settings.data, reporter)
+        check_gold(report.dataset_version, settings.grpo.weights, reporter)
     return report.dataset_version
+
+
+def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None:
+    """List every decision point, of all splits, whose recorded action misses the full reward; once per version.
+
+    They stay in SFT and evaluation and are barred from GRPO. More than ``GOLD_LIMIT`` of a kind of turn means that
+    data, mapping or reward is at fault, and is said aloud.
+    """
+    from data.files import write_whole
+    from data.snapshot import read_decision_points
+    from models.rewards.gold import audit
+
+    file = paths.gold_failures(version)
+    if file.exists():
+        return
+    reporter.phase("checking gold rewards", unit="decision points")
+    report = audit(read_decision_points(version), weights)
+    rows = [json.dumps(asdict(failure), ensure_ascii=False) for failure in report.failures]
+    write_whole(file, "".join(f"{row}\n" for row in rows))
+    told = [f"{report.failed[kind]} of {count:,} {kind} turns" for kind, count in sorted(report.checked.items())]
+    reporter.say(f"gold misses the full reward on {', '.join(told)}; listed in {file.name}, barred from GRPO")
+    for kind in report.checked:
+        if report.failed_share(kind) > GOLD_LIMIT:
+            share = f"{report.failed_share(kind):.1%}"
+            reporter.say(f"WARNING: {share} of gold {kind} turns miss the full reward; see {file} for the reasons")
 
 
 def dataset(version: str | None, source: str | None = None) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from data import paths
-from tasks.files import write_whole
+from data.files import write_whole
 
 #: Seconds to wait for a holder that is just finishing.
 PATIENCE = 3.0

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict
 
 from data import paths
-from tasks.files import write_whole
+from data.files import write_whole
 
 Stage = Literal["base", "sft", "primed", "grpo"]
 #: Stages that leave a model, in the order of the job.

@@ -17,6 +17,18 @@ if TYPE_CHECKING:
 
 #: What the table shows, headline first.
 SHOWN = {"turn_success": "turn success", "exact_call": "exact call", "no_call_right": "no-call right"}
+#: What one model's table shows, headline first.
+ALL_SHOWN = {
+    "turn_success": "turn success",
+    "decision_correct": "decision (call or answer)",
+    "call_right": "  … called when due",
+    "no_call_right": "  … answered when due",
+    "tool_name_correct": "tool name (call turns)",
+    "argument_names_correct": "argument names",
+    "exact_call": "exact call",
+    "facts": "facts conveyed (answers)",
+    "format_ok": "format",
+}
 
 
 @dataclass(frozen=True)
@@ -112,6 +124,24 @@ def caution(lines: Sequence[Line]) -> str | None:
         f"Intervals are up to {100 * widest:.0f} points wide, so smaller differences mean nothing; "
         "more decision points (--profile night) narrow them."
     )
+
+
+def print_model(evaluation_id: str) -> None:
+    """Print every metric of one model by kind of split, with intervals and n."""
+    from rich.console import Console
+    from rich.table import Table
+
+    frame = rows_of(evaluation_id)
+    parts = dict(sorted((str(where), part) for where, part in frame.groupby(frame["split"].map(exposure))))
+    first = frame.iloc[0]
+    thinks = "thinking" if first["thinking"] else "no thinking"
+    table = Table("metric", *parts, title=f"{first['stage']}, {thinks}, with 95 % intervals", title_justify="left")
+    for metric, name in ALL_SHOWN.items():
+        intervals = [_interval(part, metric) for part in parts.values()]
+        table.add_row(name, *(f"{percent(one)}  n={one.n}" if one.n else "–" for one in intervals))
+    console = Console() if sys.stdout.isatty() else Console(width=120)
+    console.print()
+    console.print(table)
 
 
 def print_results(evaluation_ids: Sequence[str]) -> list[Line]:

@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from data.files import write_whole
 from models import tracking
 from tasks import locks, records
-from tasks.files import write_whole
 from tasks.records import Address, Record
 from tasks.reporting import PlainReporter, reporting
 

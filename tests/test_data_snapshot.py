@@ -168,15 +168,16 @@ def test_manifest_tells_origin_and_counts(published: str, tiny_conversations: li
     assert found.counts["quarantined"] == {"unknown_tool": 1}
 
 
-def test_latest_is_the_newest_of_a_source(version: DatasetVersion) -> None:
+def test_latest_is_the_one_of_a_source_published_or_used_again_last(version: DatasetVersion) -> None:
     assert snapshot.latest() is None
-    for name, source, day in [("aa", "sgd", 2), ("bb", "sgd", 1), ("cc", "simulated", 3)]:
-        changes = {"version": name, "source": source, "created_at": f"2026-01-0{day}T00:00:00+00:00"}
-        warehouse.store(version.model_copy(update=changes), [], [], [])
+    for name, source in [("aa", "sgd"), ("bb", "sgd"), ("cc", "simulated")]:
+        warehouse.store(version.model_copy(update={"version": name, "source": source}), [], [], [])
         snapshot.publish(name)
-    assert snapshot.latest("sgd") == "aa"
+    assert snapshot.latest("sgd") == "bb"
     assert snapshot.latest() == "cc"
     assert snapshot.latest("unheard of") is None
+    snapshot.use_again("aa")
+    assert snapshot.latest("sgd") == snapshot.latest() == "aa"
 
 
 def test_two_publishers_make_one_snapshot(version: DatasetVersion, tiny_conversations: list[Conversation]) -> None:

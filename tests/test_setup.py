@@ -77,6 +77,7 @@ def fake_pip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Cap
     monkeypatch.setitem(inside, "pip", fake)
     monkeypatch.setitem(inside, "VENV", tmp_path)
     monkeypatch.setitem(inside, "driver_present", lambda: False)
+    monkeypatch.setitem(inside, "offered", lambda requirement, source: False)
     monkeypatch.setitem(inside, "PAUSE_SECONDS", 0)
     monkeypatch.delenv("TORCH_INDEX_URL", raising=False)
     return fake
@@ -98,6 +99,16 @@ def test_the_users_index_is_used_for_torch_alone(fake_pip: FakePip, monkeypatch:
         assert arguments[arguments.index("--index-url") + 1] == "file:///wheels/cpu"
         assert "--no-deps" in arguments
         assert arguments[-1] == "torch==2.13.0"
+
+
+def test_a_cpu_build_is_preferred_where_the_index_has_one(fake_pip: FakePip, monkeypatch: pytest.MonkeyPatch) -> None:
+    inside = SET_UP["install_torch"].__globals__
+    monkeypatch.setitem(inside, "offered", lambda requirement, source: requirement == "torch==2.13.0+cpu")
+    SET_UP["install_torch"]("2.13.0")
+    assert fake_pip.calls[-1][-1] == "torch==2.13.0+cpu"
+    monkeypatch.setitem(inside, "driver_present", lambda: True)
+    SET_UP["install_torch"]("2.13.0")
+    assert fake_pip.calls[-1][-1] == "torch==2.13.0"
 
 
 def test_an_installed_torch_is_left_alone(fake_pip: FakePip, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from data.files import write_whole
 from data.reporting import Reporter
 from data.settings import TrainingSettings
 from models.compute import bf16_pays, uses_cuda
@@ -265,13 +265,6 @@ def read_best(checkpoints: Path) -> dict[str, float] | None:
     if not mark.exists() or not (checkpoints / BEST).exists():
         return None
     return json.loads(mark.read_text(encoding="utf-8"))
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a small file so that it is either whole or not there."""
-    partial = file.with_name(file.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    os.replace(partial, file)
 
 
 def save_model(trainer: Any, model_dir: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from data.files import write_whole
 from data.reporting import Reporter
 from data.schema import DecisionPoint
 from data.settings import Settings
@@ -17,7 +18,7 @@ from models.engine.completions import complete_greedily
 from models.engine.rollout import refresh
 from models.evaluation.run import row
 from models.policy import save_weights
-from models.training.loop import BEST, MARK, BudgetCallback, read_best, write_whole
+from models.training.loop import BEST, MARK, BudgetCallback, read_best
 
 
 def validation_figures(
