@@ -26,6 +26,22 @@ def test_output_and_gradients_equal_torch(tokens, heads, kv_heads):
         assert torch.allclose(our, their, rtol=1e-3, atol=1e-5)
 
 
+def test_autocast_works_as_for_torch():
+    from models.random_model import make_qwen3
+
+    model, _ = make_qwen3()
+    ids = torch.randint(3, 900, (1, 40), generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for name in ("sdpa", CAUSAL):
+        model.zero_grad()
+        model.set_attn_implementation(name)
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = model(ids, labels=ids).loss
+        loss.backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in model.parameters()]))
+    assert torch.linalg.vector_norm(gradients[1] - gradients[0]) < 0.03 * torch.linalg.vector_norm(gradients[0])
+
+
 def test_a_model_scores_right_padded_rows_as_alone():
     from models.random_model import make_qwen3
 

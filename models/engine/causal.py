@@ -81,6 +81,9 @@ def attend(
     """
     if dropout:
         raise ValueError("causal training attention has no dropout; set attention_dropout to 0")
+    device = query.device.type  # under autocast, rotated queries come in float32 beside bf16 values
+    dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
+    query, key, value = (part.to(dtype) for part in (query, key, value))
     return _Causal.apply(query, key, value, scaling).transpose(1, 2), None
 
 
