@@ -116,7 +116,7 @@ def test_errors_come_through_prefect_as_they_are(stages: SimpleNamespace) -> Non
 
 @pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda each: each["name"])
 def test_deployments_name_flows_and_parameters_that_exist(deployment: dict) -> None:
-    module, _, name = deployment["entrypoint"].partition(":")
+    module, _, name = deployment["entrypoint"].rpartition(".")
     flow = getattr(importlib.import_module(module), name)
     accepted = inspect.signature(flow.fn).parameters
     assert set(deployment["parameters"]) <= set(accepted)
@@ -126,7 +126,7 @@ def test_deployments_name_flows_and_parameters_that_exist(deployment: dict) -> N
 
 
 def test_every_flow_has_a_deployment_and_one_has_a_schedule() -> None:
-    deployed = {each["entrypoint"].partition(":")[0].removeprefix("flows.") for each in DEPLOYMENTS}
+    deployed = {each["entrypoint"].rpartition(".")[0].removeprefix("flows.") for each in DEPLOYMENTS}
     files = {file.stem for file in (paths.PROJECT_ROOT / "flows").glob("*.py") if "@flow(" in file.read_text()}
     assert deployed == files
     scheduled = [each for each in DEPLOYMENTS if each.get("schedules")]
@@ -135,7 +135,7 @@ def test_every_flow_has_a_deployment_and_one_has_a_schedule() -> None:
 
 
 def test_deploying_imports_no_torch() -> None:
-    modules = sorted({each["entrypoint"].partition(":")[0] for each in DEPLOYMENTS})
+    modules = sorted({each["entrypoint"].rpartition(".")[0] for each in DEPLOYMENTS})
     code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'mlflow', 'transformers'}} & set(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
@@ -145,7 +145,7 @@ def test_deploying_imports_no_torch() -> None:
 
 def test_each_flow_documents_its_form() -> None:
     for deployment in DEPLOYMENTS:
-        module, _, name = deployment["entrypoint"].partition(":")
+        module, _, name = deployment["entrypoint"].rpartition(".")
         schema = getattr(importlib.import_module(module), name).parameters
         described = {key: value.get("description") for key, value in schema.properties.items()}
         assert all(described.values()), f"{name}: {[key for key, text in described.items() if not text]}"

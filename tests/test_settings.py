@@ -112,7 +112,7 @@ def test_profile_overrides_class_default_environment_overrides_profile_and_overr
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert resolve("night").data.conversations is None
-    assert resolve("laptop").data.conversations == 600
+    assert resolve("laptop").data.conversations == 2000
     monkeypatch.setenv("APPRENTICE_DATA__CONVERSATIONS", "50")
     assert resolve("laptop").data.conversations == 50
     assert resolve("laptop", {"data": {"conversations": 7}}).data.conversations == 7

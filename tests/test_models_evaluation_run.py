@@ -1,0 +1,122 @@
+"""The judge at work: the same decision points for every model, rows kept, budgets and interruptions honoured."""
+
+import os
+import signal
+from itertools import pairwise
+
+import pytest
+
+from data import decision_points as points_of
+from data import evaluations
+from data.profiles import resolve
+from data.reporting import Silent
+from models.base import fetch_base_model
+from models.evaluation.run import batches, evaluate, select_points
+
+SPLITS = ["validation_seen", "validation_unseen"]
+
+
+@pytest.fixture(scope="module")
+def model(_sheltered_session):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("APPRENTICE_VAR", str(_sheltered_session))
+        return fetch_base_model("random:qwen3", Silent())
+
+
+@pytest.fixture
+def points(tiny_conversations, monkeypatch):
+    found = [
+        point
+        for number, conversation in enumerate(tiny_conversations)
+        for point in points_of.decision_points(conversation.model_copy(update={"split": SPLITS[number % 2]}))
+    ]
+    monkeypatch.setattr("models.evaluation.run.read_decision_points", lambda version, splits: found)
+    return found
+
+
+def judged(model, evaluation_id="e1", reporter=None, **evaluation):
+    chosen = {"max_completion_length": 8, "batch_size": 2, "decision_points": None, **evaluation}
+    return evaluate(
+        model,
+        run_id="run",
+        stage="base",
+        evaluation_id=evaluation_id,
+        dataset_version="v",
+        splits=SPLITS,
+        thinking=False,
+        settings=resolve("smoke", {"device": "cpu", "evaluation": chosen}),
+        reporter=reporter or Silent(),
+    )
+
+
+def test_every_decision_point_gets_one_row(model, points):
+    outcome = judged(model)
+    rows = evaluations.read_evaluations("e1")
+    assert outcome.rows == outcome.planned == len(rows) == len(points)
+    assert outcome.stopped == "finished"
+    assert set(rows["decision_point_id"]) == {point.id for point in points}
+    assert rows["exact_call"].isna().equals(rows["kind"] == "answer")
+    assert judged(model).rows == len(points)  # nothing is done twice
+    assert len(evaluations.read_evaluations("e1")) == len(points)
+
+
+class Impatient(Silent):
+    """Asks to stop, once, as soon as something is done."""
+
+    asked = False
+
+    def update(self, done, note=""):
+        if not self.asked:
+            self.asked = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_an_interrupted_evaluation_keeps_its_rows_and_goes_on(model, points):
+    stopped = judged(model, reporter=Impatient())
+    assert stopped.stopped == "interrupted"
+    assert 0 < stopped.rows < len(points)
+    assert len(evaluations.read_evaluations("e1")) == stopped.rows
+    assert judged(model).rows == len(points)
+    assert evaluations.read_evaluations("e1")["decision_point_id"].is_unique
+
+
+def test_a_budget_that_is_up_still_judges_one_batch(model, points):
+    outcome = judged(model, minutes=1e-6)
+    assert outcome.stopped == "budget"
+    assert 0 < outcome.rows < len(points)
+
+
+def test_conversations_longer_than_the_context_are_left_out_and_said(model, points):
+    said = []
+    reporter = Silent()
+    reporter.say = said.append
+    whole = judged(model, "whole")
+    short = judged(model, "short", reporter=reporter, max_prompt_length=900)
+    assert short.too_long + short.planned == whole.planned
+    assert short.too_long > 0
+    assert f"{short.too_long} decision points left out" in said[0]
+
+
+def test_an_empty_split_gives_no_rows(model, points, monkeypatch):
+    monkeypatch.setattr("models.evaluation.run.read_decision_points", lambda version, splits: [])
+    assert judged(model, "nothing").rows == 0
+
+
+def test_a_larger_selection_only_adds_conversations(points):
+    few, more = select_points(points, 2), select_points(points, 6)
+    assert {c[0].conversation_id for c in few} < {c[0].conversation_id for c in more}
+    splits = [conversation[0].split for conversation in more]
+    assert splits[:2] == SPLITS
+
+
+def test_what_chooses_a_checkpoint_is_apart_from_what_judges_it(points):
+    judge, chooser = select_points(points, 3), select_points(points, 3, from_end=True)
+    assert not {c[0].conversation_id for c in judge} & {c[0].conversation_id for c in chooser}
+
+
+def test_batches_hold_whole_conversations(points):
+    conversations = select_points(points, None)
+    made = list(batches(conversations, 5))
+    assert [point for batch in made for point in batch] == [point for one in conversations for point in one]
+    for before, after in pairwise(made):
+        assert before[-1].conversation_id != after[0].conversation_id
