@@ -38,7 +38,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     "laptop": {
         "data": {"conversations": 2000},
         "sft": {"minutes": 7.0, "batch_size": 2},
-        "prime": {"minutes": 1.0, "max_steps": 20, "max_length": 1536},
+        "prime": {"minutes": 2.0, "batch_size": 2, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,
             "batch_size": 16,
