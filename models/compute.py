@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from importlib.util import find_spec
 
 import torch
 
@@ -33,6 +34,11 @@ def bf16_pays(settings: Settings) -> bool:
 def decode_dtype(settings: Settings) -> torch.dtype:
     """What completions are decoded in: bf16 where it pays, else float32."""
     return torch.bfloat16 if bf16_pays(settings) else torch.float32
+
+
+def vllm_available(settings: Settings) -> bool:
+    """Whether completions can come from vLLM in this process: a GPU is there, and vLLM, which we do not require."""
+    return uses_cuda(settings) and find_spec("vllm") is not None
 
 
 def keep_freed_memory() -> None:

@@ -7,8 +7,8 @@ from typing import Any
 from data import profiles
 from data.settings import ProfileName, Settings
 
-#: Shares of a whole run's minutes; the rest is ingestion, loading and saving.
-SHARES = {"sft": 0.35, "prime": 0.05, "grpo": 0.30, "evaluation": 0.25}
+#: Shares of a whole run's minutes; the rest is start-up, ingestion, loading and saving.
+SHARES = {"sft": 0.31, "prime": 0.09, "grpo": 0.27, "evaluation": 0.22}
 TRAINED = ("sft", "prime", "grpo")
 
 

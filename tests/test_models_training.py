@@ -257,6 +257,16 @@ def test_lora_trains_and_leaves_merged_weights(base_model, train_set, tmp_path, 
     assert not any("norm" in name or "embed" in name for name in moved)
 
 
+def test_vllm_writes_the_completions_where_a_gpu_and_vllm_are_there(base_model, tmp_path, monkeypatch):
+    from models.training import grpo
+
+    work = job(base_model, tmp_path / "vllm")
+    assert not grpo.grpo_arguments(work).use_vllm
+    monkeypatch.setattr(grpo, "vllm_available", lambda settings: True)
+    arguments = grpo.grpo_arguments(work)
+    assert (arguments.use_vllm, arguments.vllm_mode) == (True, "colocate")
+
+
 def test_groups_must_divide_and_have_two_members():
     with pytest.raises(ValueError, match="use a multiple"):
         GRPOSettings(batch_size=12, micro_batch_size=4, num_generations=8)

@@ -10,10 +10,10 @@ from tasks.choices import stated, whole_run
 
 def test_minutes_of_a_run_are_shared_out() -> None:
     settings = whole_run("laptop", {"minutes": 60})
-    assert settings.sft.minutes == pytest.approx(21)
-    assert settings.prime.minutes == pytest.approx(3)
-    assert settings.grpo.minutes == pytest.approx(18)
-    assert settings.evaluation.minutes == pytest.approx(15 / 4)
+    assert settings.sft.minutes == pytest.approx(60 * 0.31)
+    assert settings.prime.minutes == pytest.approx(60 * 0.09)
+    assert settings.grpo.minutes == pytest.approx(60 * 0.27)
+    assert settings.evaluation.minutes == pytest.approx(60 * 0.22 / 4)
     total = settings.sft.minutes + settings.prime.minutes + settings.grpo.minutes + 4 * settings.evaluation.minutes
     assert total < 60
 

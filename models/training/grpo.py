@@ -5,9 +5,9 @@ executed, no user reacts); the reward compares with what the people or the oracl
 point; one optimizer step per generation batch, so there is no off-policy correction to make.
 
 TRL's trainer does the algorithm. It is extended at four places: completions come from the shared-trunk engine
-(``rollout_func``), rows keep their groups across micro-batches, log-probabilities of a group are computed over one
-packed prompt, and every scored batch is stored before TRL moves on. KL to the start model is measured now and then
-even when it has no weight in the loss.
+(``rollout_func``; where a GPU and vLLM are there, from vLLM beside the trainer), rows keep their groups across
+micro-batches, log-probabilities of a group are computed over one packed prompt, and every scored batch is stored
+before TRL moves on. KL to the start model is measured now and then even when it has no weight in the loss.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from data.rollouts import append_rollouts
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
-from models.compute import decode_dtype, device_name
+from models.compute import decode_dtype, device_name, vllm_available
 from models.engine.packing import group_by_prompt, pack, unpack
 from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling
@@ -144,6 +144,8 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
         reward_weights=[getattr(stage.weights, part) for part in ("format", "tool_accuracy", "answer_correctness")],
         shuffle_dataset=False,  # practice_points has decided the order, call and answer turns mixed
         log_completions=False,
+        use_vllm=vllm_available(job.settings),
+        vllm_mode="colocate",
     )
 
 
@@ -157,7 +159,8 @@ class DecisionPointTrainer(GRPOTrainer):
         self._twin = twin
         self._batch_ids: list[str] = []
         self._reference: Any | None = None
-        super().__init__(reward_funcs=scorer.functions(), rollout_func=self._rollout, **trl)
+        rollout = None if trl["args"].use_vllm else self._rollout
+        super().__init__(reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
 
     def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[list[float]]]:
         """TRL's ``rollout_func``: it passes prompts only, so the decision points travel in ``_batch_ids``."""
