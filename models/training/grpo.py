@@ -62,7 +62,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     points, counts = practice_points(
         read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed
     )
-    rows = prompt_rows(tokenizer, points, stage)
+    reporter.phase("rendering prompts", total=float(len(points)), unit="decision points")
+    rows = prompt_rows(tokenizer, points, stage, reporter)
     counts["too_long"] = len(points) - len(rows)
     if len(rows) * stage.num_generations < stage.batch_size:
         raise EmptySplit(
@@ -76,11 +77,14 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     return _fit(job, reporter, tokenizer, {point.id: point for point in points}, rows, counts)
 
 
-def prompt_rows(tokenizer: Any, points: Sequence[DecisionPoint], stage: GRPOSettings) -> list[dict[str, str]]:
+def prompt_rows(
+    tokenizer: Any, points: Sequence[DecisionPoint], stage: GRPOSettings, reporter: Reporter
+) -> list[dict[str, str]]:
     """One row ``prompt``, ``decision_point_id`` per point whose prompt leaves room for a completion."""
     longest = stage.max_length - stage.max_completion_length
     rows = []
-    for point in points:
+    for number, point in enumerate(points):
+        reporter.update(number)
         text = prompt_text(tokenizer, point.history, point.tools, thinking=stage.thinking)
         if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= longest:
             rows.append({"prompt": text, "decision_point_id": point.id})

@@ -50,14 +50,14 @@ def train_sft(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     tokenizer = load_tokenizer(job.start_model)
     conversations = read_conversations(job.dataset_version, splits=["train"])
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
-    rows, counts = labelled_rows(tokenizer, conversations, job.settings.sft.max_length)
+    rows, counts = labelled_rows(tokenizer, conversations, job.settings.sft.max_length, reporter)
     stage = bounded_by_epochs(job.settings.sft, len(rows))
     reporter.say(f"{counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped")
     return fit(job, reporter, "sft", stage, tokenizer, rows, counts)
 
 
 def labelled_rows(
-    tokenizer: Any, conversations: Iterable[Conversation], max_length: int
+    tokenizer: Any, conversations: Iterable[Conversation], max_length: int, reporter: Reporter | None = None
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used.
 
@@ -66,7 +66,9 @@ def labelled_rows(
     """
     rows: list[dict[str, list[int]]] = []
     counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
-    for conversation in conversations:
+    for number, conversation in enumerate(conversations):
+        if reporter:
+            reporter.update(number)
         ids, mask = conversation_tokens(tokenizer, conversation)
         if len(ids) > max_length:
             counts["too_long"] += 1
