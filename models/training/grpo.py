@@ -130,7 +130,13 @@ def _fit(
                 budget,
             ],
         )
-        return run_trainer(trainer, job, budget, counts)
+        outcome = run_trainer(trainer, job, budget, counts)
+    if "best_step" in outcome.metrics:
+        reporter.say(
+            f"kept the weights of step {outcome.metrics['best_step']:g}, the best by validation "
+            f"(turn success {outcome.metrics['best_turn_success']:.0%})"
+        )
+    return outcome
 
 
 def grpo_arguments(job: TrainingJob) -> GRPOConfig:

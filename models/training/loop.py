@@ -88,6 +88,8 @@ class BudgetCallback(TrainerCallback):
         self._started = self._last_save = time.monotonic()
         self._before = _read_seconds(self._file)
         self.stopped: StopReason = "finished"
+        self.reserve = 0.0
+        """Seconds that are still needed after the last step, such as a last validation's."""
 
     @property
     def seconds(self) -> float:
@@ -100,7 +102,7 @@ class BudgetCallback(TrainerCallback):
             if self._interruption.asked:
                 self._interruption.heeded = True
                 self.stopped = "interrupted"
-            elif self._minutes is not None and self.seconds >= self._minutes * 60:
+            elif self._minutes is not None and self.seconds + self.reserve >= self._minutes * 60:
                 self.stopped = "budget"
         if self.stopped != "finished":
             control.should_training_stop = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ class ValidationCallback(TrainerCallback):
             self._validate(model, state.global_step)
 
     def _validate(self, model: Any, step: int) -> None:
+        started = time.monotonic()
         refresh(self._twin, model)
         thinking = self._settings.grpo.thinking
         figures = validation_figures(
@@ -106,6 +108,7 @@ class ValidationCallback(TrainerCallback):
         best = read_best(self._directory)
         if best is None or figures["validation/turn_success"] > best["turn_success"]:
             self._keep(model, step, figures["validation/turn_success"])
+        self._budget.reserve = time.monotonic() - started
 
     def _keep(self, model: Any, step: int, turn_success: float) -> None:
         partial = self._directory / (BEST + ".partial")
