@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,8 +67,14 @@ def run_query(
         _refuse_all_but_one_select(connection, sql)
         files = _create_views(connection, _mentioned(sql))
         _lock(connection)
-        with _time_limit(connection, timeout_seconds), interruptible():
-            return _execute(connection, sql, files, timeout_seconds)
+        with _time_limit(connection, timeout_seconds), interruptible(), ThreadPoolExecutor(1) as worker:
+            # In a thread of its own, because Ctrl-C is heard between Python's instructions, not inside a query.
+            running = worker.submit(_execute, connection, sql, files, timeout_seconds)
+            try:
+                return running.result()
+            except KeyboardInterrupt:
+                connection.interrupt()
+                raise
     finally:
         connection.close()
 
