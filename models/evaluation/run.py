@@ -26,7 +26,6 @@ from models.engine.rollout import decoder
 from models.evaluation.metrics import judge
 from models.policy import load_model, load_tokenizer
 from models.speech.parsing import parse_completion
-from models.speech.record import action_record
 from models.training.job import StopReason
 from models.training.loop import interruption
 
@@ -177,7 +176,7 @@ def row(completion: Completion, thinking: bool) -> dict[str, Any]:
         "tool": point.tool,
         "text": completion.text,
         "reasoning": parsed.reasoning,
-        "action": action_record(parsed),
+        "action": parsed.action,
         "parse_status": str(parsed.status),
         "completion_tokens": completion.tokens,
         "truncated": completion.truncated,

@@ -61,12 +61,12 @@ class Parsed(Frozen):
         return self.status is ParseStatus.OK
 
     @property
-    def action(self) -> str:
-        """The action as stored with rollouts: a JSON list of the calls, or the answer's text."""
+    def action(self) -> str | None:
+        """The action as stored with rollouts: a JSON list of the calls, or the answer's text; None if neither."""
         if self.calls:
             calls = [{"name": call.name, "arguments": call.arguments} for call in self.calls]
             return json.dumps(calls, ensure_ascii=False)
-        return self.answer or ""
+        return self.answer
 
 
 @dataclass

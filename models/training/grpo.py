@@ -42,7 +42,7 @@ from models.training.loop import (
     run_trainer,
 )
 from models.training.prompts import practice_points
-from models.training.scoring import BatchScorer
+from models.training.scoring import PARTS, BatchScorer
 from models.training.seams import keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
@@ -151,7 +151,7 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
         beta=stage.beta,
         loss_type=stage.loss_type,
         scale_rewards=stage.scale_rewards,
-        reward_weights=[getattr(stage.weights, part) for part in ("format", "tool_accuracy", "answer_correctness")],
+        reward_weights=[getattr(stage.weights, part) for part in PARTS],
         shuffle_dataset=False,  # practice_points has decided the order, call and answer turns mixed
         log_completions=False,
         use_vllm=vllm_available(job.settings),

@@ -12,7 +12,6 @@ from typing import Any
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.rewards.compose import Scored, score, total
-from models.speech.record import action_record
 from models.speech.template import THINK_OPEN
 
 RewardFunction = Callable[..., list[float | None]]
@@ -32,10 +31,6 @@ class BatchScorer:
     def functions(self) -> list[RewardFunction]:
         """The reward functions for TRL, named ``reward_<part>``."""
         return [self._function(part) for part in PARTS]
-
-    def weights(self) -> list[float]:
-        """Their weights, in the same order."""
-        return [getattr(self._settings.weights, part) for part in PARTS]
 
     def _function(self, part: str) -> RewardFunction:
         def reward(completions: Sequence[str], decision_point_id: Sequence[str], **unused: Any) -> list[float | None]:
@@ -78,7 +73,7 @@ class BatchScorer:
                 "thinking": self._settings.thinking,
                 "text": text,
                 "reasoning": scored.parsed.reasoning,
-                "action": action_record(scored.parsed),
+                "action": scored.parsed.action,
                 "parse_status": str(scored.parsed.status),
                 "reward": total(scored.parts, self._settings.weights),
                 "reward_format": scored.parts.format,
