@@ -126,6 +126,7 @@ def _conversation(conversation: Conversation) -> Row:
         "num_tools": len(conversation.tools),
         "num_calls": sum(len(message.tool_calls) for message in conversation.messages),
         "record": record,
+        "metadata": _json(conversation.metadata),
     }
 
 
@@ -174,6 +175,7 @@ def _calls(conversation: Conversation) -> Iterator[Row]:
                 "arguments": _json(call.arguments),
                 "arguments_raw": call.arguments_raw,
                 "is_write": writes.get(call.name),
+                "accepted": _json(call.accepted),
             }
 
 

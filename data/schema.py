@@ -86,6 +86,11 @@ class ToolCall(Frozen):
     name: str
     arguments: dict[str, Any]
     arguments_raw: str
+    accepted: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    """Evaluation data with several right values: argument name → all of them; None among them = may be left out.
+
+    An argument named here is right with any value listed; one that is not named must equal ``arguments``.
+    """
 
 
 class Fact(Frozen):
@@ -128,6 +133,8 @@ class Conversation(Frozen):
     """What its tools belong to (SGD: service names); the unit of "seen" and "unseen"."""
     tools: tuple[ToolSpec, ...]
     messages: tuple[Message, ...]
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    """What the source says about the whole (a task's reward, a category): kept, queryable, never shown to a model."""
 
     def tool(self, name: str) -> ToolSpec | None:
         """The tool on offer with this name, or None."""

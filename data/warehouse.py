@@ -24,7 +24,11 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+#: What leads from the layout before to this one; columns are added last, where schema.sql has them.
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    2: ("ALTER TABLE conversations ADD COLUMN metadata JSON", "ALTER TABLE calls ADD COLUMN accepted JSON"),
+}
 SCHEMA_SQL = Path(__file__).with_name("sql") / "schema.sql"
 #: Published tables and the order of their rows, which makes a snapshot's bytes reproducible.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -180,7 +184,7 @@ def _busy_message(file: Path, error: str, wait_seconds: float) -> str:
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
-    """Create the tables of a new file; refuse a layout from the future."""
+    """Create the tables of a new file, bring an older layout up to date, refuse one from the future."""
     with _transaction(connection):
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
         found = connection.execute("SELECT max(version) FROM schema_version").fetchone()
@@ -193,6 +197,11 @@ def _prepare(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
                 f"{file} has layout {layout}, this code knows up to {SCHEMA_VERSION}; update the code, or set "
                 f"APPRENTICE_VAR to another directory"
             )
+        else:
+            for newer in range(layout + 1, SCHEMA_VERSION + 1):
+                for statement in MIGRATIONS[newer]:
+                    connection.execute(statement)
+                connection.execute("UPDATE schema_version SET version = ?", [newer])
 
 
 @contextmanager

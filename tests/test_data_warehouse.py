@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from data import paths, warehouse
+from data import paths, snapshot, warehouse
 from data.decision_points import decision_points
 from data.rows import Unstorable
 from data.schema import Conversation, DecisionPoint, Message, Quarantined, ToolCall
@@ -245,10 +245,41 @@ def test_layout_from_the_future_is_refused_untouched(version: DatasetVersion) ->
     store(version, [], [], REJECTED)
     with duckdb.connect(str(paths.warehouse())) as connection:
         connection.execute("UPDATE schema_version SET version = 99")
-    with pytest.raises(WarehouseError, match="layout 99, this code knows up to 1; update the code"):
+    with pytest.raises(WarehouseError, match=r"layout 99, this code knows up to \d+; update the code"):
         store(version, [], [], [])
     with duckdb.connect(str(paths.warehouse())) as connection:
         assert connection.execute("SELECT count(*) FROM quarantine").fetchone() == (2,)
+
+
+def test_accepted_values_and_metadata_are_stored_and_come_back(
+    version: DatasetVersion, tiny_conversations: list[Conversation]
+) -> None:
+    call = ToolCall(id="a", name="f", arguments={"x": 1}, arguments_raw='{"x": 1}', accepted={"x": (1, "one", None)})
+    said = Message(role="assistant", tool_calls=(call,))
+    told = tiny_conversations[0].model_copy(update={"messages": (said,), "metadata": {"reward": 1.0}})
+    stored = store(version, [told], [], [])
+    snapshot.publish(stored.version)
+    assert snapshot.read_conversations(stored.version) == [told]
+    with connect() as connection:
+        found = connection.execute(
+            "SELECT accepted, metadata->>'reward' FROM calls JOIN conversations USING (conversation_id)"
+        )
+        assert found.fetchall() == [('{"x": [1, "one", null]}', "1.0")]
+
+
+def test_warehouse_of_layout_1_is_brought_up_to_date_with_all_it_holds(
+    version: DatasetVersion, tiny_conversations: list[Conversation]
+) -> None:
+    store(version, tiny_conversations, [], REJECTED)
+    with duckdb.connect(str(paths.warehouse())) as connection:
+        connection.execute("ALTER TABLE conversations DROP COLUMN metadata")
+        connection.execute("ALTER TABLE calls DROP COLUMN accepted")
+        connection.execute("UPDATE schema_version SET version = 1")
+    before = counts()
+    assert counts() == before
+    assert count("conversations", "metadata IS NULL") == len(tiny_conversations)
+    store(version, tiny_conversations, [], REJECTED)
+    assert count("calls", "accepted IS NULL") == 0
 
 
 @pytest.mark.parametrize("content", [b"not a database", b"\0" * 20_000])

@@ -25,7 +25,8 @@ CREATE TABLE IF NOT EXISTS conversations (
     num_messages INTEGER NOT NULL,
     num_tools INTEGER NOT NULL,
     num_calls INTEGER NOT NULL,
-    record VARCHAR NOT NULL -- the whole conversation as JSON: what data/snapshot.py rebuilds objects from
+    record VARCHAR NOT NULL, -- the whole conversation as JSON: what data/snapshot.py rebuilds objects from
+    metadata JSON -- what the source says about the whole; null in versions stored by layout 1
 );
 
 CREATE TABLE IF NOT EXISTS messages (
@@ -61,7 +62,8 @@ CREATE TABLE IF NOT EXISTS calls (
     name VARCHAR NOT NULL,
     arguments JSON NOT NULL,
     arguments_raw VARCHAR NOT NULL,
-    is_write BOOLEAN -- null where the conversation offers no tool of that name
+    is_write BOOLEAN, -- null where the conversation offers no tool of that name
+    accepted JSON -- argument name to all right values, where a source knows several; null in versions of layout 1
 );
 
 CREATE TABLE IF NOT EXISTS decision_points (
