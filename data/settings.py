@@ -128,7 +128,10 @@ class GRPOSettings(TrainingSettings):
     scale_rewards: Literal["group", "batch", "none"] = "group"
     call_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of prompts at which a call is due; the rest are answer turns."""
+    reward: str = Field("graded", min_length=1)
+    """``graded``, ``toolrl``, ``binary``, ``f1``, or the path of a Python file with ``reward(point, parsed)``."""
     weights: RewardWeights = RewardWeights()
+    """Weights of ``graded``'s parts; the others bring their own."""
     validate_every: int = Field(20, ge=1)
     """Optimizer steps between validations by metrics that know nothing of the reward."""
     validation_decision_points: int = Field(60, ge=1)

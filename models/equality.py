@@ -7,6 +7,7 @@ the edges of strings, ``2.0`` for ``2``. Leaving out an optional argument means 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from data.schema import ToolCall, ToolSpec
@@ -16,9 +17,11 @@ __all__ = [
     "argument_schemas",
     "asks",
     "conveys",
+    "exact_matches",
     "normalise",
     "required_arguments",
     "same_call",
+    "same_calls",
     "same_value",
     "stated_arguments",
 ]
@@ -50,6 +53,36 @@ def same_call(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | None) ->
     left, right = stated_arguments(expected, tool), stated_arguments(predicted, tool)
     schemas = argument_schemas(tool)
     return left.keys() == right.keys() and all(same_value(left[key], right[key], schemas.get(key)) for key in left)
+
+
+def same_calls(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], tools: Sequence[ToolSpec]) -> bool:
+    """Whether the calls are the same in any order, none missing and none more."""
+    return len(expected) == len(predicted) == exact_matches(expected, predicted, tools)
+
+
+def exact_matches(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], tools: Sequence[ToolSpec]) -> int:
+    """How many expected calls can be paired with a same predicted call of their own (a greatest matching).
+
+    A first-come pairing would not do: an expected call with several accepted values can take the one predicted call
+    that another needs.
+    """
+    specs = {tool.name: tool for tool in tools}
+    same = [
+        [column for column, call in enumerate(predicted) if same_call(wanted, call, specs.get(wanted.name))]
+        for wanted in expected
+    ]
+    taken: dict[int, int] = {}
+
+    def place(row: int, seen: set[int]) -> bool:
+        for column in same[row]:
+            if column not in seen:
+                seen.add(column)
+                if column not in taken or place(taken[column], seen):
+                    taken[column] = row
+                    return True
+        return False
+
+    return sum(place(row, set()) for row in range(len(expected)))
 
 
 def stated_arguments(call: ToolCall, tool: ToolSpec | None) -> dict[str, Any]:

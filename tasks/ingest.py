@@ -44,12 +44,13 @@ def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None
     from data.files import write_whole
     from data.snapshot import read_decision_points
     from models.rewards.gold import audit
+    from models.rewards.variants import load_reward
 
     file = paths.gold_failures(version)
     if file.exists():
         return
     reporter.phase("checking gold rewards", unit="decision points")
-    report = audit(read_decision_points(version), weights)
+    report = audit(read_decision_points(version), load_reward("graded", weights))
     rows = [json.dumps(asdict(failure), ensure_ascii=False) for failure in report.failures]
     write_whole(file, "".join(f"{row}\n" for row in rows))
     told = [f"{report.failed[kind]} of {count:,} {kind} turns" for kind, count in sorted(report.checked.items())]

@@ -10,6 +10,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data.settings import Settings
+from models.rewards.variants import reward_digest
 from tasks import records
 from tasks.code import code_digest
 from tasks.locks import TRAINING
@@ -58,7 +59,11 @@ def train(
     address = records.address(
         stage,
         code=code_digest(trainer.module),
-        settings={"seed": settings.seed, **getattr(settings, trainer.section).model_dump(mode="json")},
+        settings={
+            "seed": settings.seed,
+            **getattr(settings, trainer.section).model_dump(mode="json"),
+            **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
+        },
         dataset_version=start.dataset_version,
         start_sha256=start.model_sha256,
     )

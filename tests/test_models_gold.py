@@ -9,6 +9,9 @@ from data.reporting import Silent
 from data.schema import Act, Conversation, DecisionPoint, Fact
 from data.settings import DataSettings, RewardWeights
 from models.rewards.gold import audit
+from models.rewards.variants import load_reward
+
+GRADED = load_reward("graded", RewardWeights())
 
 
 def points_of(conversations: list[Conversation]) -> list[DecisionPoint]:
@@ -23,7 +26,7 @@ def annotated(points: list[DecisionPoint], **changes: object) -> DecisionPoint:
 
 def test_hand_written_conversations_are_gold(tiny_conversations):
     points = points_of(tiny_conversations)
-    result = audit(points, RewardWeights())
+    result = audit(points, GRADED)
     assert result.failures == ()
     assert sum(result.checked.values()) == len(points)
     assert result.failed_share("call") == result.failed_share("answer") == 0
@@ -50,20 +53,23 @@ def test_hand_written_conversations_are_gold(tiny_conversations):
 def test_gold_below_the_maximum_is_listed_with_its_reason(tiny_conversations, changes, reason):
     points = points_of(tiny_conversations)
     wrong = annotated(points, **changes)
-    result = audit([*(point for point in points if point.id != wrong.id), wrong], RewardWeights())
+    result = audit([*(point for point in points if point.id != wrong.id), wrong], GRADED)
     assert result.barred == {wrong.id}
     assert result.failed == {"call": 0, "answer": 1}
     assert result.failures[0].reason.startswith(reason)
 
 
 def test_nothing_to_check():
-    result = audit([], RewardWeights())
+    result = audit([], GRADED)
     assert (result.checked, result.failures, result.failed_share("call")) == ({}, (), 0.0)
 
 
 def test_weights_only_scale(tiny_conversations):
     points = points_of(tiny_conversations)
-    assert audit(points, RewardWeights(format=0.1, tool_accuracy=7, answer_correctness=0)).failures == ()
+    assert (
+        audit(points, load_reward("graded", RewardWeights(format=0.1, tool_accuracy=7, answer_correctness=0))).failures
+        == ()
+    )
 
 
 @pytest.mark.slow
@@ -75,7 +81,7 @@ def test_real_gold_fails_on_less_than_two_percent_of_each_kind(shared_data):
     conversations = [
         record for record in get_source("sgd").read(settings, Silent()) if isinstance(record, Conversation)
     ]
-    result = audit(points_of(conversations), RewardWeights())
+    result = audit(points_of(conversations), GRADED)
     assert set(result.checked) == {"call", "answer"}
     assert max(map(result.failed_share, result.checked)) < 0.02, result.failures
 
@@ -85,6 +91,6 @@ def test_simulated_gold_never_fails():
 
     settings = DataSettings(source="simulated", conversations=40)
     conversations = [r for r in get_source("simulated").read(settings, Silent()) if isinstance(r, Conversation)]
-    result = audit(points_of(conversations), RewardWeights())
+    result = audit(points_of(conversations), GRADED)
     assert result.failures == ()
     assert all(result.checked[kind] > 40 for kind in ("call", "answer"))

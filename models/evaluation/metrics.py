@@ -10,8 +10,8 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data.schema import ASKING_ACTS, DecisionPoint, ToolCall, ToolSpec
-from models.equality import asks, conveys, same_call, stated_arguments
+from data.schema import ASKING_ACTS, DecisionPoint, ToolCall
+from models.equality import asks, conveys, same_calls, stated_arguments
 from models.speech.parsing import Parsed
 from models.wording import is_answer, is_dump
 
@@ -43,7 +43,7 @@ def judge(point: DecisionPoint, parsed: Parsed) -> Judgement:
 def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     expected = point.expected.tool_calls
     names = Counter(call.name for call in expected) == Counter(call.name for call in parsed.calls)
-    exact = names and _same_calls(expected, parsed.calls, point.tools)
+    exact = names and same_calls(expected, parsed.calls, point.tools)
     return Judgement(
         turn_success=exact and parsed.ok,
         decision_correct=parsed.attempted_call,
@@ -70,18 +70,6 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
         facts=recall,
         format_ok=parsed.ok,
     )
-
-
-def _same_calls(expected: tuple[ToolCall, ...], predicted: tuple[ToolCall, ...], tools: tuple[ToolSpec, ...]) -> bool:
-    """Whether the calls are the same in any order. The first same one is taken: same calls are alike to all."""
-    specs = {tool.name: tool for tool in tools}
-    left = list(predicted)
-    for call in expected:
-        match = next((other for other in left if same_call(call, other, specs.get(call.name))), None)
-        if match is None:
-            return False
-        left.remove(match)
-    return not left
 
 
 def _argument_names(calls: tuple[ToolCall, ...], point: DecisionPoint) -> Counter[tuple[str, frozenset[str]]]:

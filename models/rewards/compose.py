@@ -36,12 +36,16 @@ class Scored:
 def score(point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
     """Parse a completion (with its ``<think>`` opener when thinking) and score every part. Never raises on any text."""
     parsed = parse_completion(text, thinking=thinking, tools=point.tools)
-    parts = RewardParts(
+    return Scored(parsed, parts(point, parsed))
+
+
+def parts(point: DecisionPoint, parsed: Parsed) -> RewardParts:
+    """The parts of a completion that is taken apart already."""
+    return RewardParts(
         format=format_reward(parsed),
         tool_accuracy=tool_accuracy_reward(point, parsed),
         answer_correctness=answer_correctness_reward(point, parsed),
     )
-    return Scored(parsed, parts)
 
 
 def total(parts: RewardParts, weights: RewardWeights) -> float:

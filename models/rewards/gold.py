@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from data.schema import DecisionPoint
-from data.settings import RewardWeights
 from models.equality import asks, conveys
 from models.rewards.answer import asking_is_due
-from models.rewards.compose import Scored, maximum, score, total
+from models.rewards.compose import Scored
+from models.rewards.variants import Reward
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
 
 _TOLERANCE = 1e-9
@@ -53,14 +53,14 @@ class GoldAudit:
         return self.failed.get(kind, 0) / max(1, self.checked.get(kind, 0))
 
 
-def audit(points: Iterable[DecisionPoint], weights: RewardWeights) -> GoldAudit:
-    """Score the recorded action of every decision point, with a placeholder thought, under ``weights``."""
+def audit(points: Iterable[DecisionPoint], reward: Reward) -> GoldAudit:
+    """Score the recorded action of every decision point, with a placeholder thought, by ``reward``."""
     checked: Counter[str] = Counter()
     failures: list[GoldFailure] = []
     for point in points:
         checked[point.kind] += 1
-        scored = score(point, completion_text(point.expected, PLACEHOLDER_THOUGHT), thinking=True)
-        if total(scored.parts, weights) < maximum(point, weights) - _TOLERANCE:
+        scored = reward.score(point, completion_text(point.expected, PLACEHOLDER_THOUGHT), thinking=True)
+        if reward.total(scored.parts) < reward.maximum(point) - _TOLERANCE:
             reason = "; ".join(_reasons(point, scored))
             failures.append(GoldFailure(point.id, point.kind, reason))
     return GoldAudit(dict(checked), tuple(failures))

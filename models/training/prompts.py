@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.rewards.gold import audit
+from models.rewards.variants import load_reward
 
 
 def practice_points(
@@ -19,13 +20,13 @@ def practice_points(
 
     Args:
         points: All decision points of the train split.
-        settings: Gives the weights of the gold check and the share of call turns.
+        settings: Gives the reward of the gold check and the share of call turns.
         seed: Of the order.
 
     Returns:
         The points in order of use, and counts: offered, barred by the gold check, used.
     """
-    report = audit(points, settings.weights)
+    report = audit(points, load_reward(settings.reward, settings.weights))
     usable = [point for point in points if point.id not in report.barred]
     order = random.Random(f"practice-{seed}")
     kinds = {kind: [point for point in usable if point.kind == kind] for kind in ("call", "answer")}
