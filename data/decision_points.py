@@ -1,4 +1,7 @@
-"""Cuts a conversation into decision points: each assistant message with all that precedes it."""
+"""Cuts a conversation into decision points: each assistant message with all that precedes it.
+
+A greeting before the user has said anything is none: there was nothing to decide.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,16 @@ from data.schema import Conversation, DecisionPoint, Message
 
 
 def decision_points(conversation: Conversation) -> list[DecisionPoint]:
-    """One decision point per assistant message, in order; history and tools are shared, not copied."""
+    """One decision point per assistant message after the first user message, in order.
+
+    History and tools are shared, not copied.
+    """
     points: list[DecisionPoint] = []
+    asked = False
     domain = conversation.domains[0] if conversation.domains else conversation.source
     for index, message in enumerate(conversation.messages):
-        if message.role != "assistant":
+        asked = asked or message.role == "user"
+        if message.role != "assistant" or not asked:
             continue
         if message.tool_calls:
             domain = _domain(message, conversation.domains, domain)

@@ -18,12 +18,13 @@ from data import snapshot, warehouse
 from data.decision_points import decision_points
 from data.quality import check
 from data.reporting import Reporter
-from data.schema import Conversation, Frozen, Quarantined, Split
+from data.schema import TEST_SPLITS, VALIDATION_SPLITS, Conversation, Frozen, Quarantined, Split
 from data.settings import DataSettings
-from data.sources import SourceError, get_source
+from data.sources import Source, SourceError, get_source
 from data.versions import DatasetVersion, describe_version
 
 _REASONS_TOLD = 5
+_JUDGED = frozenset({*VALIDATION_SPLITS, *TEST_SPLITS})
 
 
 class EmptyDataset(SourceError):
@@ -68,8 +69,8 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
         reporter.say(f"dataset {version.version}: unchanged, reusing the published snapshot")
         return _report(snapshot.manifest(version.version), started, reused=True)
     with _no_cycle_collection():
-        gathered = _gather(source.read(settings, reporter))
-        _require_training_data(gathered, settings)
+        gathered = _gather(_kept_from_training(source, source.read(settings, reporter)))
+        _require_data(gathered, settings, evaluation_only=source.evaluation_only)
         reporter.phase("storing", unit="conversations")
         points = (point for conversation in gathered.conversations for point in decision_points(conversation))
         stored = warehouse.store(version, gathered.conversations, points, gathered.quarantined)
@@ -90,6 +91,18 @@ def _no_cycle_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _kept_from_training(
+    source: Source, items: Iterable[Conversation | Quarantined]
+) -> Iterator[Conversation | Quarantined]:
+    """Whatever a source that is for evaluation only says of its splits, nothing of it can be trained on."""
+    for item in items:
+        if source.evaluation_only and isinstance(item, Conversation) and item.split not in _JUDGED:
+            detail = f"split {item.split} of source {source.name}, which is for evaluation only"
+            yield Quarantined(source=item.source, record_id=item.record_id, reason="evaluation_only", detail=detail)
+        else:
+            yield item
 
 
 def _gather(items: Iterable[Conversation | Quarantined]) -> _Gathered:
@@ -117,15 +130,15 @@ def _repeated(conversation: Conversation, known: set[str]) -> Quarantined | None
     )
 
 
-def _require_training_data(gathered: _Gathered, settings: DataSettings) -> None:
-    if any(conversation.split == "train" for conversation in gathered.conversations):
+def _require_data(gathered: _Gathered, settings: DataSettings, *, evaluation_only: bool) -> None:
+    if any(evaluation_only or conversation.split == "train" for conversation in gathered.conversations):
         return
     reasons = Counter(rejected.reason for rejected in gathered.quarantined)
     where = f" at {settings.path}" if settings.path else ""
     raise EmptyDataset(
-        f"source {settings.source}{where} leaves no conversation to train on "
+        f"source {settings.source}{where} leaves no conversation to {'judge by' if evaluation_only else 'train on'} "
         f"({len(gathered.conversations)} in other splits, quarantined: {_counted(reasons)}); "
-        "check the files of its train split, or raise the setting data.conversations"
+        "check its files and what was quarantined, or raise the setting data.conversations"
     )
 
 

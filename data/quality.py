@@ -3,6 +3,9 @@
 A conversation passes whole or is quarantined whole with the first fault found; it is never mended, because a mended
 record would teach what nobody recorded. Checked are the order of roles, the shape of each message, the pairing of calls
 with results, and every call against the JSON Schema of its tool (draft 2020-12).
+
+Legal, because real records have it: text beside a call, a tool that returns nothing, a greeting before the user speaks,
+and a record that ends on a call (what was returned is not known) or on its results.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ from data.schema import Conversation, Message, Quarantined, ToolCall, ToolSpec
 
 #: Which role may follow which; ``call`` and ``answer`` are the two kinds of assistant message, None is the start.
 _MAY_FOLLOW: Mapping[str | None, frozenset[str]] = {
-    None: frozenset({"system", "user"}),
-    "system": frozenset({"user"}),
+    None: frozenset({"system", "user", "answer"}),
+    "system": frozenset({"user", "answer"}),
     "user": frozenset({"call", "answer"}),
     "call": frozenset({"tool"}),
     "tool": frozenset({"tool", "call", "answer"}),
@@ -85,14 +88,12 @@ def _tool_faults(tools: Iterable[ToolSpec]) -> Iterator[Fault]:
 def _message_faults(message: Message) -> Iterator[Fault]:
     text = (message.content or "").strip()
     if message.role == "assistant":
-        if text and message.tool_calls:
-            yield Fault("text_beside_call", "an assistant message both calls and answers")
         if not text and not message.tool_calls:
             yield Fault("empty_message", "an assistant message neither calls nor answers")
     else:
         if message.tool_calls:
             yield Fault("malformed_message", f"a {message.role} message carries tool calls")
-        if not text:
+        if not text and message.role != "tool":
             yield Fault("empty_message", f"a {message.role} message without text")
     if (message.tool_call_id is not None) != (message.role == "tool"):
         yield Fault("malformed_message", f"tool_call_id and role {message.role} do not go together")
@@ -113,17 +114,20 @@ def _order_faults(messages: Iterable[Message]) -> Iterator[Fault]:
         if kind not in _MAY_FOLLOW[before]:
             yield Fault("bad_role_order", f"message {index}: {kind} after {before or 'the start'}")
         before = kind
-    if before in ("call", "tool"):
-        yield Fault("bad_role_order", f"the conversation ends on a {before} message, before any answer to it")
     if not answers:
         yield Fault("nothing_to_learn", "no message of the assistant")
 
 
 def _pairing_faults(messages: Iterable[Message]) -> Iterator[Fault]:
-    """Call ids are unique, and the tool messages after a call answer each of its ids once."""
+    """Call ids are unique, and the tool messages after a call answer each of its ids once.
+
+    Only the calls of the very last message may stay without a result, all of them.
+    """
     used: set[str] = set()
     pending: set[str] = set()
+    ends_on_call = False
     for index, message in enumerate(messages):
+        ends_on_call = bool(message.tool_calls)
         if message.role == "tool":
             if message.tool_call_id not in pending:
                 yield Fault("stray_tool_message", f"message {index}: {message.tool_call_id} answers no open call")
@@ -135,7 +139,7 @@ def _pairing_faults(messages: Iterable[Message]) -> Iterator[Fault]:
                 yield Fault("duplicate_call_id", f"message {index}: {call.id} is used twice")
             used.add(call.id)
             pending.add(call.id)
-    if pending:
+    if pending and not ends_on_call:
         yield Fault("unanswered_call", f"no result for {', '.join(sorted(pending))}")
 
 

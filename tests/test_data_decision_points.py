@@ -64,3 +64,8 @@ def test_tools_named_without_their_domain_belong_to_the_first() -> None:
 
 def test_a_conversation_without_assistant_has_none() -> None:
     assert decision_points(conversation(USER)) == []
+
+
+def test_a_greeting_before_the_user_speaks_is_no_decision() -> None:
+    points = decision_points(conversation(ANSWER, USER, ANSWER))
+    assert [point.message_index for point in points] == [2]

@@ -124,6 +124,7 @@ class _Repeating:
     """A source that yields the same conversation twice, then stops as if the power went."""
 
     name = "repeating"
+    evaluation_only = False
 
     def __init__(self, conversation: Conversation, error: BaseException | None = None) -> None:
         self.conversation, self.error = conversation, error
@@ -168,6 +169,22 @@ def test_an_interrupted_ingestion_leaves_nothing_behind_and_can_be_repeated(
     assert snapshot.latest() is None
     use(_Repeating(trainable), monkeypatch)
     assert snapshot.exists(ingest(DataSettings(), Silent()).dataset_version)
+
+
+def test_an_evaluation_only_source_needs_no_training_data_and_gives_none(
+    trainable: Conversation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = trainable.model_copy(update={"split": "test_unseen"})
+    for item in (trainable, judged):
+        source = _Repeating(item)
+        source.evaluation_only = True
+        use(source, monkeypatch)
+        monkeypatch.setattr(source, "fingerprint", lambda settings, split=item.split: split)
+        if item is trainable:
+            with pytest.raises(EmptyDataset, match=r"no conversation to judge by .*2 evaluation_only"):
+                ingest(DataSettings(), Silent())
+        else:
+            assert ingest(DataSettings(), Silent()).conversations == {"test_unseen": 1}
 
 
 @pytest.mark.real

@@ -27,6 +27,8 @@ class Source(Protocol):
     """One origin of conversations. A module ``data/sources/NAME`` exposes one as ``SOURCE``."""
 
     name: str
+    evaluation_only: bool
+    """Whether nothing of it may ever be trained on; such a source yields no conversation of split ``train``."""
 
     def fingerprint(self, settings: DataSettings) -> str:
         """Hash of everything outside the code that shapes what ``read`` yields: raw bytes, or generator parameters.

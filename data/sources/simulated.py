@@ -62,6 +62,7 @@ class Simulated:
     """Oracle conversations of the practice domain."""
 
     name = "simulated"
+    evaluation_only = False
 
     def __init__(self, domain: Domain = HOTEL) -> None:
         """Conversations of ``domain``."""

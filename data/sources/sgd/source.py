@@ -30,6 +30,7 @@ class SGD:
     """The Schema-Guided Dialogue dataset in its upstream layout."""
 
     name = "sgd"
+    evaluation_only = False
 
     def fingerprint(self, settings: DataSettings) -> str:
         """SHA-256 over names and bytes of all schemas and dialogue files, packed or not as they lie there."""
