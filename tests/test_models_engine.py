@@ -1,11 +1,10 @@
-"""Rollouts over shared trunks and packed scoring, against plain transformers."""
+"""Rollouts over shared trunks, against plain transformers."""
 
 import numpy as np
 import pytest
 import torch
 
-from models.engine.packing import group_by_prompt, pack, unpack
-from models.engine.rollout import Request, common_prefix, decoder, generate
+from models.engine.rollout import Request, decoder, generate
 from models.engine.sampling import Sampling, choose, nucleus, rollout_uniforms
 
 END = 2
@@ -131,44 +130,3 @@ def test_draws_follow_the_distribution():
 def test_the_nucleus_keeps_the_smallest_set_of_its_mass():
     kept = nucleus(torch.tensor([[0.1, 0.5, 0.15, 0.25]]), 0.7)
     assert kept.tolist() == [[0.0, 0.5, 0.0, 0.25]]
-
-
-def test_common_prefix():
-    assert common_prefix([1, 2, 3], [1, 2, 4]) == 2
-    assert common_prefix([1, 2], [1, 2, 4]) == 2
-    assert common_prefix([], [1]) == 0
-
-
-def padded_batch(rows):
-    """Rows of (prompt, completion) as TRL holds them: prompts padded left, completions right."""
-    left = max(len(prompt) for prompt, _ in rows)
-    right = max(len(completion) for _, completion in rows)
-    ids, mask = [], []
-    for prompt, completion in rows:
-        ids.append([0] * (left - len(prompt)) + prompt + completion + [0] * (right - len(completion)))
-        mask.append(
-            [0] * (left - len(prompt)) + [1] * (len(prompt) + len(completion)) + [0] * (right - len(completion))
-        )
-    return torch.tensor(ids), torch.tensor(mask), right
-
-
-def test_packed_log_probabilities_equal_row_by_row(model, prompts):
-    rows = [(prompts[0], [5, 6, 7, END]), (prompts[4], [9]), (prompts[0], [5, 8]), (prompts[4], [3, 4, 5, 6, 7])]
-    ids, mask, width = padded_batch(rows)
-    groups = group_by_prompt(ids, mask, width)
-    assert groups == [[0, 2], [1, 3]]
-    found = torch.zeros(len(rows), width)
-    for group in groups:
-        packed = pack(ids[group], mask[group], width)
-        with torch.no_grad():
-            logits = model(
-                packed.input_ids, position_ids=packed.position_ids, attention_mask=packed.visible
-            ).logits.log_softmax(-1)
-        values = logits.gather(-1, packed.labels.clamp(min=0).unsqueeze(-1)).squeeze(-1)
-        found[group] = unpack(values, packed, width)
-    for number, (prompt, completion) in enumerate(rows):
-        with torch.no_grad():
-            logits = model(torch.tensor([prompt + completion])).logits[0, len(prompt) - 1 : -1].log_softmax(-1)
-        expected = logits.gather(-1, torch.tensor(completion).unsqueeze(-1)).squeeze(-1)
-        assert torch.allclose(found[number, : len(completion)], expected, atol=1e-4)
-        assert (found[number, len(completion) :] == 0).all()

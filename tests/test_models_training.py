@@ -90,12 +90,13 @@ def test_compact_scoring_equals_trl_scoring_every_position(base_model, monkeypat
     assert torch.allclose(our_gradient, their_gradient, rtol=1e-3, atol=1e-7)
 
 
-def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path, monkeypatch):
+def test_trees_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path, monkeypatch):
     """``_get_per_token_logps_and_entropies`` of TRL and ours on one padded batch of two groups."""
     from datasets import Dataset
     from trl import GRPOTrainer
 
     from models.engine.rollout import decoder
+    from models.engine.scoring import attend_over_trees
     from models.policy import load_model, load_tokenizer
     from models.training.grpo import DecisionPointTrainer, grpo_arguments
     from models.training.scoring import BatchScorer
@@ -133,7 +134,9 @@ def test_packed_groups_equal_trl_in_log_probabilities_and_gradients(base_model, 
         gradient = torch.cat([p.grad.flatten() for p in model.parameters()])
         return logps.detach()[told], entropies.detach()[told], gradient
 
+    model.set_attn_implementation("sdpa")
     theirs = scored(GRPOTrainer._get_per_token_logps_and_entropies)
+    attend_over_trees(model)
     ours = scored(DecisionPointTrainer._get_per_token_logps_and_entropies)
     assert torch.allclose(ours[0], theirs[0], atol=1e-4)
     assert torch.allclose(ours[1], theirs[1], atol=1e-4)
@@ -281,11 +284,11 @@ def test_grpo_moves_the_weights_towards_what_is_rewarded(base_model, train_set, 
 
     monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])
     monkeypatch.setattr(BatchScorer, "_score", favour_e)
-    steps = {"learning_rate": 5e-3, "warmup_steps": 0, "max_steps": 12, "batch_size": 16, "num_generations": 8}
+    steps = {"learning_rate": 5e-3, "warmup_steps": 0, "max_steps": 20, "batch_size": 32, "num_generations": 16}
     recorder = Recorder()
-    train_grpo(job(base_model, tmp_path / "towards", grpo={**steps, "micro_batch_size": 8}), recorder)
-    rewards = [recorder.seen["train/reward", step] for step in range(1, 13)]
-    assert sum(rewards[-3:]) > sum(rewards[:3])
+    train_grpo(job(base_model, tmp_path / "towards", grpo={**steps, "micro_batch_size": 32}), recorder)
+    rewards = [recorder.seen["train/reward", step] for step in range(1, 21)]
+    assert sum(rewards[-5:]) > 1.5 * sum(rewards[:5])
 
 
 def favour_e(self, completions, ids):
@@ -342,3 +345,29 @@ def test_a_signal_too_late_to_be_heeded_is_raised_when_the_work_is_done():
     with interruption() as state:
         os.kill(os.getpid(), signal.SIGTERM)
         state.heeded = True
+
+
+def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_path, monkeypatch):
+    """One whole step, rollouts to weights: the model's forward over trees, and TRL's own row by row."""
+    from trl import GRPOTrainer
+
+    from models.training.grpo import DecisionPointTrainer, train_grpo
+    from models.training.scoring import BatchScorer
+
+    monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])
+    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
+    monkeypatch.setattr(BatchScorer, "_score", favour_e)
+    steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2, "batch_size": 16, "num_generations": 8}
+    ended = []
+    for name in ("trees", "rows"):
+        if name == "rows":
+            monkeypatch.setattr("models.training.grpo.attend_over_trees", lambda model: None)
+            theirs = GRPOTrainer._get_per_token_logps_and_entropies
+            monkeypatch.setattr(DecisionPointTrainer, "_get_per_token_logps_and_entropies", theirs)
+        outcome = train_grpo(job(base_model, tmp_path / name, grpo={**steps, "micro_batch_size": 8}), Silent())
+        ended.append(weights(outcome.model_dir))
+    started = weights(base_model)
+    moved = torch.cat([(ended[1][name] - started[name]).flatten() for name in started])
+    apart = torch.cat([(ended[1][name] - ended[0][name]).flatten() for name in started])
+    assert torch.linalg.vector_norm(moved) > 0
+    assert torch.linalg.vector_norm(apart) < 0.02 * torch.linalg.vector_norm(moved)

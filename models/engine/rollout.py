@@ -16,6 +16,7 @@ import torch
 
 from models.engine.attention import ATTENTION, Branches, DecodeState, Trunk
 from models.engine.sampling import Sampling, choose, rollout_uniforms
+from models.engine.tree import common_prefix
 from models.policy import merged
 
 #: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
@@ -142,13 +143,6 @@ def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int
         if len(prompt) - shared <= LONGEST_TAIL and shared > best_shared:
             best, best_shared = candidate, shared
     return best, best_shared
-
-
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """Number of leading tokens that two sequences share."""
-    length = min(len(first), len(second))
-    differing = np.flatnonzero(np.asarray(first[:length]) != np.asarray(second[:length]))
-    return int(differing[0]) if len(differing) else length
 
 
 def _batches(chains: list[Chain], max_rows: int) -> Iterator[list[Chain]]:

@@ -6,7 +6,7 @@ point; one optimizer step per generation batch, so there is no off-policy correc
 
 TRL's trainer does the algorithm. It is extended at four places: completions come from the shared-trunk engine
 (``rollout_func``; where a GPU and vLLM are there, from vLLM beside the trainer), rows keep their groups across
-micro-batches, log-probabilities of a group are computed over one packed prompt, and every scored batch is stored
+micro-batches, log-probabilities of a micro-batch are computed over its prefix tree, and every scored batch is stored
 before TRL moves on. KL to the start model is measured now and then even when it has no weight in the loss.
 """
 
@@ -26,9 +26,10 @@ from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name, vllm_available
-from models.engine.packing import group_by_prompt, pack, unpack
 from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling
+from models.engine.scoring import attend_over_trees, score_rows
+from models.engine.tree import rows_of
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import prompt_text
@@ -160,7 +161,7 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
 
 
 class DecisionPointTrainer(GRPOTrainer):
-    """TRL's trainer with our rollouts, packed scoring and rollout store; see the module."""
+    """TRL's trainer with our rollouts, scoring over prefix trees and rollout store; see the module."""
 
     def __init__(self, *, job: TrainingJob, reporter: Reporter, scorer: BatchScorer, twin: Any, **trl: Any) -> None:
         self._job = job
@@ -171,6 +172,9 @@ class DecisionPointTrainer(GRPOTrainer):
         self._reference: Any | None = None
         rollout = None if trl["args"].use_vllm else self._rollout
         super().__init__(reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
+        for scored in (self.model, self.ref_model):
+            if scored is not None:
+                attend_over_trees(self.accelerator.unwrap_model(scored))
 
     def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[list[float]]]:
         """TRL's ``rollout_func``: it passes prompts only, so the decision points travel in ``_batch_ids``."""
@@ -231,6 +235,7 @@ class DecisionPointTrainer(GRPOTrainer):
         settings = self._job.settings
         reference = load_model(self._job.start_model, dtype=decode_dtype(settings), device=device_name(settings))
         add_fused_lm_head(reference.eval().requires_grad_(False), temperature=self.temperature)
+        attend_over_trees(reference)
         return reference
 
     def _get_per_token_logps_and_entropies(
@@ -243,22 +248,8 @@ class DecisionPointTrainer(GRPOTrainer):
         compute_entropy: bool = False,
         **others: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As TRL's, with each distinct prompt computed once; text only."""
-        logps = torch.zeros(input_ids.shape[0], logits_to_keep, device=input_ids.device)
-        entropies = torch.zeros_like(logps)
-        for rows in group_by_prompt(input_ids, attention_mask, logits_to_keep):
-            packed = pack(input_ids[rows], attention_mask[rows], logits_to_keep)
-            with self.accelerator.autocast():
-                out = model(
-                    input_ids=packed.input_ids,
-                    attention_mask=packed.visible,
-                    position_ids=packed.position_ids,
-                    shift_labels=packed.labels,
-                    fused_lm_head=True,
-                )
-            index = torch.tensor(rows, device=input_ids.device)
-            logps = logps.index_put((index,), unpack(out.log_probs, packed, logits_to_keep).to(logps.dtype))
-            if compute_entropy:
-                found = unpack(out.entropy.detach(), packed, logits_to_keep).to(logps.dtype)
-                entropies = entropies.index_put((index,), found)
-        return logps, entropies if compute_entropy else None, None
+        """As TRL's, over the prefix tree of the rows; text only."""
+        rows = rows_of(input_ids, attention_mask, logits_to_keep)
+        with self.accelerator.autocast():
+            logps, entropies = score_rows(model, rows, logits_to_keep, entropies=compute_entropy)
+        return logps, entropies, None

@@ -18,7 +18,7 @@ from data.schema import Conversation
 from data.settings import SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
 from models.compute import uses_cuda
-from models.engine.causal import CAUSAL
+from models.engine.blocks import BLOCKS
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training.job import TrainingJob, TrainingOutcome
@@ -105,7 +105,7 @@ def fit(
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
     model = load_model(job.start_model)
     if not uses_cuda(job.settings):
-        model.set_attn_implementation(CAUSAL)
+        model.set_attn_implementation(BLOCKS)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         trainer = SFTTrainer(
