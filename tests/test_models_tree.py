@@ -17,7 +17,7 @@ TRUNK, OTHER, *ENDS = drawn(0, 60, 33, *range(1, 33))
 #: Batches of (prompt, completion) that a tree can get wrong.
 BATCHES = {
     "groups of two decision points of one conversation": [
-        (TRUNK[:cut] + [7, 8], ENDS[number]) for cut in (20, 45) for number in range(4)
+        ([*TRUNK[:cut], 7, 8], ENDS[number]) for cut in (20, 45) for number in range(4)
     ],
     "nothing shared": [(OTHER[:9], [5, 6]), (TRUNK[:4], [1, 2, 3]), ([901], [4])],
     "one row": [(TRUNK, [5, 6, 7])],
@@ -142,15 +142,15 @@ def test_every_scored_position_sees_its_own_prefix_and_predicts_its_own_token(na
 
 
 def test_prefixes_are_held_once():
-    group = [Row(TRUNK + [end, 1, 1], len(TRUNK)) for end in range(8)]
+    group = [Row([*TRUNK, end, 1, 1], len(TRUNK)) for end in range(8)]
     # The trunk once, eight completions, and seven copies of the trunk's last token to predict their beginnings from.
     assert len(grow(group)) == len(TRUNK) + 8 * 3 + 7
     assert len(grow([group[0]] * 8)) == len(TRUNK) + 3
 
 
 def test_a_forest_keeps_to_its_size_and_loses_no_row():
-    rows = [Row(TRUNK[:cut] + [end], cut) for cut in (10, 30, 50) for end in range(4)]
-    rows += [Row(OTHER + [end], len(OTHER)) for end in range(4)]
+    rows = [Row([*TRUNK[:cut], end], cut) for cut in (10, 30, 50) for end in range(4)]
+    rows += [Row([*OTHER, end], len(OTHER)) for end in range(4)]
     trees = list(forest(rows, 70))
     assert sorted(member for members, _ in trees for member in members) == list(range(len(rows)))
     assert all(len(tree) <= 70 for _, tree in trees)

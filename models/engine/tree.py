@@ -110,9 +110,7 @@ def rows_of(input_ids: torch.Tensor, attention_mask: torch.Tensor, completion_wi
     """
     mask = attention_mask.bool().cpu()
     prompts = mask[:, :-completion_width].sum(dim=1).tolist()
-    return [
-        Row(ids[real].tolist(), prompt) for ids, real, prompt in zip(input_ids.cpu(), mask, prompts, strict=True)
-    ]
+    return [Row(ids[real].tolist(), prompt) for ids, real, prompt in zip(input_ids.cpu(), mask, prompts, strict=True)]
 
 
 def forest(rows: Sequence[Row], most: int) -> Iterator[tuple[list[int], Tree]]:
