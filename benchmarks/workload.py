@@ -44,7 +44,7 @@ def conversations(source: str, path: Path | None, count: int) -> list[Any]:
 
 
 def decision_points_of(source: str, path: Path | None, workload: str, count: int) -> list[Any]:
-    """``short``: one decision point of each of eight conversations; ``conversation``: all of ``count`` conversations."""
+    """``short``: one decision point each of eight conversations; ``conversation``: all of ``count`` conversations."""
     from data.decision_points import decision_points
 
     if workload == "short":
@@ -64,7 +64,7 @@ def prompt_texts(tokenizer: Any, points: Iterable[Any], workload: str) -> list[s
 
 
 def tell(benchmark: str, ours: float, peers: dict[str, float], **more: Any) -> None:
-    """Print the result as JSON, last: seconds of ours and of the peer at its best, and how many times longer it takes."""
+    """Print the result as JSON, last: our seconds, the peer's at its best, and how many times longer it takes."""
     best = min(peers, key=lambda name: peers[name])
     result = {
         "benchmark": benchmark,
