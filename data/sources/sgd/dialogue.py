@@ -36,8 +36,9 @@ class Unusable(Exception):
 class Translator:
     """Writes one conversation's messages in order, knowing at each what the agent has seen."""
 
-    def __init__(self, conversation_id: str, tools: tuple[ToolSpec, ...], max_result_rows: int) -> None:
-        self._id = conversation_id
+    def __init__(self, drawn: str, tools: tuple[ToolSpec, ...], max_result_rows: int) -> None:
+        """``drawn`` decides the rationales' wording."""
+        self._id = drawn
         self._tools = {tool.name: tool for tool in tools}
         self._max_rows = max_result_rows
         self._calls = 0
@@ -164,7 +165,13 @@ def _offered(frames: Iterable[RawFrame]) -> Iterator[str]:
 
 
 def conversation_of(
-    dialogue: RawDialogue, services: Services, *, record_id: str, split: Split, max_result_rows: int
+    dialogue: RawDialogue,
+    services: Services,
+    *,
+    record_id: str,
+    split: Split,
+    max_result_rows: int,
+    source: str = "sgd",
 ) -> tuple[Conversation, int]:
     """The conversation, and how many facts of its answers were dropped because the agent could not know them.
 
@@ -176,14 +183,14 @@ def conversation_of(
         raise Unusable("unknown_service", f"{', '.join(unknown)} not in schema.json of its split")
     if stray := sorted(set(named) - set(dialogue.services)):
         raise Unusable("unknown_service", f"{', '.join(stray)} not among the dialogue's services")
-    conversation_id = f"sgd/{record_id}"
-    tools = offered_tools(services, dialogue.services, conversation_id)
-    translator = Translator(conversation_id, tools, max_result_rows)
+    drawn = f"sgd/{record_id}"  # whatever the source: a variant differs from its original in names, not in order
+    tools = offered_tools(services, dialogue.services, drawn)
+    translator = Translator(drawn, tools, max_result_rows)
     for turn in dialogue.turns:
         (translator.user if turn.speaker == "USER" else translator.system)(turn)
     conversation = Conversation(
-        id=conversation_id,
-        source="sgd",
+        id=f"{source}/{record_id}",
+        source=source,
         record_id=record_id,
         split=split,
         domains=tuple(dialogue.services),

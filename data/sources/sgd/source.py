@@ -18,25 +18,29 @@ from data.reporting import Reporter
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
 from data.sources.sgd.dialogue import Unusable, conversation_of
-from data.sources.sgd.index import Place, quarantined, records_at, scan
+from data.sources.sgd.index import Place, records_at, scan
 from data.sources.sgd.raw import DIRECTORIES, RawDialogue, dialogue_files, sgd_root
-from data.sources.sgd.splits import SplitRule, choose
+from data.sources.sgd.splits import RENAMED_SHARES, SHARES, RenamedRule, SplitRule, choose
 from data.sources.sgd.tools import Services, read_services
+from data.sources.sgd.variants import Renaming, read_renaming, schema_file
 
 _TELL_EVERY = 50  # conversations
 
 
 class SGD:
-    """The Schema-Guided Dialogue dataset in its upstream layout."""
+    """The Schema-Guided Dialogue dataset in its upstream layout, with its own schemas or those of an SGD-X variant."""
 
-    name = "sgd"
-    evaluation_only = False
+    def __init__(self, variant: str | None = None) -> None:
+        """``variant``: one of ``variants.VARIANTS``, or None for the original names."""
+        self.name = f"sgd-x-{variant}" if variant else "sgd"
+        self.variant = variant
+        self.evaluation_only = variant is not None
 
     def fingerprint(self, settings: DataSettings) -> str:
         """SHA-256 over names and bytes of all schemas and dialogue files, packed or not as they lie there."""
         root = sgd_root(settings.path)
         digest = hashlib.sha256()
-        for path in _raw_files(root):
+        for path in _raw_files(root, self.variant):
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(_digest(path))
         return digest.hexdigest()
@@ -45,19 +49,22 @@ class SGD:
         """Yield the conversations of the copy and what was quarantined on the way."""
         root = sgd_root(settings.path)
         services = _services(root, reporter)
-        rule = _rule(services)
+        names = _names(root, list(services), self.variant) if self.variant else {}
+        rule = _rule(services, RenamedRule if self.variant else SplitRule)
         places: list[Place] = []
         for found in scan(root, list(services), rule, reporter):
             if isinstance(found, Place):
                 places.append(found)
             else:
-                yield found
-        chosen = choose(((place.record_id, place.split) for place in places), settings.conversations)
-        reporter.phase("reading sgd", total=len(chosen), unit="conversations")
+                yield found.model_copy(update={"source": self.name})
+        shares = RENAMED_SHARES if self.variant else SHARES
+        chosen = choose(((place.record_id, place.split) for place in places), settings.conversations, shares)
+        reporter.phase(f"reading {self.name}", total=len(chosen), unit="conversations")
         facts, dropped = 0, 0
         wanted = (place for place in places if place.record_id in chosen)
         for done, (place, record) in enumerate(records_at(wanted), start=1):
-            item, lost = build(record, services[place.directory], place, settings.max_result_rows)
+            known, renaming = names.get(place.directory, (services[place.directory], None))
+            item, lost = build(record, known, place, settings.max_result_rows, renaming, self.name)
             yield item
             dropped += lost
             facts += _count_facts(item)
@@ -65,16 +72,17 @@ class SGD:
                 reporter.update(done)
         if dropped:
             reporter.say(
-                f"sgd: {dropped:,} of {facts + dropped:,} facts ({dropped / (facts + dropped):.1%}) are nowhere the "
-                f"agent can look (results keep {settings.max_result_rows} rows) and are not demanded of it"
+                f"{self.name}: {dropped:,} of {facts + dropped:,} facts ({dropped / (facts + dropped):.1%}) are "
+                f"nowhere the agent can look (results keep {settings.max_result_rows} rows) and are not demanded of it"
             )
 
 
-def _raw_files(root: Path) -> Iterator[Path]:
+def _raw_files(root: Path, variant: str | None) -> Iterator[Path]:
     for directory in DIRECTORIES:
-        schema = root / directory / "schema.json"
-        if schema.is_file():
-            yield schema
+        schemas = [root / directory / "schema.json"]
+        if variant:
+            schemas.append(schema_file(root, variant, directory))
+        yield from (schema for schema in schemas if schema.is_file())
         yield from dialogue_files(root, directory)
 
 
@@ -98,29 +106,51 @@ def _services(root: Path, reporter: Reporter) -> dict[str, Services]:
     return services
 
 
-def _rule(services: dict[str, Services]) -> SplitRule:
+def _names(root: Path, directories: list[str], variant: str) -> dict[str, tuple[Services, Renaming]]:
+    """Per split directory the variant's services, and how it renames the original's."""
+    schemas = {directory: schema_file(root, variant, directory) for directory in directories}
+    return {
+        directory: (read_services(schema), read_renaming(root / directory / "schema.json", schema))
+        for directory, schema in schemas.items()
+    }
+
+
+def _rule(services: dict[str, Services], kind: type[SplitRule]) -> SplitRule:
     train = frozenset(services["train"])
-    return SplitRule(train=train, unseen_in_test=frozenset(services.get("test", {})) - train)
+    return kind(train=train, unseen_in_test=frozenset(services.get("test", {})) - train)
 
 
 def build(
-    record: Any, services: Services, place: Place, max_result_rows: int
+    record: Any,
+    services: Services,
+    place: Place,
+    max_result_rows: int,
+    renaming: Renaming | None = None,
+    source: str = "sgd",
 ) -> tuple[Conversation | Quarantined, int]:
-    """The conversation of a raw record with its count of dropped facts, or why there is none. Never raises."""
-    record_id = place.record_id
+    """The conversation of a raw record with its count of dropped facts, or why there is none. Never raises.
+
+    ``services`` are those the conversation speaks of: after ``renaming``, if there is one.
+    """
     try:
         dialogue = RawDialogue.model_validate(record)
         return conversation_of(
-            dialogue, services, record_id=record_id, split=place.split, max_result_rows=max_result_rows
+            renaming.dialogue(dialogue) if renaming else dialogue,
+            services,
+            record_id=place.record_id,
+            split=place.split,
+            max_result_rows=max_result_rows,
+            source=source,
         )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        return quarantined(record_id, "not_a_dialogue", f"{where or 'dialogue'}: {first['msg']}"), 0
+        reason, detail = "not_a_dialogue", f"{where or 'dialogue'}: {first['msg']}"
     except Unusable as error:
-        return quarantined(record_id, error.reason, error.detail), 0
+        reason, detail = error.reason, error.detail
     except RecursionError:
-        return quarantined(record_id, "not_a_dialogue", "some value is nested too deeply"), 0
+        reason, detail = "not_a_dialogue", "some value is nested too deeply"
+    return Quarantined(source=source, record_id=place.record_id, reason=reason, detail=detail), 0
 
 
 def _count_facts(item: Conversation | Quarantined) -> int:

@@ -91,25 +91,36 @@ def _property(slot: RawSlot, default: str | None) -> dict[str, Any]:
     return schema
 
 
-def read_services(path: Path) -> Services:
-    """Services of one ``schema.json`` by name.
+def read_schema(path: Path) -> list[RawService]:
+    """The services of one ``schema.json`` as upstream writes them.
 
     Raises:
         SourceError: The file is missing, or not a schema as upstream writes it.
     """
     try:
-        services = _SCHEMA.validate_python(orjson.loads(path.read_bytes()))
+        return _SCHEMA.validate_python(orjson.loads(path.read_bytes()))
+    except (OSError, orjson.JSONDecodeError, ValidationError) as error:
+        raise _unreadable(path, error) from error
+
+
+def read_services(path: Path) -> Services:
+    """Services of one ``schema.json`` by name; raises as ``read_schema`` does."""
+    try:
         return {
             service.service_name: Service(
                 service.service_name, tuple(tool_spec(service, intent) for intent in service.intents)
             )
-            for service in services
+            for service in read_schema(path)
         }
-    except (OSError, orjson.JSONDecodeError, ValidationError, KeyError) as error:
-        raise SourceError(
-            f"{path} cannot be read as an SGD schema ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "its dialogues cannot be understood without it: restore the file or give another --path DIR"
-        ) from error
+    except KeyError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    return SourceError(
+        f"{path} cannot be read as an SGD schema ({type(error).__name__}: {str(error).splitlines()[0]}); "
+        "its dialogues cannot be understood without it: restore the file or give another --path DIR"
+    )
 
 
 def offered_tools(services: Services, names: Iterable[str], conversation_id: str) -> tuple[ToolSpec, ...]:
