@@ -21,6 +21,7 @@ from data.reporting import Reporter
 from data.schema import Conversation, Frozen, Quarantined, Split
 from data.settings import DataSettings
 from data.sources import Source, SourceError, get_source
+from data.sources.base import Fetching
 from data.versions import DatasetVersion, describe_version
 
 _REASONS_TOLD = 5
@@ -61,6 +62,8 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     """
     started = time.monotonic()
     source = get_source(settings.source)
+    if isinstance(source, Fetching):
+        source.fetch(settings, reporter)
     version = describe_version(source.name, source.fingerprint(settings), settings)
     if snapshot.exists(version.version):
         snapshot.verify(version.version)

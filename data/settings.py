@@ -28,7 +28,7 @@ class DataSettings(StageSettings):
     source: str = "simulated"
     """Name of a source: ``simulated``, ``sgd``, …; one file each under data/sources."""
     path: Path | None = None
-    """Directory of the source's files; not needed for ``simulated``."""
+    """Directory of the source's files; ``simulated`` needs none, ``sgd`` downloads upstream's where it is left out."""
     conversations: int | None = Field(None, ge=1)
     """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all."""
     seed: int = 0

@@ -110,7 +110,6 @@ def test_nothing_to_train_on_is_an_error_that_says_why(tmp_path: Path, isolated_
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (DataSettings(source="sgd"), "--path DIR"),
         (DataSettings(source="sgd", path=Path("nowhere")), "--path DIR"),
         (DataSettings(source="nowhere"), "choose one of"),
     ],

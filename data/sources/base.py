@@ -8,7 +8,7 @@ raises.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from data.reporting import Reporter
 from data.schema import Conversation, Quarantined
@@ -42,4 +42,16 @@ class Source(Protocol):
 
         Raises:
             SourceError: The source cannot be found or lacks what all its records need.
+        """
+
+
+@runtime_checkable
+class Fetching(Protocol):
+    """A source that can bring its own files here: what ``fetch`` has fetched, ``fingerprint`` and ``read`` find."""
+
+    def fetch(self, settings: DataSettings, reporter: Reporter) -> Any:
+        """Download what is missing, with progress; nothing to do where ``settings.path`` names the files.
+
+        Raises:
+            SourceError: It cannot be had; the message names ``--path``.
         """

@@ -116,15 +116,13 @@ def load_dialogues(path: Path) -> list[Any]:
     return records
 
 
-def sgd_root(path: Path | None) -> Path:
+def sgd_root(path: Path) -> Path:
     """The directory of an SGD copy, checked as far as every record depends on it.
 
     Raises:
-        SourceError: No path, no directory, or no ``train/schema.json`` in it; the message names the cure.
+        SourceError: No directory, or no ``train/schema.json`` in it; the message names the cure.
     """
     expected = "a directory with train/, dev/ and test/, each with schema.json and dialogues_*.json or .json.gz"
-    if path is None:
-        raise SourceError(f"source sgd needs a directory: give --path DIR, {expected}")
     if not path.is_dir():
         raise SourceError(f"{path} is not a directory: give --path DIR, {expected}")
     if not (path / "train" / "schema.json").is_file():

@@ -14,9 +14,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from data.reporting import Reporter
+from data.reporting import Reporter, Silent
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
+from data.sources.sgd import download
 from data.sources.sgd.dialogue import Unusable, conversation_of
 from data.sources.sgd.index import Place, records_at, scan
 from data.sources.sgd.raw import DIRECTORIES, RawDialogue, dialogue_files, sgd_root
@@ -36,9 +37,17 @@ class SGD:
         self.variant = variant
         self.evaluation_only = variant is not None
 
+    def fetch(self, settings: DataSettings, reporter: Reporter) -> Path:
+        """Directory of the copy: the one given, else upstream's at a pinned commit, downloaded once.
+
+        Raises:
+            SourceError: The directory is no copy of SGD, or the download failed; the message names ``--path``.
+        """
+        return sgd_root(settings.path or download.fetch(download.upstream(), reporter))
+
     def fingerprint(self, settings: DataSettings) -> str:
         """SHA-256 over names and bytes of all schemas and dialogue files, packed or not as they lie there."""
-        root = sgd_root(settings.path)
+        root = self.fetch(settings, Silent())
         digest = hashlib.sha256()
         for path in _raw_files(root, self.variant):
             digest.update(path.relative_to(root).as_posix().encode())
@@ -47,7 +56,7 @@ class SGD:
 
     def read(self, settings: DataSettings, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
         """Yield the conversations of the copy and what was quarantined on the way."""
-        root = sgd_root(settings.path)
+        root = self.fetch(settings, reporter)
         services = _services(root, reporter)
         names = _names(root, list(services), self.variant) if self.variant else {}
         rule = _rule(services, RenamedRule if self.variant else SplitRule)
