@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from data import paths, rows
+from data import migrations, paths, rows
 from data.schema import Conversation, DecisionPoint, Quarantined
 from data.versions import DatasetVersion
 
@@ -24,11 +24,6 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-SCHEMA_VERSION = 2
-#: What leads from the layout before to this one; columns are added last, where schema.sql has them.
-MIGRATIONS: dict[int, tuple[str, ...]] = {
-    2: ("ALTER TABLE conversations ADD COLUMN metadata JSON", "ALTER TABLE calls ADD COLUMN accepted JSON"),
-}
 SCHEMA_SQL = Path(__file__).with_name("sql") / "schema.sql"
 #: Published tables and the order of their rows, which makes a snapshot's bytes reproducible.
 TABLES: dict[str, tuple[str, ...]] = {
@@ -191,17 +186,12 @@ def _prepare(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
         layout = found[0] if found else None
         if layout is None:
             connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
-            connection.execute("INSERT INTO schema_version VALUES (?)", [SCHEMA_VERSION])
-        elif layout > SCHEMA_VERSION:
-            raise WarehouseError(
-                f"{file} has layout {layout}, this code knows up to {SCHEMA_VERSION}; update the code, or set "
-                f"APPRENTICE_VAR to another directory"
-            )
-        else:
-            for newer in range(layout + 1, SCHEMA_VERSION + 1):
-                for statement in MIGRATIONS[newer]:
-                    connection.execute(statement)
-                connection.execute("UPDATE schema_version SET version = ?", [newer])
+            connection.execute("INSERT INTO schema_version VALUES (?)", [migrations.newest()])
+            return
+        try:
+            migrations.migrate(connection, layout, file)
+        except migrations.NewerLayout as error:
+            raise WarehouseError(str(error)) from error
 
 
 @contextmanager
