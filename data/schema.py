@@ -159,6 +159,11 @@ class DecisionPoint(Frozen):
     history: tuple[Message, ...]
     expected: Message
 
+    @property
+    def speaks_beside_call(self) -> bool:
+        """Whether the recorded action says something beside its call; only there may a completion do so too."""
+        return bool(self.expected.tool_calls and (self.expected.content or "").strip())
+
 
 class Quarantined(Frozen):
     """A record that did not become a conversation, and why. One row per rejected conversation."""

@@ -33,6 +33,9 @@ class DataSettings(StageSettings):
     """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all."""
     seed: int = 0
     """Seed of simulated conversations."""
+    domains_from: Literal["metadata", "tools"] = "metadata"
+    """Source ``openai``: the domains of which a share is held out as unseen are those each record states, or its
+    tools: for collections where each conversation brings its own."""
     max_result_rows: int = Field(3, ge=1)
     """Tool results with more rows keep the first this many plus ``total``: ten-row results are most of SGD's tokens."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from data.schema import Conversation, Message, Split
@@ -22,6 +22,18 @@ UNSEEN_IN_VALIDATION = 0.1
 UNSEEN_IN_TEST = 0.1
 #: Share of an evaluation-only source that may be looked at while developing.
 EVALUATION_VALIDATION_SHARE = 0.2
+
+#: How a limited number of conversations is shared out; ``excluded`` gets none.
+SHARES: dict[Split, float] = {
+    "train": 0.56,
+    "validation_seen": 0.12,
+    "validation_unseen": 0.12,
+    "test_seen": 0.06,
+    "test_unseen": 0.08,
+    "test_mixed": 0.06,
+}
+#: The same for a source that is for evaluation only.
+EVALUATION_SHARES: dict[Split, float] = {"validation_unseen": 0.5, "test_unseen": 0.5}
 
 DomainSlice = Literal["seen", "unseen_in_validation", "unseen_in_test"]
 
@@ -82,3 +94,41 @@ def _said(message: Message) -> list[object]:
 
 def _canonical(value: Iterable[object]) -> bytes:
     return json.dumps(value, sort_keys=True, default=str).encode()
+
+
+def quotas(limit: int, available: Mapping[Split, int], shares: Mapping[Split, float] = SHARES) -> dict[Split, int]:
+    """Conversations to take per split, ``limit`` at most in all.
+
+    Shares are rounded by largest remainder; what a split cannot fill goes to train, then to the other splits in order.
+    """
+    exact = {split: share * limit for split, share in shares.items()}
+    wanted = {split: int(value + 1e-9) for split, value in exact.items()}
+    by_remainder = sorted(shares, key=lambda split: wanted[split] - exact[split])
+    for split in by_remainder[: limit - sum(wanted.values())]:
+        wanted[split] += 1
+    taken: dict[Split, int] = {split: min(count, available.get(split, 0)) for split, count in wanted.items()}
+    for split in shares:
+        spare = limit - sum(taken.values())
+        taken[split] += min(spare, available.get(split, 0) - taken[split])
+    return taken
+
+
+def choose(
+    records: Iterable[tuple[str, Split]], limit: int | None, shares: Mapping[Split, float] = SHARES
+) -> frozenset[str]:
+    """Record ids to take: all, or ``limit`` by the hash of their id, so that a larger limit extends a smaller one."""
+    by_split: dict[Split, list[str]] = {}
+    for record_id, split in records:
+        by_split.setdefault(split, []).append(record_id)
+    if limit is None:
+        return frozenset(record_id for ids in by_split.values() for record_id in ids)
+    taken = quotas(limit, {split: len(ids) for split, ids in by_split.items()}, shares)
+    return frozenset(
+        record_id
+        for split, count in taken.items()
+        for record_id in sorted(by_split.get(split, []), key=_stable_hash)[:count]
+    )
+
+
+def _stable_hash(record_id: str) -> bytes:
+    return hashlib.sha256(record_id.encode()).digest()

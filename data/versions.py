@@ -22,11 +22,19 @@ from data.settings import DataSettings
 VERSION_LENGTH = 12
 
 #: Code that shapes rows, relative to the data room. Code that only stores or reads them is left out on purpose.
-SHAPING_CODE: tuple[str, ...] = ("sources", "practice", "schema.py", "splits.py", "quality.py", "decision_points.py")
+SHAPING_CODE: tuple[str, ...] = (
+    "sources",
+    "mapping",
+    "practice",
+    "schema.py",
+    "splits.py",
+    "quality.py",
+    "decision_points.py",
+)
 
 #: Settings that enter the version as they stand. ``path`` only says where the files lie and ``seed`` steers generators;
 #: both reach the version through the source's fingerprint, so moving a download does not make a new version.
-SHAPING_SETTINGS: tuple[str, ...] = ("conversations", "max_result_rows")
+SHAPING_SETTINGS: tuple[str, ...] = ("conversations", "domains_from", "max_result_rows")
 
 
 class DatasetVersion(Frozen):

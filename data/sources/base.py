@@ -23,6 +23,15 @@ class UnknownSource(SourceError, ValueError):
     """No source has this name."""
 
 
+class Unusable(Exception):
+    """A record that does not become a conversation: a short stable code and a sentence for a person."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+
+
 class Source(Protocol):
     """One origin of conversations. A module ``data/sources/NAME`` exposes one as ``SOURCE``."""
 

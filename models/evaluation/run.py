@@ -166,7 +166,9 @@ def batches(conversations: Sequence[list[DecisionPoint]], rows: int) -> Iterator
 def row(completion: Completion, thinking: bool) -> dict[str, Any]:
     """The evaluation columns that follow from one completion."""
     point = completion.point
-    parsed = parse_completion(completion.text, thinking=thinking, tools=point.tools)
+    parsed = parse_completion(
+        completion.text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call
+    )
     return {
         "decision_point_id": point.id,
         "conversation_id": point.conversation_id,

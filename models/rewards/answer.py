@@ -49,7 +49,10 @@ def fact_recall(point: DecisionPoint, text: str) -> float:
 
 
 def _may_ask(point: DecisionPoint) -> bool:
-    """Whether the turn may be put as a question or as a statement: an offer or a confirmation."""
+    """Whether the turn may be put as a question or as a statement: an offer, a confirmation, or one whose kind nobody
+    has annotated."""
+    if not point.expected.acts:
+        return True
     return not asking_is_due(point) and not {Act.OFFER, Act.CONFIRM}.isdisjoint(point.expected.acts)
 
 

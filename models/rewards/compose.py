@@ -35,7 +35,7 @@ class Scored:
 
 def score(point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
     """Parse a completion (with its ``<think>`` opener when thinking) and score every part. Never raises on any text."""
-    parsed = parse_completion(text, thinking=thinking, tools=point.tools)
+    parsed = parse_completion(text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call)
     return Scored(parsed, parts(point, parsed))
 
 

@@ -75,7 +75,7 @@ def _calls_made(point: DecisionPoint, parsed: Parsed) -> float:
         return INVENTED_TOOL
     if not matching.pairs:
         return WRONG_TOOL - _further(len(parsed.calls))
-    beside = TEXT_BESIDE_CALL_COST if parsed.answer else 0.0
+    beside = TEXT_BESIDE_CALL_COST if parsed.answer and not point.speaks_beside_call else 0.0
     f1_over_calls = 2 * matching.pairs / (len(point.expected.tool_calls) + len(parsed.calls))
     return matching.likeness / matching.pairs * f1_over_calls**COUNT_POWER * (1 - beside)
 

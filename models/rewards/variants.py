@@ -37,7 +37,7 @@ class Reward:
 
     def score(self, point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
         """Parse a completion (with its ``<think>`` opener when thinking) and score every part."""
-        parsed = parse_completion(text, thinking=thinking, tools=point.tools)
+        parsed = parse_completion(text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call)
         return Scored(parsed, self.parts_of(point, parsed, thinking))
 
     def total(self, parts: RewardParts) -> float:

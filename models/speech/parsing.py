@@ -83,7 +83,7 @@ class _Action:
         self.problem = self.problem or status
 
 
-def parse_completion(text: str, *, thinking: bool, tools: Sequence[ToolSpec]) -> Parsed:
+def parse_completion(text: str, *, thinking: bool, tools: Sequence[ToolSpec], text_beside_call: bool = False) -> Parsed:
     """Take a completion apart; never raises.
 
     Args:
@@ -91,6 +91,7 @@ def parse_completion(text: str, *, thinking: bool, tools: Sequence[ToolSpec]) ->
             the prompt wrote.
         thinking: Whether one non-empty think block must come first; otherwise none may occur.
         tools: The tools on offer; a call of any other is ``unknown_tool``.
+        text_beside_call: Whether text may stand beside calls, as it does in what was recorded here.
     """
     # A lone surrogate cannot be stored as UTF-8; no tokenizer writes one, but the parser is total.
     text = text.encode("utf-8", "replace").decode("utf-8")
@@ -98,7 +99,7 @@ def parse_completion(text: str, *, thinking: bool, tools: Sequence[ToolSpec]) ->
     action = _read_action(rest)
     outside = "\n".join(piece.strip() for piece in action.outside).strip()
     problem = problem or _think_tag_outside(outside, thinking) or action.problem
-    problem = problem or _action_problem(action, outside, {tool.name for tool in tools})
+    problem = problem or _action_problem(action, outside, {tool.name for tool in tools}, text_beside_call)
     return Parsed(
         status=problem or ParseStatus.OK,
         reasoning=reasoning,
@@ -130,8 +131,8 @@ def _think_tag_outside(outside: str, thinking: bool) -> ParseStatus | None:
     return ParseStatus.EXTRA_THINK if thinking else ParseStatus.UNEXPECTED_THINK
 
 
-def _action_problem(action: _Action, outside: str, known: set[str]) -> ParseStatus | None:
-    if action.calls and outside:
+def _action_problem(action: _Action, outside: str, known: set[str], may_speak: bool) -> ParseStatus | None:
+    if action.calls and outside and not may_speak:
         return ParseStatus.TEXT_BESIDE_CALL
     if any(call.name not in known for call in action.calls):
         return ParseStatus.UNKNOWN_TOOL

@@ -7,21 +7,14 @@ service that is unseen in test, are ``excluded``: looking at them would blur the
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from data.schema import Split
+from data.splits import SHARES, choose, quotas
 
-#: How a limited number of conversations is shared out; ``excluded`` gets none.
-SHARES: dict[Split, float] = {
-    "train": 0.56,
-    "validation_seen": 0.12,
-    "validation_unseen": 0.12,
-    "test_seen": 0.06,
-    "test_unseen": 0.08,
-    "test_mixed": 0.06,
-}
+__all__ = ["RENAMED_SHARES", "SHARES", "RenamedRule", "SplitRule", "choose", "quotas"]
+
 #: The same for an SGD-X variant, which has no other splits.
 RENAMED_SHARES: dict[Split, float] = {"validation_unseen": 0.5, "test_unseen": 0.5}
 
@@ -60,41 +53,3 @@ class RenamedRule(SplitRule):
         if directory == "test":
             return "test_unseen"
         return "excluded" if set(services) & self.unseen_in_test else "validation_unseen"
-
-
-def quotas(limit: int, available: Mapping[Split, int], shares: Mapping[Split, float] = SHARES) -> dict[Split, int]:
-    """Conversations to take per split, ``limit`` at most in all.
-
-    Shares are rounded by largest remainder; what a split cannot fill goes to the first split, then to the others.
-    """
-    exact = {split: share * limit for split, share in shares.items()}
-    wanted = {split: int(value + 1e-9) for split, value in exact.items()}
-    by_remainder = sorted(shares, key=lambda split: wanted[split] - exact[split])
-    for split in by_remainder[: limit - sum(wanted.values())]:
-        wanted[split] += 1
-    taken: dict[Split, int] = {split: min(count, available.get(split, 0)) for split, count in wanted.items()}
-    for split in shares:
-        spare = limit - sum(taken.values())
-        taken[split] += min(spare, available.get(split, 0) - taken[split])
-    return taken
-
-
-def choose(
-    records: Iterable[tuple[str, Split]], limit: int | None, shares: Mapping[Split, float] = SHARES
-) -> frozenset[str]:
-    """Record ids to take: all, or ``limit`` by the hash of their id, so that a larger limit extends a smaller one."""
-    by_split: dict[Split, list[str]] = {}
-    for record_id, split in records:
-        by_split.setdefault(split, []).append(record_id)
-    if limit is None:
-        return frozenset(record_id for ids in by_split.values() for record_id in ids)
-    taken = quotas(limit, {split: len(ids) for split, ids in by_split.items()}, shares)
-    return frozenset(
-        record_id
-        for split, count in taken.items()
-        for record_id in sorted(by_split.get(split, []), key=_stable_hash)[:count]
-    )
-
-
-def _stable_hash(record_id: str) -> bytes:
-    return hashlib.sha256(record_id.encode()).digest()

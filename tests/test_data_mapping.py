@@ -1,0 +1,386 @@
+"""What strangers write, made canonical: files, JSON, schemas, messages, ShareGPT, facts, turns, rationales."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from data.mapping import files, plain_json
+from data.mapping.facts import states, with_derived_facts
+from data.mapping.files import read_records, record_files
+from data.mapping.json_schema import object_schema, repaired, schema_of_type
+from data.mapping.openai import messages_of, tools_of
+from data.mapping.rationales import with_derived_rationales
+from data.mapping.sharegpt import as_openai
+from data.mapping.turns import joined
+from data.schema import Act, Message, ToolCall, ToolSpec
+from data.sources.base import SourceError, Unusable
+from models.wording import conveys
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def user(text: str) -> Message:
+    return Message(role="user", content=text)
+
+
+def answer(text: str, **changes: Any) -> Message:
+    return Message(role="assistant", content=text, **changes)
+
+
+def calling(name: str = "find", **arguments: Any) -> Message:
+    call = ToolCall(id="1", name=name, arguments=arguments, arguments_raw=json.dumps(arguments))
+    return Message(role="assistant", tool_calls=(call,))
+
+
+def result(value: Any) -> Message:
+    return Message(role="tool", tool_call_id="1", content=value if isinstance(value, str) else json.dumps(value))
+
+
+# Files
+
+
+def test_the_same_records_come_out_of_every_kind_of_file(tmp_path: Path) -> None:
+    records = [{"a": 1, "text": "ü"}, {"a": 2, "text": "x"}]
+    lines = "\n\n".join(json.dumps(record) for record in records).encode()
+    (tmp_path / "lines.jsonl").write_bytes(b"\xef\xbb\xbf" + lines)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(lines))
+    (tmp_path / "list.json").write_bytes(b"\n [" + lines.replace(b"\n\n", b",") + b"]")
+    (tmp_path / "lines.json").write_bytes(lines)
+    pq.write_table(pa.Table.from_pylist(records), tmp_path / "table.parquet")
+    (tmp_path / ".hidden.jsonl").write_bytes(b"{}")
+    (tmp_path / "notes.txt").write_bytes(b"no records")
+    found = record_files(tmp_path, "s", "records")
+    assert [file.name for file in found] == [
+        "lines.json",
+        "lines.jsonl",
+        "list.json",
+        "packed.jsonl.gz",
+        "table.parquet",
+    ]
+    for file in found:
+        assert [read.record for read in read_records(file)] == records, file.name
+
+
+def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_goes_on(tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    deep = "[" * 70 + "]" * 70
+    file.write_text('{"a": 1}\nnot json\n{"a": NaN}\n' + deep + "\n" + json.dumps("x" * 300) + '\n{"a": 2}\n')
+    reads = list(read_records(file, limit=200))
+    assert [read.reason for read in reads] == [None, "not_json", "not_json", "not_json", "oversized_record", None]
+    assert reads[1].place == "a.jsonl#2"
+    assert "levels deep" in reads[3].detail
+    assert reads[-1].record == {"a": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.jsonl.gz", b"\x1f\x8bnothing"), ("a.parquet", b"PAR1"), ("a.json", b"[1,")]
+)
+def test_a_broken_file_is_one_row(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert [read.reason for read in read_records(tmp_path / name)] == ["unreadable_file"]
+
+
+def test_a_list_beyond_the_limit_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_LIST", 10)
+    (tmp_path / "a.json").write_text("[" + "1," * 20 + "1]")
+    (read,) = read_records(tmp_path / "a.json")
+    assert (read.reason, "JSON lines" in read.detail) == ("oversized_file", True)
+
+
+def test_a_path_without_records_names_what_was_expected(tmp_path: Path) -> None:
+    for path in (None, tmp_path / "nowhere", tmp_path):
+        with pytest.raises(SourceError, match="give --path, chats"):
+            record_files(path, "openai", "chats")
+
+
+def test_columns_that_no_row_states_are_absent() -> None:
+    row = {"a": None, "b": [{"c": None, "d": 1}], "e": [None, 2]}
+    assert plain_json.of_columns(row) == {"b": [{"d": 1}], "e": [None, 2]}
+
+
+# Schemas
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("dict", {"type": "object"}),
+        ("float", {"type": "number"}),
+        ("str, optional", {"type": "string"}),
+        ("List[int]", {"type": "array", "items": {"type": "integer"}}),
+        ("List[List[float]]", {"type": "array", "items": {"type": "array", "items": {"type": "number"}}}),
+        ("Tuple[float, float]", {"type": "array", "items": {"type": "number"}}),
+        ("List[Union[int, float]]", {"type": "array"}),
+        ("Dict[str, int]", {"type": "object"}),
+        ("ArrayList<String>", {"type": "array", "items": {"type": "string"}}),
+        ("['string', 'null']", {"type": ["string", "null"]}),
+        (["string", "integer"], {"type": ["string", "integer"]}),
+        ("Callable[[float], float]", {}),
+        ("any", {}),
+        ("", {}),
+        (7, {}),
+    ],
+)
+def test_types_as_people_write_them(written: Any, expected: dict[str, Any]) -> None:
+    assert schema_of_type(written) == expected
+
+
+def test_a_loose_schema_becomes_one_at_all_depths() -> None:
+    loose = {
+        "type": "dict",
+        "required": ["place", "nowhere", "place"],
+        "optional": ["x"],
+        "properties": {
+            "place": {"type": "tuple", "items": {"type": "float"}, "description": "Where.", "default": None},
+            "what": {"type": "dict", "properties": {"size": {"type": "String", "enum": ["s", "l"], "default": "s"}}},
+        },
+    }
+    assert object_schema(loose) == {
+        "type": "object",
+        "required": ["place"],
+        "properties": {
+            "place": {"type": "array", "description": "Where.", "items": {"type": "number"}},
+            "what": {
+                "type": "object",
+                "properties": {"size": {"type": "string", "enum": ["s", "l"], "default": "s"}},
+            },
+        },
+    }
+    assert object_schema(None) == {"type": "object", "properties": {}}
+
+
+@given(JSON)
+def test_repairing_never_raises_and_is_done_at_once(schema: Any) -> None:
+    once = repaired(schema)
+    assert repaired(once) == once
+
+
+# Messages
+
+
+def test_openai_messages_in_all_their_forms() -> None:
+    messages = messages_of(
+        [
+            {"role": "developer", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "A"}, {"type": "text", "text": "B"}]},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [
+                    {"id": "x", "function": {"name": "f", "arguments": '{"a":  1}'}},
+                    {"function": {"name": "g", "arguments": {"b": "ü"}}},
+                    {"id": "z", "function": {"name": "h", "arguments": ""}},
+                ],
+            },
+            {"role": "tool", "tool_call_id": "z", "content": "3"},
+            {"role": "tool", "content": "1"},
+            {"role": "tool", "content": None},
+            {"role": "assistant", "content": "<think>Done?</think>Yes.", "function_call": None},
+            {"role": "user", "content": "And?"},
+            {"role": "assistant", "content": "", "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "function", "name": "f", "content": "old"},
+            {"role": "assistant", "content": None, "refusal": "No.", "reasoning_content": "Not allowed."},
+        ]
+    )
+    assert [message.role for message in messages][:2] == ["system", "user"]
+    assert messages[1].content == "A\nB"
+    calls = messages[2].tool_calls
+    assert [(call.id, call.arguments, call.arguments_raw) for call in calls] == [
+        ("x", {"a": 1}, '{"a":  1}'),
+        ("call_2", {"b": "ü"}, '{"b": "ü"}'),
+        ("z", {}, "{}"),
+    ]
+    assert [(m.tool_call_id, m.content) for m in messages[3:6]] == [("z", "3"), ("x", "1"), ("call_2", "")]
+    assert (messages[6].rationale, messages[6].content) == ("Done?", "Yes.")
+    assert messages[9].tool_call_id == messages[8].tool_calls[0].id == "call_4"
+    assert (messages[10].rationale, messages[10].content) == ("Not allowed.", "No.")
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("Hello", "malformed_message"),
+        ({"role": "critic", "content": "x"}, "unknown_role"),
+        ({"role": "user", "content": 7}, "malformed_message"),
+        ({"role": "user", "content": [{"type": "image_url", "image_url": {}}]}, "unsupported_content"),
+        ({"role": "tool", "content": "x"}, "stray_tool_message"),
+        ({"role": "assistant", "tool_calls": {}}, "malformed_call"),
+        ({"role": "assistant", "tool_calls": [{"function": {"arguments": "{}"}}]}, "malformed_call"),
+        (
+            {"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "{'a': 1}"}}]},
+            "malformed_arguments",
+        ),
+        ({"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": "[1]"}}]}, "malformed_arguments"),
+    ],
+)
+def test_what_is_no_message_says_why(message: Any, reason: str) -> None:
+    with pytest.raises(Unusable, match=r"^message 0: ") as caught:
+        messages_of([message])
+    assert caught.value.reason == reason
+
+
+def test_tools_in_all_their_forms() -> None:
+    function = {"name": "f", "description": None, "parameters": {"properties": {"a": {"type": "string"}}}}
+    for written in ([{"type": "function", "function": function}], [function], json.dumps([function])):
+        (tool,) = tools_of(written)
+        assert tool.parameters == {"type": "object", "properties": {"a": {"type": "string"}}}
+    assert tools_of(None) == tools_of("") == tools_of("[]") == ()
+    assert tools_of([{"name": "g", "is_write": True}])[0].is_write
+    loose = {"name": "f", "parameters": {"type": "dict", "properties": {"a": {"type": "float"}}}}
+    assert tools_of([loose], loose=True)[0].parameters["properties"] == {"a": {"type": "number"}}
+    assert tools_of([loose])[0].parameters["type"] == "dict"  # left for the quality gate to reject
+    for malformed in ("{", {"name": "f"}, [{"function": {}}], [3], [{"name": "f", "parameters": [1]}]):
+        with pytest.raises(Unusable) as caught:
+            tools_of(malformed)
+        assert caught.value.reason == "malformed_tools"
+
+
+@given(st.lists(JSON, max_size=4), JSON)
+def test_reading_messages_and_tools_raises_nothing_but_unusable(messages: list[Any], tools: Any) -> None:
+    with suppress(Unusable):
+        messages_of(messages)
+    with suppress(Unusable):
+        tools_of(tools)
+
+
+def test_sharegpt_with_tags_and_with_roles_reads_alike() -> None:
+    call = '{"name": "find", "arguments": {"town": "Ely"}}'
+    tagged = {
+        "conversations": [
+            {"from": "system", "value": f"You call functions. <tools> {json.dumps({'name': 'find'})} </tools>"},
+            {"from": "human", "value": "A room in Ely."},
+            {"from": "gpt", "value": f"<tool_call>\n{call}\n</tool_call>"},
+            {"from": "tool", "value": "<tool_response>\n{}\n</tool_response>"},
+            {"from": "gpt", "value": "None free."},
+        ]
+    }
+    plain = {
+        "tools": '[{"name": "find"}]',
+        "conversations": [
+            {"from": "human", "value": "A room in Ely."},
+            {"from": "function_call", "value": call},
+            {"from": "observation", "value": "{}"},
+            {"from": "gpt", "value": "None free."},
+        ],
+    }
+    records = [as_openai(tagged), as_openai(plain)]
+    assert messages_of(records[0]["messages"]) == messages_of(records[1]["messages"])
+    assert tools_of(records[0]["tools"]) == tools_of(records[1]["tools"])
+    assert [m.role for m in messages_of(records[0]["messages"])] == ["user", "assistant", "tool", "assistant"]
+
+
+def test_sharegpt_keeps_a_system_text_text_beside_calls_and_parallel_calls() -> None:
+    two = '[{"name": "f", "arguments": {}}, {"name": "g", "parameters": {"a": 1}}]'
+    record = as_openai(
+        {
+            "system": "Be kind.",
+            "conversations": [
+                {"from": "human", "value": "Both."},
+                {"from": "gpt", "value": f"Gladly. <tool_call>{two}</tool_call>"},
+                {"from": "tool", "value": "<tool_response>1</tool_response><tool_response>2</tool_response>"},
+            ],
+        }
+    )
+    system, _, both, first, second = messages_of(record["messages"])
+    assert system.content == "Be kind."
+    assert (both.content, [call.name for call in both.tool_calls]) == ("Gladly.", ["f", "g"])
+    assert (first.content, second.content) == ("1", "2")
+    with pytest.raises(Unusable, match="turn 0: "):
+        as_openai({"conversations": [{"from": "function_call", "value": "find()"}]})
+
+
+# Turns, facts, rationales
+
+
+def test_what_one_speaker_sent_in_pieces_is_one_turn() -> None:
+    turns, count = joined([user("Hi."), user("A room."), answer("One moment."), calling(), result("{}"), answer("No.")])
+    assert count == 2
+    assert [turn.role for turn in turns] == ["user", "assistant", "tool", "assistant"]
+    assert turns[0].content == "Hi.\nA room."
+    assert turns[1].content == "One moment."
+    assert turns[1].tool_calls
+
+
+def facts_of(told: str, value: Any, *before: Message) -> dict[str, tuple[str, ...]]:
+    messages = with_derived_facts([user("Hello"), *before, calling(place="Ely"), result(value), answer(told)])
+    return {fact.name: fact.forms for fact in messages[-1].facts}
+
+
+@pytest.mark.parametrize(
+    ("told", "value", "expected"),
+    [
+        ("It is the Old Mill.", {"name": "Old Mill"}, {"name": ("Old Mill",)}),
+        ("It is the OLD  MILL, £1,250.00", {"name": "Old Mill", "price": 1250}, {"name", "price"}),
+        ("It costs 12.5", [{"rows": [{"price": 12.5}]}], {"price"}),
+        ("In Ely it is full.", {"town": "Ely"}, {}),  # the call has said it
+        ("The result is a success.", {"status": "success", "n": 3, "ok": True}, {}),
+        ("Room 3 in 2019.", {"room": 3, "floor": 19}, {}),
+        ("Nothing of it.", {"name": "Old Mill"}, {}),
+        ("It is the Old Mill.", "Old Mill", {}),  # no JSON: what is a value nobody knows
+    ],
+)
+def test_facts_are_values_the_answer_passes_on(told: str, value: Any, expected: Any) -> None:
+    found = facts_of(told, value)
+    assert found.keys() == set(expected)
+    if isinstance(expected, dict):
+        assert found == expected
+
+
+def test_what_was_said_before_is_no_news_and_earlier_results_still_count() -> None:
+    assert facts_of("The Old Mill it is.", {"name": "Old Mill"}, answer("Old Mill?"), user("Yes")) == {}
+    later = [
+        calling(),
+        result({"phone": "01353 600"}),
+        answer("It is free."),
+        user("Phone?"),
+        answer("Call 01353 600."),
+    ]
+    messages = with_derived_facts([user("Hello"), *later])
+    assert [fact.forms for fact in messages[-1].facts] == [("01353 600",)]
+    assert messages[3].facts == ()
+
+
+def test_only_an_answer_without_facts_that_ends_on_a_question_is_known_to_ask() -> None:
+    first, second, third = (
+        with_derived_facts([user("Hello"), calling(), result({"name": "Old Mill"}), answer(text)])[-1]
+        for text in ("Which town?", "The Old Mill. Shall I book?", "Fine. Anything else? Bye.")
+    )
+    assert (first.acts, second.acts, third.acts) == ((Act.REQUEST,), (), ())
+    assert second.facts
+
+
+@given(st.text(max_size=30), st.text(min_size=1, max_size=8))
+def test_what_states_a_value_also_conveys_it(text: str, form: str) -> None:
+    """The reward has to agree with the derivation, or recorded answers would miss their own facts."""
+    if form.strip().isalnum() and states(text.lower(), form.lower()):
+        from data.schema import Fact
+
+        assert conveys(Fact(name="x", kind="value", forms=(form,)), text)
+
+
+def test_rationales_say_what_is_on_record_and_leave_stated_ones_alone() -> None:
+    tool = ToolSpec(name="find", description="Find a room. Slowly.", parameters={"type": "object"})
+    told = answer("The Old Mill.")
+    messages = with_derived_facts([user("A room"), calling(place="Ely"), result({"name": "Old Mill"}), told])
+    thought = with_derived_rationales(messages, [tool])
+    assert "find" in (thought[1].rationale or "")
+    assert "place=Ely" in (thought[1].rationale or "")
+    assert "name=Old Mill" in (thought[3].rationale or "")
+    assert thought[0].rationale is thought[2].rationale is None
+    assert with_derived_rationales(messages, [tool]) == thought
+    own = [user("A room"), answer("Where?", rationale="Ask.")]
+    assert with_derived_rationales(own, [tool]) == tuple(own)
