@@ -99,7 +99,7 @@ def _canonical(value: Iterable[object]) -> bytes:
 def quotas(limit: int, available: Mapping[Split, int], shares: Mapping[Split, float] = SHARES) -> dict[Split, int]:
     """Conversations to take per split, ``limit`` at most in all.
 
-    Shares are rounded by largest remainder; what a split cannot fill goes to train, then to the other splits in order.
+    Shares are rounded by largest remainder; what a split cannot fill goes to the first split, then to the others.
     """
     exact = {split: share * limit for split, share in shares.items()}
     wanted = {split: int(value + 1e-9) for split, value in exact.items()}
