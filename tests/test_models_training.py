@@ -347,7 +347,8 @@ def test_a_signal_too_late_to_be_heeded_is_raised_when_the_work_is_done():
         state.heeded = True
 
 
-def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_path, monkeypatch):
+@pytest.mark.parametrize("more", [{}, {"beta": 0.1}, {"beta": 0.1, "lora_rank": 4}], ids=["plain", "kl", "lora"])
+def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_path, monkeypatch, more):
     """One whole step, rollouts to weights: the model's forward over trees, and TRL's own row by row."""
     from trl import GRPOTrainer
 
@@ -364,7 +365,7 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
             monkeypatch.setattr("models.training.grpo.attend_over_trees", lambda model: None)
             theirs = GRPOTrainer._get_per_token_logps_and_entropies
             monkeypatch.setattr(DecisionPointTrainer, "_get_per_token_logps_and_entropies", theirs)
-        outcome = train_grpo(job(base_model, tmp_path / name, grpo={**steps, "micro_batch_size": 8}), Silent())
+        outcome = train_grpo(job(base_model, tmp_path / name, grpo={**steps, **more, "micro_batch_size": 8}), Silent())
         ended.append(weights(outcome.model_dir))
     started = weights(base_model)
     moved = torch.cat([(ended[1][name] - started[name]).flatten() for name in started])
