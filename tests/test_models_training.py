@@ -372,3 +372,27 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
     apart = torch.cat([(ended[1][name] - ended[0][name]).flatten() for name in started])
     assert torch.linalg.vector_norm(moved) > 0
     assert torch.linalg.vector_norm(apart) < 0.02 * torch.linalg.vector_norm(moved)
+
+
+def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, monkeypatch):
+    """Loss, figures and weights of two steps; repeated rows count as often as they occur."""
+    from trl import SFTTrainer
+
+    from models.training.priming import prime_thinking
+    from models.training.tree_sft import TreeSFTTrainer
+
+    class InOrder(SFTTrainer):
+        _get_train_sampler = TreeSFTTrainer._get_train_sampler
+
+    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
+    steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2, "batch_size": 8, "micro_batch_size": 4}
+    seen, ended = [], []
+    for trainer in (TreeSFTTrainer, InOrder):
+        monkeypatch.setattr("models.training.priming.TreeSFTTrainer", trainer)
+        recorder = Recorder()
+        outcome = prime_thinking(job(base_model, tmp_path / trainer.__name__, prime=steps), recorder)
+        seen.append({name: recorder.seen[f"train/{name}", 2] for name in ("loss", "entropy", "token_accuracy")})
+        ended.append(weights(outcome.model_dir))
+    assert seen[0] == pytest.approx(seen[1], rel=1e-4)
+    for name, values in ended[1].items():
+        assert torch.allclose(ended[0][name], values, atol=2e-4), name

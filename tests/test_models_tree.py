@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.engine.scoring import attend_over_trees, flex_mask, score_rows
+from models.engine.flex import FLEX, attend, flex_mask
+from models.engine.scoring import attend_over_trees, score_rows
 from models.engine.tree import NO_LABEL, Row, common_prefix, forest, grow, rows_of, sees
 
 
@@ -177,11 +178,27 @@ def test_common_prefix():
     assert common_prefix([], [1]) == 0
 
 
-def test_the_flex_mask_says_the_same():
-    tree = grow([Row(prompt + completion, len(prompt)) for prompt, completion in BATCHES["one row"] * 2])
-    end = torch.from_numpy(tree.end)
-    mask = flex_mask(end)
+def test_equal_rows_have_labels_of_their_own_where_asked_for():
+    rows = [Row([*TRUNK, 5, 6], len(TRUNK))] * 3 + [Row([*TRUNK, 5, 6, 7], len(TRUNK) + 1)]
+    tree = grow(rows, own_labels=True)
+    assert int((tree.labels != NO_LABEL).sum()) == 3 * 2 + 2
+    assert len({position for at in tree.scored for position in at.tolist()}) == 3 * 2 + 2
+    seen = paths(tree)
+    for row, at in zip(rows, tree.scored, strict=True):
+        assert [seen[position] for position in at] == [row.tokens[:cut] for cut in range(row.start, len(row.tokens))]
+
+
+def test_flex_attention_sees_the_same():
+    batch = BATCHES["a prompt through a token that others complete otherwise"]
+    tree = grow([Row(prompt + completion, len(prompt)) for prompt, completion in batch])
+    mask = flex_mask(tree, torch.device("cpu"))
     at = torch.arange(len(tree))
     told = mask.mask_mod(torch.tensor(0), torch.tensor(0), at[:, None], at[None, :])
-    assert torch.equal(told, sees(at[:, None], at[None, :], end[None, :]))
+    assert torch.equal(told, sees(at[:, None], at[None, :], torch.from_numpy(tree.end)[None, :]))
     assert mask.shape == (1, 1, len(tree), len(tree))
+
+
+def test_flex_attention_without_a_mask_is_refused():
+    part = torch.zeros(1, 1, 2, 16)
+    with pytest.raises(ValueError, match=FLEX):
+        attend(None, part, part, part, None, scaling=1.0)

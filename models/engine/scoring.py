@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 from models.engine.blocks import BLOCKS, plan
-from models.engine.tree import Row, Tree, forest, sees
+from models.engine.flex import FLEX, flex_mask
+from models.engine.tree import Row, Tree, forest
 
-FLEX = "flex_attention"
 #: Packed tokens of one forward at most: bounds the memory of its activations.
 MOST_TOKENS = 16_384
 
@@ -49,7 +49,7 @@ def score_rows(
             position_ids=torch.from_numpy(tree.positions).unsqueeze(0).to(device),
             shift_labels=torch.from_numpy(tree.labels).unsqueeze(0).to(device),
             fused_lm_head=True,
-            **_visibility(tree, device),
+            **visibility(tree, device),
         )
         row = torch.cat([torch.full((len(at),), member) for member, at in zip(members, tree.scored, strict=True)])
         column = torch.cat([torch.arange(len(at)) for at in tree.scored])
@@ -61,18 +61,6 @@ def score_rows(
     return logps, found
 
 
-def _visibility(tree: Tree, device: torch.device) -> dict[str, Any]:
-    """What tells the attention who sees whom."""
-    if device.type != "cuda":
-        return {"attention_mask": None, "blocks": plan(tree.end)}
-    return {"attention_mask": flex_mask(torch.from_numpy(tree.end).to(device))}
-
-
-def flex_mask(end: torch.Tensor) -> Any:
-    """FlexAttention's block mask of a packed tree, from ``Tree.end`` on the device; whole hidden blocks are skipped."""
-    from torch.nn.attention.flex_attention import create_block_mask
-
-    def visible(batch: torch.Tensor, head: torch.Tensor, query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
-        return sees(query, key, end[key])
-
-    return create_block_mask(visible, B=None, H=None, Q_LEN=len(end), KV_LEN=len(end), device=str(end.device))
+def visibility(tree: Tree, device: torch.device) -> dict[str, Any]:
+    """Keywords of the model's forward that tell its attention who sees whom in a packed tree."""
+    return {"flex": flex_mask(tree, device)} if device.type == "cuda" else {"blocks": plan(tree.end)}

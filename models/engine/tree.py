@@ -47,11 +47,16 @@ class Tree:
         return len(self.tokens)
 
 
-def grow(rows: Sequence[Row]) -> Tree:
+def grow(rows: Sequence[Row], *, own_labels: bool = False) -> Tree:
     """Merge rows into a tree.
 
     A position predicts one token. Where two scored continuations leave the same token, the second one gets a copy of
     that token to start from: it sees the same path, so it computes the same state.
+
+    Args:
+        rows: What to merge.
+        own_labels: Whether every row predicts its scored tokens at positions of its own, so that a sum over positions
+            counts equal rows as often as they occur. Otherwise equal scored tokens are predicted once.
 
     Raises:
         ValueError: A row has nothing to predict its first scored token from.
@@ -66,7 +71,7 @@ def grow(rows: Sequence[Row]) -> Tree:
     path, on_path, size = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), 0
     for index in sorted(range(len(rows)), key=lambda number: tuple(rows[number].tokens)):
         row, start = np.asarray(rows[index].tokens), rows[index].start
-        keep = _branching(on_path, row, start, labels[path])
+        keep = _branching(on_path, row, start, labels[path], own_labels)
         end[path[keep:]] = size
         path = np.concatenate([path[:keep], np.arange(size, size + len(row) - keep)])
         tokens.append(row[keep:])
@@ -79,12 +84,12 @@ def grow(rows: Sequence[Row]) -> Tree:
     return Tree(np.concatenate(tokens), np.concatenate(positions), labels[:size], end[:size], scored)
 
 
-def _branching(on_path: np.ndarray, row: np.ndarray, start: int, labels: np.ndarray) -> int:
+def _branching(on_path: np.ndarray, row: np.ndarray, start: int, labels: np.ndarray, own_labels: bool) -> int:
     """How much of the current path a row continues: the common prefix, as far as no label stands against the row's."""
     shared = common_prefix(on_path, row)
     due = row[start : shared + 1]
     taken = labels[start - 1 : start - 1 + len(due)]
-    against = np.flatnonzero((taken != NO_LABEL) & (taken != due))
+    against = np.flatnonzero((taken != NO_LABEL) & (own_labels | (taken != due)))
     return start - 1 + int(against[0]) if len(against) else shared
 
 

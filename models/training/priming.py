@@ -21,6 +21,7 @@ from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
 from models.training.prompts import interleave
 from models.training.sft import IGNORED, EmptySplit, fit
+from models.training.tree_sft import TreeSFTTrainer
 
 
 def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -37,16 +38,29 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     rows, counts = primed_rows(tokenizer, points, stage.max_length)
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
-    return fit(job, reporter, "prime", stage, tokenizer, rows, counts)
+    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, TreeSFTTrainer)
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:
-    """A shuffled selection of decision points that carry a rationale, call and answer turns in equal parts."""
-    usable = [point for point in points if point.expected.rationale]
-    random.Random(f"priming-{seed}").shuffle(usable)
-    calls = [point for point in usable if point.kind == "call"]
-    answers = [point for point in usable if point.kind == "answer"]
-    return interleave(calls, answers, 0.5)[: stage.decision_points]
+    """Decision points that carry a rationale, as many calls as answers, whole conversations one after the other.
+
+    The decision points of a conversation share its history, so together they cost little more than one of them alone.
+    """
+    conversations: dict[str, dict[str, list[DecisionPoint]]] = {}
+    for point in points:
+        if point.expected.rationale:
+            kinds = conversations.setdefault(point.conversation_id, {"call": [], "answer": []})
+            kinds[point.kind].append(point)
+    order = random.Random(f"priming-{seed}")
+    names = sorted(conversations)
+    order.shuffle(names)
+    chosen: list[DecisionPoint] = []
+    for name in names:
+        calls, answers = conversations[name]["call"], conversations[name]["answer"]
+        order.shuffle(calls)
+        order.shuffle(answers)
+        chosen += interleave(calls, answers, 0.5)
+    return chosen[: stage.decision_points]
 
 
 def primed_rows(

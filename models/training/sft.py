@@ -99,6 +99,7 @@ def fit(
     tokenizer: Any,
     rows: list[dict[str, list[int]]],
     counts: dict[str, int],
+    trainer_class: type[SFTTrainer] = SFTTrainer,
 ) -> TrainingOutcome:
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
     score_labelled_positions_only()
@@ -108,7 +109,7 @@ def fit(
         model.set_attn_implementation(BLOCKS)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
-        trainer = SFTTrainer(
+        trainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
