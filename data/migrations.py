@@ -2,8 +2,8 @@
 
 ``data/sql/schema.sql`` is the newest layout; ``data/sql/migrations/NNNN_what.sql`` leads from layout NNNN - 1 to NNNN.
 A change of the schema is one more file here and the same change there; a test compares the two roads. All steps of one
-warehouse run inside the transaction that opens the warehouse, so an old warehouse is either brought up to date or left as it
-was. Published snapshots are never rewritten: readers take a column they lack as null.
+warehouse run inside the transaction that opens it, so an old warehouse is either brought up to date or left as it was.
+Published snapshots are never rewritten: readers take a column they lack as null.
 """
 
 from __future__ import annotations
