@@ -17,11 +17,13 @@ from typing import NamedTuple
 from data import snapshot, warehouse
 from data.decision_points import decision_points
 from data.quality import check
+from data.redaction import load_redaction, redacted
 from data.reporting import Reporter
 from data.schema import Conversation, Frozen, Quarantined, Split
 from data.settings import DataSettings
 from data.sources import Source, SourceError, get_source
 from data.sources.base import Fetching
+from data.tombstones import without_forgotten
 from data.versions import DatasetVersion, describe_version
 
 _REASONS_TOLD = 5
@@ -71,7 +73,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
         reporter.say(f"dataset {version.version}: unchanged, reusing the published snapshot")
         return _report(snapshot.manifest(version.version), started, reused=True)
     with _no_cycle_collection():
-        gathered = _gather(_kept_from_training(source, source.read(settings, reporter)))
+        gathered = _gather(_kept_from_training(source, _admitted(source, settings, reporter)))
         _require_data(gathered, settings, evaluation_only=source.evaluation_only)
         reporter.phase("storing", unit="conversations")
         points = (point for conversation in gathered.conversations for point in decision_points(conversation))
@@ -93,6 +95,14 @@ def _no_cycle_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+def _admitted(source: Source, settings: DataSettings, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
+    """What the source yields, redacted if that is asked for, without what was to be forgotten."""
+    items = source.read(settings, reporter)
+    if settings.redact:
+        items = redacted(items, load_redaction(settings.redact))
+    return without_forgotten(items)
 
 
 def _kept_from_training(

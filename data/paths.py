@@ -74,6 +74,16 @@ def final_uses() -> Path:
     return var() / "final_uses.jsonl"
 
 
+def redaction_key() -> Path:
+    """Secret behind the built-in pseudonyms; without it the same data gets others."""
+    return var() / "redaction.key"
+
+
+def forgotten() -> Path:
+    """Tombstones: one line of JSON for each conversation that must not come back."""
+    return var() / "forgotten.jsonl"
+
+
 def stages() -> Path:
     """Records of finished and unfinished stages by content address."""
     return var() / "stages"

@@ -38,6 +38,9 @@ class DataSettings(StageSettings):
     tools: for collections where each conversation brings its own."""
     max_result_rows: int = Field(3, ge=1)
     """Tool results with more rows keep the first this many plus ``total``: ten-row results are most of SGD's tokens."""
+    redact: str | None = None
+    """``module:function`` from text to text, run over every record before anything is stored; ``data.pseudonyms:
+    pseudonymise`` replaces e-mail addresses, phone and card numbers. Part of the dataset version."""
 
 
 class BaseModelSettings(StageSettings):

@@ -16,6 +16,7 @@ from typing import Any
 from pydantic import Field
 
 from data.paths import PROJECT_ROOT
+from data.redaction import load_redaction
 from data.schema import Frozen
 from data.settings import DataSettings
 
@@ -75,6 +76,8 @@ def compute_version(source: str, fingerprint: str, settings: DataSettings) -> st
         12 hexadecimal characters; equal inputs and equal code give equal names, whatever the time and place.
     """
     shaping = {name: getattr(settings, name) for name in SHAPING_SETTINGS}
+    if settings.redact:
+        shaping["redaction"] = load_redaction(settings.redact).fingerprint()
     described = {"source": source, "fingerprint": fingerprint, "settings": shaping, "code": code_version()}
     text = json.dumps(described, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_LENGTH]
