@@ -115,6 +115,8 @@ def shards(directory: Path) -> list[Path]:
 def read_shards(paths: Sequence[Path], schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """The files of one schema, one after the other; typed and empty for no files.
 
+    A column that may be null is null in files written before it existed.
+
     Raises:
         DamagedFile: One of them is not a readable Parquet file.
     """
@@ -130,7 +132,11 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 
     try:
         with pq.ParquetFile(path) as file:
-            return file.read(columns=schema.names).select(schema.names).cast(schema)
+            there = file.read(columns=[name for name in schema.names if name in file.schema_arrow.names])
+            for field in schema:
+                if field.nullable and field.name not in there.column_names:
+                    there = there.append_column(field, pa.nulls(there.num_rows, field.type))
+            return there.select(schema.names).cast(schema)
     except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise DamagedFile(f"{damage(path)} ({error})") from error
 

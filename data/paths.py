@@ -69,6 +69,11 @@ def evaluations() -> Path:
     return var() / "evaluations"
 
 
+def pass_rates() -> Path:
+    """How often each decision point was solved, one Parquet file per run or evaluation."""
+    return var() / "pass_rates"
+
+
 def final_uses() -> Path:
     """One line of JSON for each evaluation on the test splits."""
     return var() / "final_uses.jsonl"

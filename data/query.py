@@ -2,7 +2,7 @@
 
 An in-memory DuckDB gets one view per table over explicit lists of finished Parquet files; the warehouse is never
 opened. Each view starts from an empty typed table, so an empty project answers with no rows instead of an error, and a
-file written before a column existed shows null there. The connection reads under three directories of ``var/``, accepts
+file written before a column existed shows null there. The connection reads under four directories of ``var/``, accepts
 one SELECT, and its configuration is locked.
 """
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 TIMEOUT_SECONDS = 60.0
 MEMORY_LIMIT = "2GB"
-VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations")
+VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations", "pass_rates")
 _NEWEST_EVALUATION = (
     "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking "
     "ORDER BY created_at DESC, evaluation_id DESC) = 1"
@@ -107,7 +107,7 @@ def _configure(connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None
 
 def _lock(connection: duckdb.DuckDBPyConnection) -> None:
     """From here on the statement is a stranger's: no file outside, no network, no settings."""
-    allowed = ", ".join(quote(f"{path}/") for path in (paths.datasets(), paths.rollouts(), paths.evaluations()))
+    allowed = ", ".join(quote(f"{path}/") for path in _places())
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -128,6 +128,11 @@ def _refuse_all_but_one_select(connection: duckdb.DuckDBPyConnection, sql: str) 
         raise QueryError("this PIVOT has to look at the data first; list its values: PIVOT … ON column IN ('a', 'b') …")
     if kind != duckdb.StatementType.SELECT:
         raise QueryError(f"queries only read: use SELECT (or WITH, DESCRIBE, SHOW, SUMMARIZE), not {kind.name}")
+
+
+def _places() -> tuple[Path, ...]:
+    """Directories that queries may read."""
+    return paths.datasets(), paths.rollouts(), paths.evaluations(), paths.pass_rates()
 
 
 def _mentioned(sql: str) -> list[str]:
@@ -173,6 +178,8 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str) -> _View:
     if name == "evaluations":
         directories = sorted(path for path in paths.evaluations().glob("*") if path.is_dir())
         return _View([shard for path in directories for shard in shards(path)], condition=_NEWEST_EVALUATION)
+    if name == "pass_rates":
+        return _View(shards(paths.pass_rates()))
     if name == "dataset_versions":
         _fill_dataset_versions(connection)
         return _View([])
@@ -200,13 +207,15 @@ def _snapshot_files(table: str) -> list[Path]:
 def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
     """An empty table per view in schema ``typed``: the columns, whatever files there are."""
     from data.evaluations import EVALUATION_SCHEMA
+    from data.pass_rates import PASS_RATE_SCHEMA
     from data.rollouts import ROLLOUT_SCHEMA
 
     connection.execute("CREATE SCHEMA typed")
     connection.execute("USE typed")
     connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
     connection.execute("USE main")
-    for name, schema in (("rollouts", ROLLOUT_SCHEMA), ("evaluations", EVALUATION_SCHEMA)):
+    stored = {"rollouts": ROLLOUT_SCHEMA, "evaluations": EVALUATION_SCHEMA, "pass_rates": PASS_RATE_SCHEMA}
+    for name, schema in stored.items():
         connection.register("columns_of", schema.empty_table())
         connection.execute(f"CREATE TABLE typed.{name} AS SELECT * FROM columns_of")
         connection.unregister("columns_of")

@@ -26,7 +26,10 @@ _FILE = re.compile(r"\.?step-(?P<step>\d+)-attempt-(?P<attempt>\d+)\.parquet(\.w
 
 
 #: Columns of a rollout file. Null means "does not apply": no answer reward on call turns, no action where none parsed.
-#: ``action`` is the JSON list of calls or the answer text; ``reward`` is the weighted sum of the ``reward_<part>``.
+#: ``action`` is the JSON list of calls or the answer text; ``reward`` is what the reward's parts come to.
+#: ``completion_index`` counts within a group, so a group begins where it is 0. ``draw`` says the how manieth group was
+#: drawn for this place of the batch; a ``discarded`` group was replaced before advantages were taken (its advantage is
+#: 0). ``passed``: the reward reached its maximum. Null in these three means the file was written before they were.
 ROLLOUT_SCHEMA: pa.Schema = schema_of(
     {
         "run_id": pa.string(),
@@ -49,12 +52,15 @@ ROLLOUT_SCHEMA: pa.Schema = schema_of(
         "reward_tool_accuracy": pa.float64(),
         "reward_answer_correctness": pa.float64(),
         "advantage": pa.float64(),
+        "passed": pa.bool_(),
+        "draw": pa.int64(),
+        "discarded": pa.bool_(),
         "completion_tokens": pa.int64(),
         "truncated": pa.bool_(),
         "temperature": pa.float64(),
         "created_at": pa.timestamp("us", tz="UTC"),
     },
-    nullable=("tool", "reasoning", "action", "reward_answer_correctness"),
+    nullable=("tool", "reasoning", "action", "reward_answer_correctness", "passed", "draw", "discarded"),
 )
 
 
@@ -107,6 +113,16 @@ def read_rollouts(run_id: str) -> pandas.DataFrame:
         data.parquet.DamagedFile: A file cannot be read.
     """
     return read_shards(current_files(run_id), ROLLOUT_SCHEMA).to_pandas()
+
+
+def group_numbers(rollouts: pandas.DataFrame) -> pandas.Series:
+    """The number of each row's group, counted from 0 in stored order: its completions are of one prompt and draw."""
+    return (rollouts["completion_index"] == 0).cumsum() - 1
+
+
+def in_batch(rollouts: pandas.DataFrame) -> pandas.DataFrame:
+    """The rollouts whose advantages were taken: all but the discarded."""
+    return rollouts[rollouts["discarded"].ne(True)].reset_index(drop=True)
 
 
 def _step_and_attempt(path: Path) -> tuple[int, int]:

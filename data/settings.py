@@ -108,6 +108,33 @@ class RewardWeights(StageSettings):
     answer_correctness: float = 1.0
 
 
+class MonitorSettings(StageSettings):
+    """When the hacking monitor calls a figure a breach. *Before* means the run's first ``window`` steps."""
+
+    on_breach: Literal["mark", "stop"] = "mark"
+    """Mark the run, or end it cleanly as well: its best weights by validation are kept."""
+    window: int = Field(10, ge=1)
+    """Steps that are averaged; nothing is called a breach before two windows have passed."""
+    validation_drop: Positive = 0.05
+    """Turn success on validation this far below its best, beyond chance, while the reward has risen since."""
+    reward_rise: Positive = 0.02
+    """What counts as a risen reward, as a share of the greatest possible."""
+    share_off: Positive = 0.25
+    """Share of turns with any call this far from the share at which one is due, and further than before."""
+    share_rise: Positive = 0.15
+    """How far a share of bad completions must have risen since before to count."""
+    bad_share: Positive = 0.3
+    """Share of malformed completions, or of empty, copied or repeated thoughts, above which it counts."""
+    length_factor: Annotated[float, Field(gt=1)] = 2.0
+    """Completions this many times as long, or as short, as before."""
+    calls_factor: Annotated[float, Field(gt=1)] = 1.5
+    """Calls per turn this many times those that are due."""
+    entropy_share: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Entropy below this share of what it was before."""
+    carried_share: Annotated[float, Field(gt=0, le=1)] = 0.9
+    """Share of the reward's rise owed to one part, while another part has fallen."""
+
+
 class GRPOSettings(TrainingSettings):
     """GRPO on decision points."""
 
@@ -132,6 +159,24 @@ class GRPOSettings(TrainingSettings):
     """Optimizer steps between measurements of the KL where it has no weight."""
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     scale_rewards: Literal["group", "batch", "none"] = "group"
+    aggregation: Literal["sum_then_normalize", "normalize_then_sum"] = "sum_then_normalize"
+    """Sum the reward's parts before they are normalised, or after: GDPO, where ``scale_rewards`` is unused."""
+    zero_variance: Literal["keep", "skip", "resample", "replace"] = "keep"
+    """What becomes of groups whose completions all earn the same, from which nothing can be learned.
+
+    ``keep``: they stay in the loss's mean, as TRL has it; ``skip``: left out of it and not computed; ``resample``:
+    the prompt is drawn again; ``replace``: another prompt is drawn, chosen by stored pass rates. What is still flat
+    after the last draw is skipped.
+    """
+    draws: int = Field(2, ge=2)
+    """How often a place of the batch is drawn at most under ``resample`` and ``replace``."""
+    curriculum: Literal["off", "passes", "signal"] = "off"
+    """``passes``: prompts that were always or never solved in earlier runs rest; ``signal``: only those whose groups
+    never had variance either, so that a prompt with partial credit stays."""
+    rest_after: int = Field(16, ge=2)
+    """Attempts that must agree before a prompt rests; the newest so many count."""
+    return_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of the resting prompts that are tried again in each run, others each time."""
     call_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of prompts at which a call is due; the rest are answer turns."""
     reward: str = Field("graded", min_length=1)
@@ -141,6 +186,7 @@ class GRPOSettings(TrainingSettings):
     validate_every: int = Field(20, ge=1)
     """Optimizer steps between validations by metrics that know nothing of the reward."""
     validation_decision_points: int = Field(60, ge=1)
+    monitor: MonitorSettings = MonitorSettings()
 
     @model_validator(mode="after")
     def _groups_divide(self) -> GRPOSettings:

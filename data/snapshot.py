@@ -12,7 +12,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -195,6 +195,20 @@ def read_decision_points(
     return [_rebuild(row, conversations[row["conversation_id"]]) for row in rows if kind in (None, row["kind"])]
 
 
+def read_points_by_id(version: str, wanted: Collection[str]) -> dict[str, DecisionPoint]:
+    """The decision points of these ids that the version has, by id; only their conversations are built.
+
+    Raises as ``read_conversations`` does.
+    """
+    named = sorted({identifier.rpartition("#")[0] for identifier in wanted})
+    records = _table(version, "conversations", ["record"], None, named).column("record").to_pylist()
+    conversations = {one.id: one for one in map(Conversation.model_validate_json, records)}
+    columns = ["decision_point_id", "conversation_id", "message_index", "domain", "kind", "tool"]
+    rows = _table(version, "decision_points", columns, None, named).to_pylist()
+    chosen = (row for row in rows if row["decision_point_id"] in wanted)
+    return {row["decision_point_id"]: _rebuild(row, conversations[row["conversation_id"]]) for row in chosen}
+
+
 def _rebuild(row: dict[str, Any], conversation: Conversation) -> DecisionPoint:
     """``model_construct`` because every part was validated when the conversation was read."""
     at = row["message_index"]
@@ -213,10 +227,18 @@ def _rebuild(row: dict[str, Any], conversation: Conversation) -> DecisionPoint:
     )
 
 
-def _table(version: str, name: str, columns: list[str], splits: Sequence[Split] | None) -> Any:
+def _table(
+    version: str,
+    name: str,
+    columns: list[str],
+    splits: Sequence[Split] | None,
+    conversations: Sequence[str] | None = None,
+) -> Any:
     import pyarrow.parquet as pq
 
-    filters = None if splits is None else [("split", "in", list(splits))]
+    filters: list[tuple[str, str, list[Any]]] | None = None if splits is None else [("split", "in", list(splits))]
+    if conversations is not None:
+        filters = [*(filters or []), ("conversation_id", "in", list(conversations))]
     if splits is not None and not splits:
         raise ValueError("splits is empty; name at least one split or pass None for all")
     return pq.read_table(checked_file(version, f"{name}.parquet"), columns=columns, filters=filters)

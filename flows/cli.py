@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from flows import cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
 
@@ -53,6 +54,8 @@ Set = Annotated[
         "--set", metavar="NAME=VALUE", help="Any other setting, e.g. sft.learning_rate=1e-4.", show_default=False
     ),
 ]
+
+app.add_typer(cli_rewards.app)
 
 
 @app.command()
@@ -278,7 +281,8 @@ def query(
 ) -> None:
     """Ask the data in SQL (DuckDB), also while training runs. Read-only.
 
-    Tables: conversations, messages, tools, calls, decision_points, quarantine, dataset_versions, rollouts, evaluations.
+    Tables: conversations, messages, tools, calls, decision_points, quarantine, dataset_versions, rollouts, evaluations,
+    pass_rates.
 
         apprentice query "SELECT stage, split, avg(turn_success::int) FROM evaluations GROUP BY ALL"
 

@@ -21,6 +21,8 @@ EXPECTED = (
     "data.query.QueryError",
     "models.base.BaseModelError",
     "models.training.sft.EmptySplit",
+    "models.training.replay.ReplayError",
+    "models.rewards.user_reward.RewardError",
     "tasks.records.MissingUpstream",
     "tasks.locks.Busy",
     "tasks.evaluation.NothingToEvaluate",

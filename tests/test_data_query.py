@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 from data import paths, snapshot, warehouse
 from data.decision_points import decision_points
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations
+from data.pass_rates import count_rollouts, store
 from data.query import VIEWS, QueryError, describe, run_query
-from data.rollouts import ROLLOUT_SCHEMA, append_rollouts
+from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
 from data.versions import describe_version
@@ -94,6 +95,7 @@ def test_columns_are_the_same_with_and_without_data(view: str, publish: Publish)
     publish("one")
     append_rollouts("run", 1, [rollout()])
     append_evaluations("e", [evaluation()])
+    store("run", count_rollouts(read_rollouts("run"), {rollout()["decision_point_id"]: "c"}))
     filled = run_query(f"DESCRIBE {view}")
     assert filled[["column_name", "column_type"]].equals(empty[["column_name", "column_type"]])
     assert len(run_query(f"SELECT * FROM {view}")) > 0

@@ -237,10 +237,11 @@ def lengthy(self, completions, ids):
     """A reward that differs within every group, as a random model never earns one by itself."""
     from models.rewards.compose import RewardParts, Scored
     from models.speech.parsing import parse_completion
+    from models.training.scoring import Judged
 
-    points = [self._points[identifier] for identifier in ids]
+    points = [self.points[identifier] for identifier in ids]
     self.batch = [
-        (point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(index % 2, 0.0, None)))
+        Judged(point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(index % 2, 0.0, None)))
         for index, (point, text) in enumerate(zip(points, completions, strict=True))
     ]
 
@@ -295,11 +296,12 @@ def favour_e(self, completions, ids):
     """Pays the share of letters that are an e."""
     from models.rewards.compose import RewardParts, Scored
     from models.speech.parsing import parse_completion
+    from models.training.scoring import Judged
 
-    points = [self._points[identifier] for identifier in ids]
+    points = [self.points[identifier] for identifier in ids]
     shares = [text.count("e") / max(1, len(text)) for text in completions]
     self.batch = [
-        (point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(share, 0.0, None)))
+        Judged(point, text, Scored(parse_completion(text, thinking=True, tools=()), RewardParts(share, 0.0, None)))
         for point, text, share in zip(points, completions, shares, strict=True)
     ]
 

@@ -4,35 +4,39 @@ What is simplified against a live agent: each decision point is one step with it
 executed, no user reacts); the reward compares with what the people or the oracle did; groups are formed per decision
 point; one optimizer step per generation batch, so there is no off-policy correction to make.
 
-TRL's trainer does the algorithm. It is extended at four places: completions come from the shared-trunk engine
+TRL's trainer does the algorithm. It is extended at five places: completions come from the shared-trunk engine
 (``rollout_func``; where a GPU and vLLM are there, from vLLM beside the trainer), rows keep their groups across
-micro-batches, log-probabilities of a micro-batch are computed over its prefix tree, and every scored batch is stored
-before TRL moves on. KL to the start model is measured now and then even when it has no weight in the loss.
+micro-batches, log-probabilities of a micro-batch are computed over its prefix tree, every scored batch is stored
+before TRL moves on, and groups without variance are drawn anew or left out where the settings say so. KL to the start
+model is measured now and then even when it has no weight in the loss.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
+from data.pass_rates import PassRate, content_digest, count_rollouts, store
 from data.reporting import Reporter
-from data.rollouts import append_rollouts
+from data.rollouts import append_rollouts, read_rollouts
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name, vllm_available
-from models.engine.rollout import Request, decoder, generate, refresh
+from models.engine.rollout import Generated, Request, decoder, generate, refresh
 from models.engine.sampling import Sampling
 from models.engine.scoring import attend_over_trees, score_rows
 from models.engine.tree import rows_of
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
+from models.rewards.variants import load_reward
 from models.speech.template import prompt_text
+from models.training.draws import substitutes
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
     BudgetCallback,
@@ -42,11 +46,13 @@ from models.training.loop import (
     interruption,
     run_trainer,
 )
-from models.training.prompts import practice_points
-from models.training.scoring import PARTS, BatchScorer
+from models.training.prompts import Practice, practice
+from models.training.scoring import BatchScorer, Discarded, advantage_rule
 from models.training.seams import keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
+
+REDRAWING = ("resample", "replace")
 
 
 def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -60,12 +66,13 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     stage = job.settings.grpo
     tokenizer = load_tokenizer(job.start_model)
     reporter.phase("checking gold rewards and prompts", unit="decision points")
-    points, counts = practice_points(
-        read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed
-    )
-    reporter.phase("rendering prompts", total=float(len(points)), unit="decision points")
-    rows = prompt_rows(tokenizer, points, stage, reporter)
-    counts["too_long"] = len(points) - len(rows)
+    offered = read_decision_points(job.dataset_version, splits=["train"])
+    chosen = practice(offered, stage, job.settings.seed, job.run_dir)
+    if chosen.curriculum.known:
+        reporter.say(chosen.curriculum.says(stage.curriculum))
+    reporter.phase("rendering prompts", total=float(len(chosen.points)), unit="decision points")
+    rows = prompt_rows(tokenizer, chosen.points, stage, reporter)
+    counts = chosen.counts | {"too_long": len(chosen.points) - len(rows)}
     if len(rows) * stage.num_generations < stage.batch_size:
         raise EmptySplit(
             f"GRPO needs {stage.batch_size // stage.num_generations} decision points a step and has {len(rows)} "
@@ -75,7 +82,16 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         f"{len(rows)} decision points to practise on, {counts['barred']} of {counts['offered']} barred by the "
         f"gold check, {counts['too_long']} too long"
     )
-    return _fit(job, reporter, tokenizer, {point.id: point for point in points}, rows, counts)
+    outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
+    keep_pass_rates(job.run_id, chosen.points)
+    return outcome
+
+
+def keep_pass_rates(run_id: str, points: Sequence[DecisionPoint]) -> None:
+    """Count how often the run's completions solved their decision points, for the prompts of later runs."""
+    rollouts = read_rollouts(run_id)
+    seen = set(rollouts["decision_point_id"])
+    store(run_id, count_rollouts(rollouts, {point.id: content_digest(point) for point in points if point.id in seen}))
 
 
 def prompt_rows(
@@ -96,7 +112,7 @@ def _fit(
     job: TrainingJob,
     reporter: Reporter,
     tokenizer: Any,
-    points: dict[str, DecisionPoint],
+    chosen: Practice,
     rows: list[dict[str, str]],
     counts: dict[str, int],
 ) -> TrainingOutcome:
@@ -116,8 +132,9 @@ def _fit(
         trainer = DecisionPointTrainer(
             job=job,
             reporter=reporter,
-            scorer=BatchScorer(points, stage, job.dataset_version),
+            scorer=BatchScorer({point.id: point for point in chosen.points}, stage, job.dataset_version),
             twin=twin,
+            rates=chosen.rates,
             model=model,
             args=grpo_arguments(job),
             train_dataset=Dataset.from_list(rows),
@@ -152,10 +169,12 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
         beta=stage.beta,
         loss_type=stage.loss_type,
         scale_rewards=stage.scale_rewards,
-        reward_weights=[getattr(stage.weights, part) for part in PARTS],
-        shuffle_dataset=False,  # practice_points has decided the order, call and answer turns mixed
+        multi_objective_aggregation=stage.aggregation,
+        reward_weights=list(advantage_rule(stage, load_reward(stage.reward, stage.weights)).weights),
+        shuffle_dataset=False,  # practice has decided the order, call and answer turns mixed
         log_completions=False,
-        use_vllm=vllm_available(job.settings),
+        # Drawing anew needs single prompts with streams of their own, which only our engine has.
+        use_vllm=vllm_available(job.settings) and stage.zero_variance not in REDRAWING,
         vllm_mode="colocate",
     )
 
@@ -163,11 +182,23 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
 class DecisionPointTrainer(GRPOTrainer):
     """TRL's trainer with our rollouts, scoring over prefix trees and rollout store; see the module."""
 
-    def __init__(self, *, job: TrainingJob, reporter: Reporter, scorer: BatchScorer, twin: Any, **trl: Any) -> None:
+    def __init__(
+        self,
+        *,
+        job: TrainingJob,
+        reporter: Reporter,
+        scorer: BatchScorer,
+        twin: Any,
+        rates: Mapping[str, PassRate] | None = None,
+        **trl: Any,
+    ) -> None:
         self._job = job
         self._reporter = reporter
         self._scorer = scorer
         self._twin = twin
+        self._rates = rates or {}
+        rows = trl["train_dataset"]
+        self._prompts = dict(zip(rows["decision_point_id"], rows["prompt"], strict=True))
         self._batch_ids: list[str] = []
         self._reference: Any | None = None
         rollout = None if trl["args"].use_vllm else self._rollout
@@ -176,31 +207,81 @@ class DecisionPointTrainer(GRPOTrainer):
             if scored is not None:
                 attend_over_trees(self.accelerator.unwrap_model(scored))
 
-    def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[list[float]]]:
-        """TRL's ``rollout_func``: it passes prompts only, so the decision points travel in ``_batch_ids``."""
-        settings, stage = self._job.settings, self._job.settings.grpo
+    def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
+        """TRL's ``rollout_func``: it passes prompts only, so the decision points travel in ``_batch_ids``.
+
+        The ids that come back are those of the prompts drawn in the end; TRL hands them to the reward functions.
+        """
         refresh(self._twin, self.accelerator.unwrap_model(self.model))
-        ids = self.processing_class(prompts, add_special_tokens=False)["input_ids"]
+        ids = list(self._batch_ids)
+        generated = self._complete(ids, draw=0)
+        if self._job.settings.grpo.zero_variance in REDRAWING:
+            self._draw_anew(ids, generated)
+        return {
+            "prompt_ids": self._tokens(ids),
+            "completion_ids": [one.ids for one in generated],
+            "logprobs": [one.logprobs for one in generated],
+            "decision_point_id": ids,
+        }
+
+    def _tokens(self, ids: Sequence[str]) -> list[list[int]]:
+        return self.processing_class([self._prompts[one] for one in ids], add_special_tokens=False)["input_ids"]
+
+    def _complete(self, ids: Sequence[str], draw: int) -> list[Generated]:
+        """One completion for each of the ids, which come in whole groups."""
+        settings, stage = self._job.settings, self._job.settings.grpo
+        first = draw * stage.num_generations
         requests = [
-            Request(prompt, (settings.seed, self.state.global_step, identifier, index % stage.num_generations))
-            for index, (prompt, identifier) in enumerate(zip(ids, self._batch_ids, strict=True))
+            Request(prompt, (settings.seed, self.state.global_step, one, first + index % stage.num_generations))
+            for index, (prompt, one) in enumerate(zip(self._tokens(ids), ids, strict=True))
         ]
-        generated = generate(
+        return generate(
             self._twin,
             requests,
             end_token=self.processing_class.eos_token_id,
             max_new_tokens=stage.max_completion_length,
             sampling=Sampling(stage.temperature, stage.top_p),
         )
-        return {
-            "prompt_ids": ids,
-            "completion_ids": [one.ids for one in generated],
-            "logprobs": [one.logprobs for one in generated],
-        }
+
+    def _draw_anew(self, ids: list[str], generated: list[Generated]) -> None:
+        """Replace groups without variance in both lists; the scorer keeps what is replaced."""
+        stage, scorer = self._job.settings.grpo, self._scorer
+        size = stage.num_generations
+        scorer.draws = [0] * (len(ids) // size)
+        for draw in range(1, stage.draws):
+            texts = self.processing_class.batch_decode([one.ids for one in generated], skip_special_tokens=True)
+            judged = scorer.judge(texts, ids)
+            flat = [number for number, one in enumerate(scorer.flat(judged)) if one]
+            instead = self._instead(flat, ids, draw)
+            fresh = self._complete([one for one in instead.values() for _ in range(size)], draw) if instead else []
+            for position, (number, identifier) in enumerate(instead.items()):
+                place, source = (slice(start * size, start * size + size) for start in (number, position))
+                old = generated[place]
+                lengths = [len(one.ids) for one in old]
+                scorer.discarded.append(Discarded(scorer.draws[number], judged[place], lengths, self._cut(old)))
+                ids[place], generated[place] = [identifier] * size, fresh[source]
+                scorer.draws[number] = draw
+
+    def _instead(self, flat: Sequence[int], ids: Sequence[str], draw: int) -> dict[int, str]:
+        """The decision point to draw for each flat group of the batch; a group for which there is none is left out."""
+        settings, stage = self._job.settings, self._job.settings.grpo
+        now = [ids[number * stage.num_generations] for number in flat]
+        if stage.zero_variance == "resample":
+            return dict(zip(flat, now, strict=True))
+        kinds = {one: self._scorer.points[one].kind for one in self._prompts}
+        taken = {*ids, *(group.members[0].point.id for group in self._scorer.discarded)}
+        key = (settings.seed, self.state.global_step, draw)
+        found = substitutes([kinds[one] for one in now], kinds, self._rates, taken, key, stage.num_generations)
+        return {number: one for number, one in zip(flat, found, strict=True) if one is not None}
+
+    def _cut(self, generated: Sequence[Generated]) -> list[bool]:
+        return [one.ids[-1] != self.processing_class.eos_token_id for one in generated]
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         """As TRL does; then the batch is stored, while its rows are still in the order they were generated in."""
+        stage = self._job.settings.grpo
         self._batch_ids = [row["decision_point_id"] for row in inputs]
+        self._scorer.begin()
         output = super()._generate_and_score_completions(inputs)
         lengths = output["completion_mask"].sum(dim=1)
         last = output["completion_ids"].gather(1, (lengths - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
@@ -209,10 +290,22 @@ class DecisionPointTrainer(GRPOTrainer):
         step = self.state.global_step + 1
         append_rollouts(self._job.run_id, step, rows)
         figures = self._scorer.figures()
-        if self.beta == 0.0 and (step - 1) % self._job.settings.grpo.kl_every == 0:
+        if self.beta == 0.0 and (step - 1) % stage.kl_every == 0:
             figures["train/kl"] = self._kl_to_start(output)
         self._reporter.metrics(figures, step)
+        if stage.zero_variance != "keep":
+            leave_out(output, self._scorer.flat(self._scorer.batch), stage)
         return output
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+        """As TRL's, whose mean entropy would count a micro-batch of nothing but left-out groups as 0."""
+        loss = super()._compute_loss(model, inputs)
+        entropies = self._metrics["train"]["entropy"]
+        if not inputs["completion_mask"].any():
+            entropies.pop()
+        if not entropies:
+            del self._metrics["train"]["entropy"]
+        return loss
 
     @torch.no_grad()
     def _kl_to_start(self, output: dict[str, Any]) -> float:
@@ -248,8 +341,26 @@ class DecisionPointTrainer(GRPOTrainer):
         compute_entropy: bool = False,
         **others: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As TRL's, over the prefix tree of the rows; text only."""
-        rows = rows_of(input_ids, attention_mask, logits_to_keep)
+        """As TRL's, over the prefix tree of the rows; text only. Rows without completion tokens are not computed."""
+        told = attention_mask[:, -logits_to_keep:].any(dim=1).nonzero().squeeze(1)
+        rows = rows_of(input_ids[told], attention_mask[told], logits_to_keep)
         with self.accelerator.autocast():
-            logps, entropies = score_rows(model, rows, logits_to_keep, entropies=compute_entropy)
+            found, spread = score_rows(model, rows, logits_to_keep, entropies=compute_entropy)
+        logps = found.new_zeros(len(input_ids), logits_to_keep).index_put((told,), found)
+        if torch.is_grad_enabled() and not logps.requires_grad:  # nothing to learn, but something to differentiate
+            logps = logps + 0.0 * next(one for one in model.parameters() if one.requires_grad).sum()
+        entropies = None if spread is None else torch.zeros_like(logps).index_put((told,), spread)
         return logps, entropies, None
+
+
+def leave_out(output: dict[str, Any], flat: Sequence[bool], stage: GRPOSettings) -> None:
+    """Take groups without variance out of a generation batch: neither computed nor counted in the loss's mean.
+
+    Their completion masks become 0. ``dapo`` divides by the tokens that are left, ``grpo`` and ``dr_grpo`` by all rows,
+    which the advantages make up for; ``bnpo`` counts tokens by micro-batch itself.
+    """
+    out = torch.tensor(flat, device=output["completion_mask"].device).repeat_interleave(stage.num_generations)
+    output["completion_mask"] = output["completion_mask"] * (~out).long().unsqueeze(1)
+    output["num_items_in_batch"] = output["completion_mask"].sum()
+    if stage.loss_type in ("grpo", "dr_grpo") and not all(flat):
+        output["advantages"] = output["advantages"] * (len(flat) / (len(flat) - sum(flat)))

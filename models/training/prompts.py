@@ -4,36 +4,64 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
+from data.pass_rates import PassRate, read_pass_rates
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.rewards.gold import audit
 from models.rewards.variants import load_reward
+from models.training.curriculum import Curriculum, plan
+from models.training.draws import frozen_rates
 
 
-def practice_points(
-    points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int
-) -> tuple[list[DecisionPoint], dict[str, int]]:
-    """Decision points whose gold reaches the maximum reward, call and answer turns mixed by ``call_share``.
+@dataclass(frozen=True)
+class Practice:
+    """The points in order of use, counts (offered, barred by the gold check, resting, used), and what chose them."""
+
+    points: list[DecisionPoint]
+    counts: dict[str, int]
+    curriculum: Curriculum
+    rates: dict[str, PassRate]
+    """Pass rates as the run found them when it began."""
+
+
+def practice(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int, run_dir: Path) -> Practice:
+    """Decision points whose gold reaches the maximum reward, less those that rest, call and answer turns mixed.
 
     The order is a shuffle by ``seed``; call and answer turns are interleaved so that every step sees both kinds.
 
     Args:
         points: All decision points of the train split.
-        settings: Gives the reward of the gold check and the share of call turns.
+        settings: Gives the reward of the gold check, the curriculum and the share of call turns.
         seed: Of the order.
-
-    Returns:
-        The points in order of use, and counts: offered, barred by the gold check, used.
+        run_dir: Where the pass rates are frozen for the case of a resume.
     """
     report = audit(points, load_reward(settings.reward, settings.weights))
     usable = [point for point in points if point.id not in report.barred]
+    rates = frozen_rates(run_dir, usable, settings.rest_after)
+    evidence = sum(rate.attempts for rate in rates.values())  # so that others return once more is known
+    curriculum = plan(usable, rates, settings, (seed, evidence), known_seconds_per_group())
+    resting = 0 if settings.curriculum == "off" else curriculum.resting
+    mixed = in_order(curriculum.points if resting else usable, settings, seed)
+    counts = {"offered": len(points), "barred": len(points) - len(usable), "resting": resting, "used": len(mixed)}
+    return Practice(mixed, counts, curriculum, rates)
+
+
+def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int) -> list[DecisionPoint]:
+    """Shuffled by ``seed``, call and answer turns interleaved."""
     order = random.Random(f"practice-{seed}")
-    kinds = {kind: [point for point in usable if point.kind == kind] for kind in ("call", "answer")}
+    kinds = {kind: [point for point in points if point.kind == kind] for kind in ("call", "answer")}
     for members in kinds.values():
         order.shuffle(members)
-    mixed = interleave(kinds["call"], kinds["answer"], settings.call_share)
-    return mixed, {"offered": len(points), "barred": len(points) - len(usable), "used": len(mixed)}
+    return interleave(kinds["call"], kinds["answer"], settings.call_share)
+
+
+def known_seconds_per_group() -> float | None:
+    """How long a group took in the newest run that could tell."""
+    kept = read_pass_rates().dropna(subset=["seconds_per_group"])
+    return None if kept.empty else float(kept.sort_values("last_at")["seconds_per_group"].iloc[-1])
 
 
 def interleave(calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float) -> list[DecisionPoint]:

@@ -1,109 +1,190 @@
 """Rewards as TRL asks for them, one function per part, and the rollout rows that come of it.
 
 TRL calls every reward function with the same batch. A completion is parsed and scored once, by the first of them; the
-others read the parts, and ``rows`` turns the same scores into what is stored once advantages exist.
+others read the parts, and ``rows`` turns the same scores into what is stored once advantages exist. Draws that were
+discarded (``zero_variance``) are kept beside the batch: they were sampled, so they are stored and count as attempts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
-from models.rewards.compose import Scored, score, total
+from models.rewards.compose import Scored
+from models.rewards.variants import Reward, load_reward
 from models.speech.template import THINK_OPEN
+from models.training.advantages import AdvantageRule, flat_groups, part_table
 
 RewardFunction = Callable[..., list[float | None]]
 PARTS = ("format", "tool_accuracy", "answer_correctness")
+_TOLERANCE = 1e-9
 
 
+@dataclass(frozen=True)
+class Judged:
+    """One completion with its decision point and its score."""
+
+    point: DecisionPoint
+    text: str
+    scored: Scored
+
+    @property
+    def parts(self) -> list[float | None]:
+        """The reward's parts in the order of ``PARTS``."""
+        return [getattr(self.scored.parts, part) for part in PARTS]
+
+
+@dataclass(frozen=True)
+class Discarded:
+    """A group that another draw replaced: its completions with their lengths and whether they were cut."""
+
+    draw: int
+    members: list[Judged]
+    lengths: list[int]
+    truncated: list[bool]
+
+
+@dataclass
 class BatchScorer:
     """Scores one generation batch at a time; see the module."""
 
-    def __init__(self, points: Mapping[str, DecisionPoint], settings: GRPOSettings, dataset_version: str) -> None:
-        self._points = points
-        self._settings = settings
-        self._dataset_version = dataset_version
-        self._texts: list[str] = []
-        self.batch: list[tuple[DecisionPoint, str, Scored]] = []
+    points: Mapping[str, DecisionPoint]
+    settings: GRPOSettings
+    dataset_version: str
+    batch: list[Judged] = field(default_factory=list)
+    discarded: list[Discarded] = field(default_factory=list)
+    draws: list[int] = field(default_factory=list)
+    """The draw each group of the batch comes from; empty means all from the first."""
+    _maxima: dict[str, float] = field(default_factory=dict)
+
+    @cached_property
+    def reward(self) -> Reward:
+        """The reward that the settings name."""
+        return load_reward(self.settings.reward, self.settings.weights)
+
+    @property
+    def rule(self) -> AdvantageRule:
+        """How parts become advantages."""
+        return advantage_rule(self.settings, self.reward)
 
     def functions(self) -> list[RewardFunction]:
         """The reward functions for TRL, named ``reward_<part>``."""
         return [self._function(part) for part in PARTS]
 
+    def begin(self) -> None:
+        """Forget the draws of the batch before."""
+        self.discarded, self.draws = [], []
+
     def _function(self, part: str) -> RewardFunction:
         def reward(completions: Sequence[str], decision_point_id: Sequence[str], **unused: Any) -> list[float | None]:
             self._score(completions, decision_point_id)
-            return [getattr(scored.parts, part) for _, _, scored in self.batch]
+            return [getattr(one.scored.parts, part) for one in self.batch]
 
         reward.__name__ = f"reward_{part}"
         return reward
 
     def _score(self, completions: Sequence[str], ids: Sequence[str]) -> None:
-        opener = THINK_OPEN if self._settings.thinking else ""
-        texts = [opener + completion for completion in completions]
-        if texts == self._texts and [point.id for point, _, _ in self.batch] == list(ids):
-            return
-        self._texts = texts
-        points = [self._points[identifier] for identifier in ids]
-        self.batch = [
-            (point, text, score(point, text, thinking=self._settings.thinking))
-            for point, text in zip(points, texts, strict=True)
+        opened = [self._opened(completion) for completion in completions]
+        if opened != [one.text for one in self.batch] or [one.point.id for one in self.batch] != list(ids):
+            self.batch = self.judge(completions, ids)
+
+    def judge(self, completions: Sequence[str], ids: Sequence[str]) -> list[Judged]:
+        """Completions as TRL decodes them, scored at their decision points."""
+        return [
+            Judged(point, text, self.reward.score(point, text, thinking=self.settings.thinking))
+            for point, text in zip((self.points[one] for one in ids), map(self._opened, completions), strict=True)
         ]
 
+    def _opened(self, completion: str) -> str:
+        return (THINK_OPEN if self.settings.thinking else "") + completion
+
+    def flat(self, judged: Sequence[Judged]) -> list[bool]:
+        """Which groups of these completions have no variance."""
+        return flat_groups(part_table([one.parts for one in judged]), self.rule)
+
     def rewards(self) -> list[float]:
-        """The weighted sum of each completion of the last batch."""
-        return [total(scored.parts, self._settings.weights) for _, _, scored in self.batch]
+        """The whole reward of each completion of the last batch."""
+        return [self.reward.total(one.scored.parts) for one in self.batch]
+
+    def maximum(self, point: DecisionPoint) -> float:
+        """The greatest reward at this point."""
+        if point.id not in self._maxima:
+            self._maxima[point.id] = self.reward.maximum(point)
+        return self._maxima[point.id]
 
     def rows(
         self, advantages: Sequence[float], lengths: Sequence[int], truncated: Sequence[bool]
     ) -> list[dict[str, Any]]:
-        """Rollout rows of the last batch, in the order TRL generated it: groups of ``num_generations``."""
-        group = self._settings.num_generations
-        return [
-            {
-                "decision_point_id": point.id,
-                "completion_index": index % group,
-                "dataset_version": self._dataset_version,
-                "split": point.split,
-                "kind": point.kind,
-                "domain": point.domain,
-                "tool": point.tool,
-                "thinking": self._settings.thinking,
-                "text": text,
-                "reasoning": scored.parsed.reasoning,
-                "action": scored.parsed.action,
-                "parse_status": str(scored.parsed.status),
-                "reward": total(scored.parts, self._settings.weights),
-                "reward_format": scored.parts.format,
-                "reward_tool_accuracy": scored.parts.tool_accuracy,
-                "reward_answer_correctness": scored.parts.answer_correctness,
-                "advantage": advantages[index],
-                "completion_tokens": lengths[index],
-                "truncated": truncated[index],
-                "temperature": self._settings.temperature,
-            }
-            for index, (point, text, scored) in enumerate(self.batch)
+        """Rollout rows of the last batch in the order TRL generated it, then those of its discarded groups."""
+        group = self.settings.num_generations
+        rows = [
+            self._row(one, index % group, self.draw_of(index // group), lengths[index], truncated[index])
+            | {"advantage": advantages[index], "discarded": False}
+            for index, one in enumerate(self.batch)
         ]
+        return rows + [
+            self._row(one, index, other.draw, other.lengths[index], other.truncated[index])
+            | {"advantage": 0.0, "discarded": True}
+            for other in self.discarded
+            for index, one in enumerate(other.members)
+        ]
+
+    def draw_of(self, group: int) -> int:
+        """Which draw a group of the batch comes from, counted from 0."""
+        return self.draws[group] if self.draws else 0
+
+    def _row(self, one: Judged, index: int, draw: int, length: int, truncated: bool) -> dict[str, Any]:
+        point, scored, total = one.point, one.scored, self.reward.total(one.scored.parts)
+        return {
+            "decision_point_id": point.id,
+            "completion_index": index,
+            "draw": draw,
+            "dataset_version": self.dataset_version,
+            "split": point.split,
+            "kind": point.kind,
+            "domain": point.domain,
+            "tool": point.tool,
+            "thinking": self.settings.thinking,
+            "text": one.text,
+            "reasoning": scored.parsed.reasoning,
+            "action": scored.parsed.action,
+            "parse_status": str(scored.parsed.status),
+            "reward": total,
+            "reward_format": scored.parts.format,
+            "reward_tool_accuracy": scored.parts.tool_accuracy,
+            "reward_answer_correctness": scored.parts.answer_correctness,
+            "passed": total >= self.maximum(point) - _TOLERANCE,
+            "completion_tokens": length,
+            "truncated": truncated,
+            "temperature": self.settings.temperature,
+        }
 
     def figures(self) -> dict[str, float]:
         """What TRL does not count, or counts wrongly: zero-variance groups, malformed and calling shares."""
         if not self.batch:
             return {}
-        group = self._settings.num_generations
-        rewards = self.rewards()
-        groups = [rewards[start : start + group] for start in range(0, len(rewards), group)]
-        parsed = [scored.parsed for _, _, scored in self.batch]
-        answers = [
-            item.attempted_call
-            for (point, _, _), item in zip(self.batch, parsed, strict=True)
-            if point.kind == "answer"
-        ]
+        flat = self.flat(self.batch)
+        parsed = [one.scored.parsed for one in self.batch]
+        answers = [one.scored.parsed.attempted_call for one in self.batch if one.point.kind == "answer"]
         return {
-            "train/zero_variance_groups": float(sum(max(one) - min(one) < 1e-6 for one in groups)),
-            "train/groups": float(len(groups)),
+            "train/zero_variance_groups": float(sum(flat)),
+            "train/groups": float(len(flat)),
+            "train/discarded_groups": float(len(self.discarded)),
             "train/malformed_share": sum(not item.ok for item in parsed) / len(parsed),
             "train/call_share": sum(item.attempted_call for item in parsed) / len(parsed),
             **({"train/call_share_on_answer_turns": sum(answers) / len(answers)} if answers else {}),
         }
+
+
+def advantage_rule(settings: GRPOSettings, reward: Reward) -> AdvantageRule:
+    """The settings as TRL will apply them to this reward's parts."""
+    return AdvantageRule(
+        weights=tuple(getattr(reward.weights, part) for part in PARTS),
+        group=settings.num_generations,
+        scale=settings.scale_rewards,
+        aggregation=settings.aggregation,
+    )
