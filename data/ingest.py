@@ -1,30 +1,41 @@
-"""From a source to a published dataset version: read, check, cut into decision points, store, publish.
+"""From a source to a published dataset version: read, check, cut into decision points, compare, store, publish.
 
-The version is known before anything is read (hash of the source's bytes, the settings and the code that shapes rows),
-so ingesting the same thing again costs a look at the snapshot. What cannot be used is quarantined and counted; only a
-source that cannot be read at all, or that leaves nothing to train on, stops the ingestion.
+Records stream through in chunks, in several processes where the source can be read in parts, so memory stays flat. The
+version's name is known before anything is read (hash of the source's bytes, the settings and the code that shapes rows)
+unless the frozen evaluation set changes something, so ingesting the same thing again costs a look at the snapshot. What
+cannot be used is quarantined and counted; only a source that cannot be read at all, or that leaves nothing to train on,
+stops the ingestion.
 """
 
 from __future__ import annotations
 
-import gc
+import shutil
+import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from data import snapshot, warehouse
-from data.decision_points import decision_points
-from data.quality import check
-from data.redaction import load_redaction, redacted
+from pydantic import Field
+
+from data import evaluation_set, paths, rows, snapshot, warehouse
+from data.chunks import JUDGED, Chunk, Plan, add, write_tables
+from data.content import content_hash, words_of
+from data.evaluation_set import Frozen
+from data.placement import Placement, place
+from data.reading import read_in_chunks
 from data.reporting import Reporter
-from data.schema import Conversation, Frozen, Quarantined, Split
+from data.schema import Conversation, Split
+from data.schema import Frozen as FrozenModel
 from data.settings import DataSettings
 from data.sources import Source, SourceError, get_source
 from data.sources.base import Fetching
-from data.tombstones import without_forgotten
-from data.versions import DatasetVersion, describe_version
+from data.versions import DatasetVersion, changed_by, describe_version
+
+if TYPE_CHECKING:
+    from data.warehouse import Changes
 
 _REASONS_TOLD = 5
 
@@ -33,7 +44,7 @@ class EmptyDataset(SourceError):
     """The source was read, and nothing in it can be trained on."""
 
 
-class IngestReport(Frozen):
+class IngestReport(FrozenModel):
     """What an ingestion left behind."""
 
     dataset_version: str
@@ -43,14 +54,17 @@ class IngestReport(Frozen):
     decision_points: dict[Split, int]
     quarantined: dict[str, int]
     """Rejected records per reason."""
+    flagged: dict[str, int] = Field(default_factory=dict)
+    """Doubtful messages that were kept, per reason."""
+    duplicates: dict[str, int] = Field(default_factory=dict)
+    """Conversations that repeat or resemble others, per kind (see ``data.placement``), removed or not."""
+    compared_with: str | None = None
+    """The source's newest dataset version before this one; None if this is the first."""
+    changes: dict[str, int] = Field(default_factory=dict)
+    """Conversations that are ``new``, ``changed``, ``removed`` or ``unchanged`` against it."""
     seconds: float
     reused: bool
-    """Whether the snapshot was already there and intact, so that nothing was read."""
-
-
-class _Gathered(NamedTuple):
-    conversations: list[Conversation]
-    quarantined: list[Quarantined]
+    """Whether the snapshot was already there and intact, so that nothing was stored."""
 
 
 def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
@@ -61,111 +75,138 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
         EmptyDataset: No conversation of split ``train`` is left; names the reasons of what was quarantined.
         data.warehouse.WarehouseBusy: Another process holds the warehouse.
         data.snapshot.SnapshotDamaged: The version was published before and its files have changed since.
+        data.workers.WorkerDied: A process that read a part was killed.
     """
     started = time.monotonic()
     source = get_source(settings.source)
     if isinstance(source, Fetching):
         source.fetch(settings, reporter)
-    version = describe_version(source.name, source.fingerprint(settings), settings)
-    if snapshot.exists(version.version):
-        snapshot.verify(version.version)
-        snapshot.use_again(version.version)
-        reporter.say(f"dataset {version.version}: unchanged, reusing the published snapshot")
-        return _report(snapshot.manifest(version.version), started, reused=True)
-    with _no_cycle_collection():
-        gathered = _gather(_kept_from_training(source, _admitted(source, settings, reporter)))
-        _require_data(gathered, settings, evaluation_only=source.evaluation_only)
-        reporter.phase("storing", unit="conversations")
-        points = (point for conversation in gathered.conversations for point in decision_points(conversation))
-        stored = warehouse.store(version, gathered.conversations, points, gathered.quarantined)
-    reporter.update(len(gathered.conversations), "publishing")
-    snapshot.publish(stored.version)
-    report = _report(stored, started, reused=False)
-    reporter.say(_told(report))
+    described = describe_version(source.name, source.fingerprint(settings), settings)
+    previous = snapshot.latest(source.name)
+    frozen = evaluation_set.load()
+    known = evaluation_set.outcome(described.version, frozen)
+    if known is not None and snapshot.exists(known):
+        reporter.say(f"dataset {known}: unchanged, reusing the published snapshot")
+        version, reused = _use_again(known), True
+    else:
+        version, reused = _build(source, settings, described, frozen, reporter)
+    report = _report(version, previous, started, reused=reused)
+    if not reused:
+        reporter.say(_told(report))
     return report
 
 
-@contextmanager
-def _no_cycle_collection() -> Iterator[None]:
-    """Records hold no cycles, and walking millions of live ones again and again takes half of an ingestion's time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _admitted(source: Source, settings: DataSettings, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
-    """What the source yields, redacted if that is asked for, without what was to be forgotten."""
-    items = source.read(settings, reporter)
-    if settings.redact:
-        items = redacted(items, load_redaction(settings.redact))
-    return without_forgotten(items)
-
-
-def _kept_from_training(
-    source: Source, items: Iterable[Conversation | Quarantined]
-) -> Iterator[Conversation | Quarantined]:
-    """Whatever a source that is for evaluation only says of its splits, nothing of it can be trained on."""
-    for item in items:
-        if source.evaluation_only and isinstance(item, Conversation) and item.split == "train":
-            detail = f"split {item.split} of source {source.name}, which is for evaluation only"
-            yield Quarantined(source=item.source, record_id=item.record_id, reason="evaluation_only", detail=detail)
+def _build(
+    source: Source, settings: DataSettings, described: DatasetVersion, frozen: Sequence[Frozen], reporter: Reporter
+) -> tuple[DatasetVersion, bool]:
+    """Read everything; the version that comes of it, and whether it was published before."""
+    with _workspace() as directory:
+        plan = Plan(directory, warehouse.arrow_schemas(), source.evaluation_only)
+        chunks = list(read_in_chunks(source, settings, plan, reporter))
+        placement = place(chunks, frozen, source.name, settings.duplicates) if chunks else None
+        if placement is None or not _is_enough(placement, source):
+            raise _empty(chunks, settings, source)
+        version = changed_by(described, placement.effects)
+        reused = snapshot.exists(version.version)
+        if reused:
+            reporter.say(f"dataset {version.version}: read again with the same result, reusing the published snapshot")
+            version = _use_again(version.version)
         else:
-            yield item
+            version = _store(version, chunks, placement, plan, reporter)
+    evaluation_set.extend(source.name, _to_freeze(placement, source, version))
+    evaluation_set.remember(described.version, version.version)
+    return version, reused
 
 
-def _gather(items: Iterable[Conversation | Quarantined]) -> _Gathered:
-    """Sort what a source yields into sound conversations and quarantined records."""
-    gathered = _Gathered([], [])
-    known: set[str] = set()
-    for item in items:
-        rejected = item if isinstance(item, Quarantined) else check(item) or _repeated(item, known)
-        if rejected is not None:
-            gathered.quarantined.append(rejected)
-        elif isinstance(item, Conversation):
-            known.add(item.id)
-            gathered.conversations.append(item)
-    return gathered
+def _use_again(version: str) -> DatasetVersion:
+    snapshot.verify(version)
+    snapshot.use_again(version)
+    return snapshot.manifest(version)
 
 
-def _repeated(conversation: Conversation, known: set[str]) -> Quarantined | None:
-    if conversation.id not in known:
-        return None
-    return Quarantined(
-        source=conversation.source,
-        record_id=conversation.record_id,
-        reason="duplicate_id",
-        detail=f"an earlier conversation is also named {conversation.id}",
-    )
+@contextmanager
+def _workspace() -> Iterator[Path]:
+    """A directory for chunks, gone afterwards; one that a kill leaves is cleared away with abandoned snapshots."""
+    paths.datasets().mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix=".chunks-", suffix=snapshot.DRAFT_SUFFIX, dir=paths.datasets()))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
-def _require_data(gathered: _Gathered, settings: DataSettings, *, evaluation_only: bool) -> None:
-    if any(evaluation_only or conversation.split == "train" for conversation in gathered.conversations):
-        return
-    reasons = Counter(rejected.reason for rejected in gathered.quarantined)
+def _store(
+    version: DatasetVersion, chunks: Sequence[Chunk], placement: Placement, plan: Plan, reporter: Reporter
+) -> DatasetVersion:
+    reporter.phase("storing", unit="conversations")
+    files = [chunk.files for chunk in chunks]
+    if placement.quarantined or placement.moved:
+        files.append(_amendments(chunks, placement, plan))
+    found = version.model_copy(update={"counts": {"duplicates": placement.duplicates}})
+    stored = warehouse.store_chunks(found, files, placement.removed)
+    reporter.update(stored.total("conversations"), "publishing")
+    snapshot.publish(stored.version)
+    return stored
+
+
+def _amendments(chunks: Sequence[Chunk], placement: Placement, plan: Plan) -> dict[str, Path]:
+    """One more chunk: conversations in the splits they moved to, and the rows of those that have to go."""
+    columns = rows.Columns(plan.schemas)
+    for rejected in placement.quarantined:
+        rows.add_quarantined(columns, rejected)
+    for (number, name), split in placement.moved.items():
+        conversation = _stored(chunks[number], name).model_copy(update={"split": split})
+        add(columns, conversation, rows.record_of(conversation), content_hash(words_of(conversation)))
+    return write_tables("amendments", columns.tables(), plan.directory)
+
+
+def _stored(chunk: Chunk, conversation_id: str) -> Conversation:
+    import pyarrow.parquet as pq
+
+    file = chunk.files["conversations"]
+    found = pq.read_table(file, columns=["record"], filters=[("conversation_id", "==", conversation_id)])
+    return Conversation.model_validate_json(found.column("record")[0].as_py())
+
+
+def _to_freeze(placement: Placement, source: Source, version: DatasetVersion) -> list[Frozen]:
+    return [
+        Frozen(item.id, source.name, item.split, item.content, version.version, signature.astype("<u4").tobytes())
+        for item, signature in zip(placement.items, placement.signatures, strict=True)
+        if item.split in JUDGED
+    ]
+
+
+def _is_enough(placement: Placement, source: Source) -> bool:
+    return any(source.evaluation_only or item.split == "train" for item in placement.items)
+
+
+def _empty(chunks: Sequence[Chunk], settings: DataSettings, source: Source) -> EmptyDataset:
+    reasons: Counter[str] = sum((chunk.rejected for chunk in chunks), Counter())
     where = f" at {settings.path}" if settings.path else ""
-    raise EmptyDataset(
-        f"source {settings.source}{where} leaves no conversation to {'judge by' if evaluation_only else 'train on'} "
-        f"({len(gathered.conversations)} in other splits, quarantined: {_counted(reasons)}); "
+    return EmptyDataset(
+        f"source {settings.source}{where} leaves no conversation to "
+        f"{'judge by' if source.evaluation_only else 'train on'} "
+        f"({sum(len(chunk.items) for chunk in chunks)} in other splits, quarantined: {_counted(reasons)}); "
         "check its files and what was quarantined, or raise the setting data.conversations"
     )
 
 
-def _report(version: DatasetVersion, started: float, *, reused: bool) -> IngestReport:
+def _report(version: DatasetVersion, previous: str | None, started: float, *, reused: bool) -> IngestReport:
+    changes: Changes | None = warehouse.changes(previous, version.version) if previous else None
     return IngestReport.model_validate(
         {
             "dataset_version": version.version,
             "source": version.source,
-            "conversations": version.counts.get("conversations", {}),
-            "decision_points": version.counts.get("decision_points", {}),
-            "quarantined": version.counts.get("quarantined", {}),
+            **{what: version.counts.get(what, {}) for what in _COUNTED},
+            "compared_with": previous,
+            "changes": changes._asdict() if changes else {"new": version.total("conversations")},
             "seconds": time.monotonic() - started,
             "reused": reused,
         }
     )
+
+
+_COUNTED = ("conversations", "decision_points", "quarantined", "flagged", "duplicates")
 
 
 def _told(report: IngestReport) -> str:

@@ -39,6 +39,11 @@ def gold_failures(version: str) -> Path:
     return dataset(version) / "gold_failures.jsonl"
 
 
+def evaluation_set() -> Path:
+    """The frozen evaluation set, ``evaluation_set/<source>.parquet``, and beside it what it led to."""
+    return var() / "evaluation_set"
+
+
 def downloads() -> Path:
     """Fetched wheels and archives, immutable."""
     return var() / "downloads"

@@ -197,11 +197,12 @@ def _rollout_files() -> list[Path]:
 
 
 def _snapshot_files(table: str) -> list[Path]:
-    """Files of the newest snapshot of each source."""
-    from data.snapshot import published
+    """Files of the newest snapshot of each source; one published before a table existed has none of it."""
+    from data.snapshot import published, read_manifest
 
     newest = {version.source: version.version for version in published()}
-    return [paths.dataset(version) / f"{table}.parquet" for version in newest.values()]
+    file = f"{table}.parquet"
+    return [paths.dataset(version) / file for version in newest.values() if file in read_manifest(version).files]
 
 
 def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:

@@ -1,18 +1,20 @@
-"""Conversations, decision points and rejected records as Arrow rows, one function per table of data/sql/schema.sql.
+"""Conversations, decision points and rejected records as Arrow rows of the tables of data/sql/schema.sql.
 
-Pure: objects in, ``pyarrow.Table`` out. The ``conversations`` table carries the whole record as JSON beside its
-columns, because a snapshot has to give back exactly what was stored; the other tables are there to be asked in SQL.
+Pure: objects in, ``pyarrow.Table`` out. ``Columns`` collects the rows, and one function per kind of object adds to it.
+The ``conversations`` table carries the whole record as JSON beside its columns, because a snapshot has to give back
+exactly what was stored; the other tables are there to be asked in SQL.
 """
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticSerializationError
 
+from data.flags import Flag
+from data.json_text import parameters_json, to_json
 from data.schema import Conversation, DecisionPoint, Message, Quarantined
 from data.versions import DatasetVersion
 
@@ -63,38 +65,100 @@ def _is_part_of(point: DecisionPoint, conversation: Conversation) -> bool:
     )
 
 
-def conversation_tables(version: str, conversations: Sequence[Conversation]) -> dict[str, pa.Table]:
-    """Tables ``conversations``, ``messages``, ``tools`` and ``calls``.
+class Columns(dict[str, dict[str, list[Any]]]):
+    """Values of the tables to come, by table and column: lists instead of one dictionary per row, which costs half.
+
+    The columns are those of the schemas given (see ``data.warehouse.arrow_schemas``); every row must fill each.
+    """
+
+    def __init__(self, schemas: Mapping[str, pa.Schema]) -> None:
+        super().__init__({table: {name: [] for name in schema.names} for table, schema in schemas.items()})
+        self.schemas = schemas
+
+    def add(self, table: str, row: Row) -> None:
+        """Append one row; ``dataset_version`` is left to ``tables``.
+
+        Raises:
+            KeyError: The row has a column that the table lacks.
+        """
+        columns = self[table]
+        for name, value in row.items():
+            columns[name].append(value)
+
+    def tables(self) -> dict[str, pa.Table]:
+        """The rows so far as typed tables, empty ones included; the warehouse fills in ``dataset_version``.
+
+        Raises:
+            Unstorable: A value has no place in its column's type, such as text that is not Unicode.
+        """
+        import pyarrow as pa
+
+        found = {}
+        for table, columns in self.items():
+            schema = self.schemas[table]
+            height = max(len(values) for values in columns.values())
+            columns["dataset_version"] = [""] * height
+            try:
+                arrays = [pa.array(columns[field.name], type=field.type) for field in schema]
+                found[table] = pa.Table.from_arrays(arrays, schema=schema)
+            except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
+                raise Unstorable(f"table {table}: {error}") from error
+        return found
+
+
+def record_of(conversation: Conversation) -> str:
+    """A conversation as JSON.
 
     Raises:
-        Unstorable: A text is not valid Unicode, or a number is not finite: neither survives JSON.
+        Unstorable: A text is not valid Unicode, or a value has no JSON form.
     """
-    rows: dict[str, list[Row]] = {"conversations": [], "messages": [], "tools": [], "calls": []}
-    for conversation in conversations:
-        try:
-            rows["conversations"].append(_conversation(conversation))
-            rows["messages"] += _messages(conversation)
-            rows["tools"] += _tools(conversation)
-            rows["calls"] += _calls(conversation)
-        except (ValueError, PydanticSerializationError) as error:
-            raise Unstorable(
-                f"conversation {conversation.id!r} cannot be stored: {error}; quarantine it or mend its source"
-            ) from error
-    return {name: _table(version, found) for name, found in rows.items()}
+    try:
+        return conversation.model_dump_json()
+    except (PydanticSerializationError, ValueError) as error:
+        raise Unstorable(f"conversation {conversation.id!r} cannot be stored: {error}") from error
 
 
-def decision_point_table(version: str, points: Sequence[DecisionPoint]) -> pa.Table:
-    """Table ``decision_points``: references into conversations plus the columns worth filtering by."""
-    return _table(version, [_decision_point(point) for point in points])
+def add_conversation(columns: Columns, conversation: Conversation, record: str, content: str) -> None:
+    """Add a conversation, with its messages, tools and calls.
+
+    Args:
+        columns: Where to.
+        conversation: What.
+        record: Its JSON (``model_dump_json``).
+        content: Its ``data.content.content_hash``.
+
+    Raises:
+        Unstorable: A text is not valid Unicode, or a number is not finite: neither survives JSON. Nothing is added.
+    """
+    try:
+        rows = {"messages": _messages(conversation), "tools": _tools(conversation), "calls": _calls(conversation)}
+        listed = {table: list(some) for table, some in rows.items()}
+    except (ValueError, TypeError) as error:
+        raise Unstorable(
+            f"conversation {conversation.id!r} cannot be stored: {error}; quarantine it or mend its source"
+        ) from error
+    columns.add("conversations", _conversation(conversation, record, content))
+    for table, some in listed.items():
+        for row in some:
+            columns.add(table, row)
 
 
-def quarantine_table(version: str, quarantined: Iterable[Quarantined]) -> pa.Table:
-    """Table ``quarantine``: one row per rejected conversation.
+def add_decision_point(columns: Columns, point: DecisionPoint) -> None:
+    """Add a decision point: references into conversations plus the columns worth filtering by."""
+    columns.add("decision_points", _decision_point(point))
+
+
+def add_flag(columns: Columns, conversation: Conversation, flag: Flag) -> None:
+    """Add one doubt about a message that is kept."""
+    columns.add("flags", {"conversation_id": conversation.id, "split": conversation.split, **flag._asdict()})
+
+
+def add_quarantined(columns: Columns, rejected: Quarantined) -> None:
+    """Add one rejected record.
 
     Text that is not valid Unicode keeps its readable part: a rejected record must never stop an ingestion.
     """
-    rows = [{name: _readable(value) for name, value in record.model_dump().items()} for record in quarantined]
-    return _table(version, rows)
+    columns.add("quarantine", {name: readable(value) for name, value in rejected.model_dump().items()})
 
 
 def version_table(versions: Sequence[DatasetVersion]) -> pa.Table:
@@ -107,15 +171,15 @@ def version_table(versions: Sequence[DatasetVersion]) -> pa.Table:
 def _version(version: DatasetVersion) -> Row:
     named = version.model_dump(include={"version", "source", "fingerprint", "code_version", "created_at"})
     totals = {what: version.total(what) for what in ("conversations", "decision_points", "quarantined")}
-    return {**named, **totals, "settings": _json(version.settings), "counts": _json(version.counts)}
+    return {**named, **totals, "settings": to_json(version.settings), "counts": to_json(version.counts)}
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """``text`` with what is not valid Unicode written as an escape."""
     return text.encode("utf-8", errors="backslashreplace").decode("utf-8")
 
 
-def _conversation(conversation: Conversation) -> Row:
-    record = conversation.model_dump_json()
+def _conversation(conversation: Conversation, record: str, content: str) -> Row:
     return {
         "conversation_id": conversation.id,
         "source": conversation.source,
@@ -126,7 +190,8 @@ def _conversation(conversation: Conversation) -> Row:
         "num_tools": len(conversation.tools),
         "num_calls": sum(len(message.tool_calls) for message in conversation.messages),
         "record": record,
-        "metadata": _json(conversation.metadata),
+        "metadata": to_json(conversation.metadata),
+        "content_hash": content,
     }
 
 
@@ -147,7 +212,9 @@ def _messages(conversation: Conversation) -> Iterator[Row]:
 
 
 def _facts(message: Message) -> str:
-    return _json([fact.model_dump(mode="json") for fact in message.facts])
+    if not message.facts:
+        return "[]"
+    return to_json([{"name": fact.name, "kind": fact.kind, "forms": fact.forms} for fact in message.facts])
 
 
 def _tools(conversation: Conversation) -> Iterator[Row]:
@@ -157,7 +224,7 @@ def _tools(conversation: Conversation) -> Iterator[Row]:
             "tool_index": index,
             "name": tool.name,
             "description": tool.description,
-            "parameters": _json(tool.parameters),
+            "parameters": parameters_json(tool),
             "is_write": tool.is_write,
         }
 
@@ -172,10 +239,10 @@ def _calls(conversation: Conversation) -> Iterator[Row]:
                 "call_index": call_index,
                 "id": call.id,
                 "name": call.name,
-                "arguments": _json(call.arguments),
+                "arguments": to_json(call.arguments),
                 "arguments_raw": call.arguments_raw,
                 "is_write": writes.get(call.name),
-                "accepted": _json(call.accepted),
+                "accepted": to_json(call.accepted),
             }
 
 
@@ -192,14 +259,3 @@ def _decision_point(point: DecisionPoint) -> Row:
         "num_calls": len(point.expected.tool_calls),
         "num_facts": len(point.expected.facts),
     }
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _table(version: str, rows: Sequence[Row]) -> pa.Table:
-    """Column types are inferred; ``INSERT ... BY NAME`` casts them to those of schema.sql, which is their one home."""
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([{"dataset_version": version, **row} for row in rows])

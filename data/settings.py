@@ -41,6 +41,10 @@ class DataSettings(StageSettings):
     redact: str | None = None
     """``module:function`` from text to text, run over every record before anything is stored; ``data.pseudonyms:
     pseudonymise`` replaces e-mail addresses, phone and card numbers. Part of the dataset version."""
+    duplicates: Literal["remove", "report"] = "remove"
+    """Training conversations that repeat or nearly repeat one models are judged by: leave them out, or only say so."""
+    processes: int | None = Field(None, ge=1)
+    """Processes that read a large source; None: one per core, eight at most."""
 
 
 class BaseModelSettings(StageSettings):

@@ -27,6 +27,10 @@ from data.versions import DatasetVersion
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+#: Ends the name of a directory that somebody is still writing.
+DRAFT_SUFFIX = ".writing"
+_POINT_COLUMNS = ["decision_point_id", "conversation_id", "message_index", "domain", "kind", "tool"]
+_BATCH = 1000
 _ABANDONED_SECONDS = 86_400.0
 
 
@@ -66,7 +70,7 @@ def publish(version: str) -> Path:
     with _publishing(version):
         if not exists(version):
             _remove_abandoned(paths.datasets())
-            draft = paths.datasets() / f".{version}-{uuid.uuid4().hex}.writing"
+            draft = paths.datasets() / f".{version}-{uuid.uuid4().hex}{DRAFT_SUFFIX}"
             draft.mkdir(parents=True)
             try:
                 _export(version, draft)
@@ -190,8 +194,7 @@ def read_decision_points(
     between its points. Arguments and errors as for ``read_conversations``; ``kind`` None takes both.
     """
     conversations = {conversation.id: conversation for conversation in read_conversations(version, splits)}
-    columns = ["decision_point_id", "conversation_id", "message_index", "domain", "kind", "tool"]
-    rows = _table(version, "decision_points", columns, splits).to_pylist()
+    rows = _table(version, "decision_points", _POINT_COLUMNS, splits).to_pylist()
     return [_rebuild(row, conversations[row["conversation_id"]]) for row in rows if kind in (None, row["kind"])]
 
 
@@ -207,6 +210,32 @@ def read_points_by_id(version: str, wanted: Collection[str]) -> dict[str, Decisi
     rows = _table(version, "decision_points", columns, None, named).to_pylist()
     chosen = (row for row in rows if row["decision_point_id"] in wanted)
     return {row["decision_point_id"]: _rebuild(row, conversations[row["conversation_id"]]) for row in chosen}
+
+
+def iterate_decision_points(version: str) -> Iterator[DecisionPoint]:
+    """All decision points in the order of ``read_decision_points``, a few thousand conversations in memory at a time.
+
+    Raises as ``read_conversations`` does.
+    """
+    import pyarrow.parquet as pq
+
+    rows = _rows_of(checked_file(version, "decision_points.parquet"))
+    row = next(rows, None)
+    with pq.ParquetFile(checked_file(version, "conversations.parquet")) as file:
+        for batch in file.iter_batches(batch_size=_BATCH, columns=["record"]):
+            for record in batch.column("record").to_pylist():
+                conversation = Conversation.model_validate_json(record)
+                while row is not None and row["conversation_id"] == conversation.id:
+                    yield _rebuild(row, conversation)
+                    row = next(rows, None)
+
+
+def _rows_of(file: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as table:
+        for batch in table.iter_batches(batch_size=_BATCH, columns=_POINT_COLUMNS):
+            yield from batch.to_pylist()
 
 
 def _rebuild(row: dict[str, Any], conversation: Conversation) -> DecisionPoint:
@@ -284,7 +313,7 @@ def _remove_abandoned(directory: Path) -> None:
 
 def _drafts(directory: Path) -> Iterator[Path]:
     if directory.is_dir():
-        yield from (Path(entry.path) for entry in os.scandir(directory) if entry.name.endswith(".writing"))
+        yield from (Path(entry.path) for entry in os.scandir(directory) if entry.name.endswith(DRAFT_SUFFIX))
 
 
 def _damaged(version: str, what: str) -> SnapshotDamaged:

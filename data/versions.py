@@ -31,11 +31,17 @@ SHAPING_CODE: tuple[str, ...] = (
     "splits.py",
     "quality.py",
     "decision_points.py",
+    "json_text.py",
+    "content.py",
+    "flags.py",
+    "chunks.py",
+    "duplicates.py",
+    "placement.py",
 )
 
 #: Settings that enter the version as they stand. ``path`` only says where the files lie and ``seed`` steers generators;
 #: both reach the version through the source's fingerprint, so moving a download does not make a new version.
-SHAPING_SETTINGS: tuple[str, ...] = ("conversations", "domains_from", "max_result_rows")
+SHAPING_SETTINGS: tuple[str, ...] = ("conversations", "domains_from", "max_result_rows", "duplicates")
 
 
 class DatasetVersion(Frozen):
@@ -52,7 +58,7 @@ class DatasetVersion(Frozen):
     created_at: str
     """ISO 8601, UTC."""
     counts: dict[str, dict[str, int]] = Field(default_factory=dict)
-    """``conversations`` and ``decision_points`` by split, ``quarantined`` by reason; ``warehouse.store`` fills it."""
+    """``conversations`` and ``decision_points`` by split, ``quarantined`` and ``flagged`` by reason, ``duplicates``."""
 
     def total(self, what: str) -> int:
         """Sum of one of the ``counts``: ``conversations``, ``decision_points`` or ``quarantined``."""
@@ -93,6 +99,19 @@ def describe_version(source: str, fingerprint: str, settings: DataSettings) -> D
         settings=settings.model_dump(mode="json"),
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
     )
+
+
+def changed_by(version: DatasetVersion, effects: str) -> DatasetVersion:
+    """The version that results where earlier versions or other sources changed something; itself where nothing did.
+
+    Args:
+        version: As ``describe_version`` made it.
+        effects: Hash of the changes, see ``data.placement.Placement``; empty for none.
+    """
+    if not effects:
+        return version
+    name = hashlib.sha256(f"{version.version} {effects}".encode()).hexdigest()[:VERSION_LENGTH]
+    return version.model_copy(update={"version": name})
 
 
 def _shaping_files(room: Path) -> list[Path]:

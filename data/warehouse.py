@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from data import migrations, paths, rows
+from data.content import content_hash, words_of
 from data.schema import Conversation, DecisionPoint, Quarantined
 from data.versions import DatasetVersion
 
@@ -33,11 +32,20 @@ TABLES: dict[str, tuple[str, ...]] = {
     "calls": ("conversation_id", "message_index", "call_index"),
     "decision_points": ("conversation_id", "message_index"),
     "quarantine": ("source", "record_id", "reason", "detail"),
+    "flags": ("conversation_id", "message_index", "reason", "detail"),
+}
+_COUNTS = {
+    "conversations": ("conversations", "split"),
+    "decision_points": ("decision_points", "split"),
+    "quarantined": ("quarantine", "reason"),
+    "flagged": ("flags", "reason"),
 }
 WAIT_SECONDS = 10.0
 _RETRY_SECONDS = 0.2
-_CHUNK = 2000
-Item = TypeVar("Item")
+#: Rows of one Parquet row group: what a writer and a reader hold at a time.
+_ROW_GROUP = 8192
+#: What DuckDB may hold; beyond it spills beside the file.
+_MEMORY = "800MB"
 
 
 class WarehouseError(RuntimeError):
@@ -48,6 +56,15 @@ class WarehouseBusy(WarehouseError):
     """Another process holds the warehouse file."""
 
 
+def arrow_schemas() -> dict[str, pa.Schema]:
+    """Columns and types of ``TABLES`` as Arrow schemas: data/sql/schema.sql is their one home."""
+    import duckdb
+
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
+        return {table: connection.sql(f"SELECT * FROM {table}").to_arrow_table().schema for table in TABLES}
+
+
 def store(
     version: DatasetVersion,
     conversations: Iterable[Conversation],
@@ -56,7 +73,7 @@ def store(
     *,
     wait_seconds: float = WAIT_SECONDS,
 ) -> DatasetVersion:
-    """Store one dataset version in one transaction, replacing what is stored under that name.
+    """Store one dataset version from objects at hand; ``store_chunks`` is for more than fit in memory.
 
     Storing the same version again changes nothing, its ``created_at`` included.
 
@@ -68,19 +85,114 @@ def store(
         data.rows.Unstorable: A record cannot be written without loss, an identifier occurs twice, or a decision point
             does not belong to a stored conversation. Nothing is stored then.
     """
-    kept, chosen, rejected = list(conversations), list(points), list(quarantined)
+    kept, chosen = list(conversations), list(points)
     rows.check_references(kept, chosen)
-    counted = version.model_copy(update={"counts": _counts(kept, chosen, rejected)})
+    columns = rows.Columns(arrow_schemas())
+    for conversation in kept:
+        rows.add_conversation(columns, conversation, rows.record_of(conversation), content_hash(words_of(conversation)))
+    for point in chosen:
+        rows.add_decision_point(columns, point)
+    for rejected in quarantined:
+        rows.add_quarantined(columns, rejected)
+    tables = columns.tables()
+
+    def fill(connection: duckdb.DuckDBPyConnection) -> None:
+        for name, table in tables.items():
+            _insert(connection, name, table, version.version)
+
+    return _replace(version, fill, wait_seconds)
+
+
+def store_chunks(
+    version: DatasetVersion,
+    chunks: Sequence[Mapping[str, Path]],
+    removed: Mapping[int, Collection[str]],
+    *,
+    wait_seconds: float = WAIT_SECONDS,
+) -> DatasetVersion:
+    """Store one dataset version from Parquet files, in one transaction, replacing what is stored under that name.
+
+    Args:
+        version: Its ``counts`` need only what cannot be counted in its rows.
+        chunks: A Parquet file per table and chunk, with the rows of data/rows.py; a chunk may lack tables.
+        removed: Number of a chunk to the conversations of it to leave out.
+        wait_seconds: How long to wait for another process to let go of the file.
+
+    Returns:
+        The version with its ``counts``.
+
+    Raises:
+        WarehouseBusy: Another process holds the file for longer than ``wait_seconds``.
+        data.rows.Unstorable: A conversation occurs twice. Nothing is stored then.
+    """
+
+    def fill(connection: duckdb.DuckDBPyConnection) -> None:
+        for table in TABLES:
+            files = {str(chunk[table]): number for number, chunk in enumerate(chunks) if table in chunk}
+            if files:
+                out = [(file, name) for file, number in files.items() for name in removed.get(number, ())]
+                _insert_files(connection, table, version.version, list(files), out if table != "quarantine" else [])
+        _refuse_repeated(connection, version.version)
+
+    return _replace(version, fill, wait_seconds)
+
+
+def _replace(
+    version: DatasetVersion, fill: Callable[[duckdb.DuckDBPyConnection], None], wait_seconds: float
+) -> DatasetVersion:
     with connect(wait_seconds) as connection, _transaction(connection):
-        counted = counted.model_copy(update={"created_at": _first_created(connection, counted)})
-        _delete(connection, counted.version)
-        for chunk in _chunks(kept):
-            for name, table in rows.conversation_tables(counted.version, chunk).items():
-                _insert(connection, name, table)
-        for some in _chunks(chosen):
-            _insert(connection, "decision_points", rows.decision_point_table(counted.version, some))
-        _insert(connection, "quarantine", rows.quarantine_table(counted.version, rejected))
-        _insert(connection, "dataset_versions", rows.version_table([counted]))
+        created = _first_created(connection, version)
+        _delete(connection, version.version)
+        fill(connection)
+        counts = {**version.counts, **_counted(connection, version.version)}
+        stored = version.model_copy(update={"counts": counts, "created_at": created})
+        _insert(connection, "dataset_versions", rows.version_table([stored]))
+    return stored
+
+
+def _insert_files(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    version: str,
+    files: Sequence[str],
+    removed: Sequence[tuple[str, str]],
+) -> None:
+    """Insert Parquet files but for the rows of ``removed`` conversations, each named with its file."""
+    import pyarrow as pa
+
+    listed = ", ".join(quote(file) for file in files)
+    leave_out = ""
+    if removed:
+        names = pa.table({"file": [file for file, _ in removed], "name": [name for _, name in removed]})
+        connection.register("left_out", names)
+        leave_out = "WHERE (filename, conversation_id) NOT IN (SELECT file, name FROM left_out)"
+    connection.execute(
+        f"INSERT INTO {table} BY NAME "
+        f"SELECT * EXCLUDE (filename) REPLACE ({quote(version)} AS dataset_version) "
+        f"FROM read_parquet([{listed}], filename = true) {leave_out}"
+    )
+    if removed:
+        connection.unregister("left_out")
+
+
+def _refuse_repeated(connection: duckdb.DuckDBPyConnection, version: str) -> None:
+    twice = connection.execute(
+        "SELECT conversation_id FROM conversations WHERE dataset_version = ? GROUP BY ALL HAVING count(*) > 1 LIMIT 1",
+        [version],
+    ).fetchone()
+    if twice:
+        raise rows.Unstorable(f"conversation id {twice[0]!r} occurs more than once")
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, version: str) -> dict[str, dict[str, int]]:
+    """Rows of a version by split or reason."""
+    counted = {}
+    for what, (table, column) in _COUNTS.items():
+        found = connection.execute(
+            f"SELECT {column}, count(*) FROM {table} WHERE dataset_version = ? GROUP BY ALL ORDER BY ALL", [version]
+        ).fetchall()
+        if found or what != "flagged":
+            counted[what] = dict(found)
     return counted
 
 
@@ -104,8 +216,44 @@ def export(version: str, directory: Path, *, wait_seconds: float = WAIT_SECONDS)
         for table, order in TABLES.items():
             selected = f"SELECT * FROM {table} WHERE dataset_version = {quote(version)} ORDER BY {', '.join(order)}"
             target = quote(str(directory / f"{table}.parquet"))
-            connection.execute(f"COPY ({selected}) TO {target} (FORMAT parquet, COMPRESSION zstd)")
+            connection.execute(
+                f"COPY ({selected}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
+            )
         return found
+
+
+class Changes(NamedTuple):
+    """Conversations of one dataset version against another, by id and stored record."""
+
+    new: int
+    changed: int
+    removed: int
+    unchanged: int
+
+
+def changes(before: str, after: str) -> Changes:
+    """How many conversations one published version has that another has not, or has otherwise.
+
+    Reads Parquet, not the warehouse.
+
+    Raises:
+        data.snapshot.SnapshotDamaged: A file is missing or not what was published.
+    """
+    import duckdb
+
+    from data.snapshot import checked_file
+
+    old, new = (quote(str(checked_file(version, "conversations.parquet"))) for version in (before, after))
+    with duckdb.connect(":memory:") as connection:
+        connection.execute(f"SET memory_limit = {quote(_MEMORY)}")
+        found = connection.execute(
+            "SELECT count(*) FILTER (o.id IS NULL), count(*) FILTER (o.record <> n.record), "
+            "count(*) FILTER (n.id IS NULL), count(*) FILTER (o.record = n.record) "
+            f"FROM (SELECT conversation_id AS id, hash(record) AS record FROM read_parquet({old})) o FULL JOIN "
+            f"(SELECT conversation_id AS id, hash(record) AS record FROM read_parquet({new})) n USING (id)"
+        ).fetchone()
+    assert found is not None
+    return Changes(*found)
 
 
 @contextmanager
@@ -118,6 +266,7 @@ def connect(wait_seconds: float = WAIT_SECONDS, path: Path | None = None) -> Ite
     """
     file = path or paths.warehouse()
     with interruptible(), _explaining_damage(file), closing(_open(file, wait_seconds)) as connection:
+        connection.execute(f"SET memory_limit = {quote(_MEMORY)}")
         _prepare(connection, file)
         yield connection
 
@@ -205,16 +354,6 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
     connection.commit()
 
 
-def _counts(
-    conversations: Sequence[Conversation], points: Sequence[DecisionPoint], quarantined: Sequence[Quarantined]
-) -> dict[str, dict[str, int]]:
-    return {
-        "conversations": dict(sorted(Counter(str(conversation.split) for conversation in conversations).items())),
-        "decision_points": dict(sorted(Counter(str(point.split) for point in points).items())),
-        "quarantined": dict(sorted(Counter(record.reason for record in quarantined).items())),
-    }
-
-
 def _first_created(connection: duckdb.DuckDBPyConnection, version: DatasetVersion) -> str:
     stored = (old.created_at for old in _select_versions(connection) if old.version == version.version)
     return next(stored, version.created_at)
@@ -246,15 +385,11 @@ def _delete(connection: duckdb.DuckDBPyConnection, version: str) -> None:
     connection.execute("DELETE FROM dataset_versions WHERE version = ?", [version])
 
 
-def _insert(connection: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table) -> None:
+def _insert(connection: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table, version: str | None = None) -> None:
+    """Insert rows, as those of ``version`` if one is given."""
     if not arrow.num_rows:  # an empty table has no columns to name
         return
+    named = f"REPLACE ({quote(version)} AS dataset_version)" if version is not None else ""
     connection.register("arrow_rows", arrow)
-    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM arrow_rows")
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * {named} FROM arrow_rows")
     connection.unregister("arrow_rows")
-
-
-def _chunks(items: Sequence[Item]) -> Iterator[list[Item]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, _CHUNK)):
-        yield chunk

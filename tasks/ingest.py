@@ -27,11 +27,15 @@ def ingest_source(settings: Settings, pipeline_run_id: str | None = None) -> str
         WarehouseBusy: Another process holds the warehouse.
         Busy: Another ingestion is running.
     """
+    from rich.console import Console
+
     from data.ingest import ingest
+    from tasks.ingest_table import ingest_table
 
     with locks.hold("ingest", "ingest"), reporting("ingest") as reporter:
         report = ingest(settings.data, reporter)
         check_gold(report.dataset_version, settings.grpo.weights, reporter)
+    Console().print(ingest_table(report))
     return report.dataset_version
 
 
@@ -42,7 +46,7 @@ def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None
     data, mapping or reward is at fault, and is said aloud.
     """
     from data.files import write_whole
-    from data.snapshot import read_decision_points
+    from data.snapshot import iterate_decision_points
     from models.rewards.gold import audit
     from models.rewards.variants import load_reward
 
@@ -50,7 +54,7 @@ def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None
     if file.exists():
         return
     reporter.phase("checking gold rewards", unit="decision points")
-    report = audit(read_decision_points(version), load_reward("graded", weights))
+    report = audit(iterate_decision_points(version), load_reward("graded", weights))
     rows = [json.dumps(asdict(failure), ensure_ascii=False) for failure in report.failures]
     write_whole(file, "".join(f"{row}\n" for row in rows))
     told = [f"{report.failed[kind]} of {count:,} {kind} turns" for kind, count in sorted(report.checked.items())]

@@ -183,7 +183,7 @@ def test_glaive_counts_equal_an_independent_count(shared_data: Callable[[str], P
     folder = shared_data("glaive-toolcall-demo")
     raw = json.loads(gzip.decompress((folder / "glaive_toolcall_en_demo.json.gz").read_bytes()))
     distinct = {_what_glaive_says(row): row for row in raw}
-    report = ingest(DataSettings(source="openai", path=folder), Silent())
+    report = ingest(DataSettings(source="openai", path=folder, duplicates="report"), Silent())
     assert report.quarantined == {"duplicate_id": len(raw) - len(distinct), "wrong_argument_type": 1}
     assert sum(report.conversations.values()) == len(distinct) - 1 == 261
     # The one rejected passes a list where its tool takes a number.

@@ -79,6 +79,7 @@ def test_store_fills_every_table(
         "calls": sum(len(message.tool_calls) for message in messages),
         "decision_points": len(points),
         "quarantine": 2,
+        "flags": 0,
         "dataset_versions": 1,
     }
     assert stored.total("decision_points") == len(points)
@@ -199,7 +200,7 @@ def test_interrupt_inside_the_transaction_keeps_the_old_version(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(warehouse.rows, "quarantine_table", interrupted)
+    monkeypatch.setattr(warehouse.rows, "version_table", interrupted)
     with pytest.raises(KeyboardInterrupt):
         store(version, tiny_conversations[:1], [], [])
     assert counts() == before
@@ -274,12 +275,16 @@ def test_warehouse_of_layout_1_is_brought_up_to_date_with_all_it_holds(
     with duckdb.connect(str(paths.warehouse())) as connection:
         connection.execute("ALTER TABLE conversations DROP COLUMN metadata")
         connection.execute("ALTER TABLE calls DROP COLUMN accepted")
+        connection.execute("ALTER TABLE conversations DROP COLUMN content_hash")
+        connection.execute("DROP TABLE flags")
         connection.execute("UPDATE schema_version SET version = 1")
     before = counts()
     assert counts() == before
-    assert count("conversations", "metadata IS NULL") == len(tiny_conversations)
+    assert before["flags"] == 0
+    assert count("conversations", "metadata IS NULL AND content_hash IS NULL") == len(tiny_conversations)
     store(version, tiny_conversations, [], REJECTED)
     assert count("calls", "accepted IS NULL") == 0
+    assert count("conversations", "content_hash IS NULL") == 0
 
 
 @pytest.mark.parametrize("content", [b"not a database", b"\0" * 20_000])

@@ -2,12 +2,13 @@
 
 A source turns whatever lies on disk (or what a generator makes up) into canonical conversations, one at a time.
 A record it cannot use becomes a ``Quarantined`` row and the rest goes on; only a source that cannot be read at all
-raises.
+raises. A large source may also offer itself in parts, which ingestion then reads in several processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from data.reporting import Reporter
@@ -64,3 +65,47 @@ class Fetching(Protocol):
         Raises:
             SourceError: It cannot be had; the message names ``--path``.
         """
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a source that another process can read by itself; it travels there pickled."""
+
+    name: str
+    """What a person calls it, such as a file's name."""
+    weight: int
+    """Bytes to read, or anything in proportion to the work."""
+    content: Any
+    """What the source needs to find its records again."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Something counted while reading that concerns no record in particular."""
+
+    what: str
+    count: int
+
+
+@runtime_checkable
+class Partitioned(Protocol):
+    """A source that is more than one process can read in good time. ``read`` is all its parts, one after the other."""
+
+    name: str
+
+    def parts(self, settings: DataSettings, reporter: Reporter) -> Iterator[Part | Quarantined]:
+        """The parts in the order of ``read``, and what cannot even become part of one.
+
+        Raises:
+            SourceError: As for ``read``.
+        """
+
+    def read_part(self, part: Part, settings: DataSettings) -> Iterator[Conversation | Quarantined | Tally]:
+        """Yield what one part holds; runs in a process of its own, knowing only its arguments.
+
+        Raises:
+            SourceError: As for ``read``.
+        """
+
+    def remarks(self, tallies: Mapping[str, int]) -> Iterator[str]:
+        """What to say at the end, given the sum of each tally of all parts."""

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS conversations (
     num_tools INTEGER NOT NULL,
     num_calls INTEGER NOT NULL,
     record VARCHAR NOT NULL, -- the whole conversation as JSON: what data/snapshot.py rebuilds objects from
-    metadata JSON -- what the source says about the whole; null in versions stored by layout 1
+    metadata JSON, -- what the source says about the whole; null in versions stored by layout 1
+    content_hash VARCHAR -- of what user and assistant say (data/content.py); null in versions before layout 3
 );
 
 CREATE TABLE IF NOT EXISTS messages (
@@ -84,6 +85,15 @@ CREATE TABLE IF NOT EXISTS quarantine (
     dataset_version VARCHAR NOT NULL,
     source VARCHAR NOT NULL,
     record_id VARCHAR NOT NULL,
+    reason VARCHAR NOT NULL,
+    detail VARCHAR NOT NULL
+);
+
+CREATE TABLE IF NOT EXISTS flags ( -- doubts about messages that are kept (data/flags.py)
+    dataset_version VARCHAR NOT NULL,
+    conversation_id VARCHAR NOT NULL,
+    message_index INTEGER NOT NULL,
+    split VARCHAR NOT NULL,
     reason VARCHAR NOT NULL,
     detail VARCHAR NOT NULL
 );

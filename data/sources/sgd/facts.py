@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data.flags import contains
 from data.schema import Act, Fact
 from data.sources.sgd.raw import RawAction
 
@@ -84,16 +85,3 @@ class Visible:
         if fact.kind == "boolean":
             return fact.name in self._names
         return any(contains(text, form.lower()) for form in fact.forms for text in self._texts)
-
-
-def contains(text: str, form: str) -> bool:
-    """Whether ``form`` occurs in ``text`` as whole words: "19" is not in "2019". Both are lower case."""
-    start = text.find(form)
-    while start >= 0:
-        end = start + len(form)
-        cut_before = start > 0 and text[start - 1].isalnum() and form[:1].isalnum()
-        cut_after = end < len(text) and text[end].isalnum() and form[-1:].isalnum()
-        if not (cut_before or cut_after):
-            return True
-        start = text.find(form, start + 1)
-    return False

@@ -34,17 +34,26 @@ def scan(root: Path, directories: Sequence[str], rule: SplitRule, reporter: Repo
     reporter.phase("scanning sgd", total=len(files), unit="files")
     seen: set[str] = set()
     for number, (directory, path) in enumerate(files, start=1):
-        where = path.relative_to(root).as_posix()
-        try:
-            records = load_dialogues(path)
-        except UnreadableFile as error:
-            yield quarantined(where, "unreadable_file", str(error))
-        else:
-            for position, record in enumerate(records):
-                yield _place(
-                    record, f"{where}#{position}", Place("", "excluded", directory, path, position), rule, seen
-                )
+        yield from (found for found, _ in scan_file(root, directory, path, rule, seen))
         reporter.update(number)
+
+
+def scan_file(
+    root: Path, directory: str, path: Path, rule: SplitRule, seen: set[str]
+) -> Iterator[tuple[Place | Quarantined, Any]]:
+    """The places of one file, each with its raw record; ``seen`` holds the ids met so far and gains those of the file.
+
+    A file that cannot be read is one quarantine row with None for a record.
+    """
+    where = path.relative_to(root).as_posix()
+    try:
+        records = load_dialogues(path)
+    except UnreadableFile as error:
+        yield quarantined(where, "unreadable_file", str(error)), None
+        return
+    for position, record in enumerate(records):
+        place = Place("", "excluded", directory, path, position)
+        yield _place(record, f"{where}#{position}", place, rule, seen), record
 
 
 def _place(record: Any, where: str, place: Place, rule: SplitRule, seen: set[str]) -> Place | Quarantined:
