@@ -65,6 +65,8 @@ def prompt_texts(tokenizer: Any, points: Iterable[Any], workload: str) -> list[s
 
 def tell(benchmark: str, ours: float, peers: dict[str, float], **more: Any) -> None:
     """Print the result as JSON, last: our seconds, the peer's at its best, and how many times longer it takes."""
+    import torch
+
     best = min(peers, key=lambda name: peers[name])
     result = {
         "benchmark": benchmark,
@@ -73,6 +75,7 @@ def tell(benchmark: str, ours: float, peers: dict[str, float], **more: Any) -> N
         "ratio": round(peers[best] / ours, 2),
         "peer_best": best,
         "peer_all": {name: round(seconds, 2) for name, seconds in peers.items()},
+        "threads": torch.get_num_threads(),
         **more,
     }
     print(json.dumps(result))

@@ -42,6 +42,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "grpo": {
             "minutes": 6.0,
             "batch_size": 16,
+            "micro_batch_size": 16,
             "max_length": 1536,
             "max_completion_length": 96,
             "validate_every": 1000,

@@ -153,7 +153,8 @@ class GRPOSettings(TrainingSettings):
     """Completions per prompt, the group over which advantages are normalised."""
     batch_size: int = Field(32, ge=2)
     """Completions of one optimizer step: ``batch_size / num_generations`` prompts."""
-    micro_batch_size: int = Field(8, ge=1)
+    micro_batch_size: int = Field(32, ge=1)
+    """Rows of one forward pass: what shares a prefix in it is computed once. About 1 MB of activations a token."""
     max_completion_length: int = Field(128, ge=8)
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
@@ -185,6 +186,9 @@ class GRPOSettings(TrainingSettings):
     """Share of prompts at which a call is due; the rest are answer turns."""
     reward: str = Field("graded", min_length=1)
     """``graded``, ``toolrl``, ``binary``, ``f1``, or the path of a Python file with ``reward(point, parsed)``."""
+    points_per_conversation: int = Field(4, ge=1)
+    """Prompts in a row from one conversation: they share its history, which is computed once. 1 mixes as far as can
+    be; more is faster, but makes the gradients of a step more alike."""
     weights: RewardWeights = RewardWeights()
     """Weights of ``graded``'s parts; the others bring their own."""
     validate_every: int = Field(20, ge=1)

@@ -50,12 +50,31 @@ def practice(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int,
 
 
 def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int) -> list[DecisionPoint]:
-    """Shuffled by ``seed``, call and answer turns interleaved."""
+    """Conversations shuffled by ``seed``, a few decision points of each in a row, calls and answers interleaved.
+
+    Neighbours share their history, which is computed once if they meet in a step; but gradients of one conversation
+    are alike, so a conversation gives only ``settings.points_per_conversation`` at a time and comes again, with others
+    of its decision points, once every conversation had its turn. A step takes its prompts from this order as they
+    come: a conversation with fewer makes room for the next, and one that crosses a step's end is computed in both.
+    """
     order = random.Random(f"practice-{seed}")
+    conversations: dict[str, list[DecisionPoint]] = {}
+    for point in sorted(points, key=lambda point: point.id):
+        conversations.setdefault(point.conversation_id, []).append(point)
+    mixed = [_mixed(members, settings.call_share, order) for members in conversations.values()]
+    complete = [members for members in mixed if len({point.kind for point in members}) > 1] or mixed
+    order.shuffle(complete)
+    size = settings.points_per_conversation
+    longest = max((len(members) for members in complete), default=0)
+    return [point for start in range(0, longest, size) for one in complete for point in one[start : start + size]]
+
+
+def _mixed(points: Sequence[DecisionPoint], call_share: float, order: random.Random) -> list[DecisionPoint]:
+    """The decision points of one conversation, shuffled, call and answer turns interleaved."""
     kinds = {kind: [point for point in points if point.kind == kind] for kind in ("call", "answer")}
     for members in kinds.values():
         order.shuffle(members)
-    return interleave(kinds["call"], kinds["answer"], settings.call_share)
+    return interleave(kinds["call"], kinds["answer"], call_share)
 
 
 def known_seconds_per_group() -> float | None:

@@ -1,0 +1,50 @@
+"""The order in which GRPO practises: conversations by turns, a few decision points of each, calls and answers mixed."""
+
+from collections import Counter
+
+from data.decision_points import decision_points
+from data.reporting import Silent
+from data.settings import DataSettings, GRPOSettings
+from data.sources import get_source
+from models.training.prompts import in_order
+
+
+def offered():
+    found = get_source("simulated").read(DataSettings(conversations=40), Silent())
+    return [point for conversation in found for point in decision_points(conversation)]
+
+
+def test_a_conversation_gives_a_few_points_at_a_time_and_comes_again():
+    order = in_order(offered(), GRPOSettings(points_per_conversation=4), seed=0)
+    runs = [order[0].conversation_id]
+    lengths = [0]
+    for point in order:
+        if point.conversation_id != runs[-1]:
+            runs.append(point.conversation_id)
+            lengths.append(0)
+        lengths[-1] += 1
+    assert max(lengths) <= 4
+    first = runs[: len(set(runs))]
+    assert len(set(first)) == len(first)  # nobody twice before everybody once
+    assert len({point.id for point in order}) == len(order)
+
+
+def test_calls_and_answers_are_mixed_within_a_conversation():
+    order = in_order(offered(), GRPOSettings(points_per_conversation=4, call_share=0.5), seed=0)
+    steps = [order[start : start + 4] for start in range(0, 80, 4)]
+    shares = [sum(point.kind == "call" for point in step) / 4 for step in steps]
+    assert sum(shares) / len(shares) > 0.35
+    assert Counter(0 < share < 1 for share in shares)[True] > 15
+
+
+def test_the_seed_decides_and_the_order_of_the_offer_does_not():
+    points = offered()
+    settings = GRPOSettings()
+    names = [point.id for point in in_order(points, settings, seed=1)]
+    assert names == [point.id for point in in_order(points[::-1], settings, seed=1)]
+    assert names != [point.id for point in in_order(points, settings, seed=2)]
+
+
+def test_one_kind_alone_is_used_as_it_is():
+    calls = [point for point in offered() if point.kind == "call"]
+    assert {point.id for point in in_order(calls, GRPOSettings(), seed=0)} == {point.id for point in calls}
