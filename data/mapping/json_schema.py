@@ -65,9 +65,17 @@ def repaired(schema: Any) -> dict[str, Any]:
         required = schema.get("required")
         if isinstance(required, list):
             found["required"] = [name for name in dict.fromkeys(map(str, required)) if name in properties]
-    if "items" in schema and found.get("type") == "array":
-        found["items"] = repaired(schema["items"])
+    if found.get("type") == "array":
+        _repair_array(found, schema)
     return found
+
+
+def _repair_array(found: dict[str, Any], schema: dict[str, Any]) -> None:
+    """An enum beside ``type: array`` that lists no arrays means the items."""
+    if "items" in schema:
+        found["items"] = repaired(schema["items"])
+    if "enum" in found and not any(isinstance(value, list) for value in found["enum"]):
+        found["items"] = {**found.get("items", {}), "enum": found.pop("enum")}
 
 
 def object_schema(schema: Any) -> dict[str, Any]:

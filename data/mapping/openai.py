@@ -63,10 +63,15 @@ def _completed(parameters: dict[str, Any]) -> dict[str, Any]:
 
 
 class MessageReader:
-    """Reads one conversation's messages in order, pairing results with calls."""
+    """Reads one conversation's messages in order, pairing results with calls.
+
+    An id that was used before (recorded agents with cached completions do that) is made unique, results alike.
+    """
 
     def __init__(self) -> None:
-        self._open: list[str] = []
+        self._open: list[tuple[str, str]] = []
+        """(id as stated, id as given) of calls without a result."""
+        self._used: set[str] = set()
         self._calls = 0
 
     def message(self, written: Any) -> Message:
@@ -95,10 +100,9 @@ class MessageReader:
             entries = [{"function": call}] if (call := written.get("function_call")) is not None else []
         if not isinstance(entries, list):
             raise Unusable("malformed_call", f"tool_calls are a list, not {_shown(entries)}")
-        calls = tuple(self._call(entry) for entry in entries)
-        if calls:
-            self._open = [call.id for call in calls]
-        return calls
+        if entries:
+            self._open = []
+        return tuple(self._call(entry) for entry in entries)
 
     def _call(self, entry: Any) -> ToolCall:
         function = entry.get("function") if isinstance(entry, dict) else None
@@ -106,21 +110,20 @@ class MessageReader:
             raise Unusable("malformed_call", f"a call without a function name: {_shown(entry)}")
         self._calls += 1
         stated = entry.get("id")
-        return tool_call(
-            stated if isinstance(stated, str) and stated else f"call_{self._calls}",
-            function["name"],
-            function.get("arguments"),
-        )
+        stated = stated if isinstance(stated, str) and stated else f"call_{self._calls}"
+        given = f"{stated}_{self._calls}" if stated in self._used else stated
+        self._used.add(given)
+        self._open.append((stated, given))
+        return tool_call(given, function["name"], function.get("arguments"))
 
     def _answered(self, stated: Any) -> str:
         """The id of the call a result answers: the one it states, else the first that is still open."""
-        if isinstance(stated, str) and stated:
-            if stated in self._open:
-                self._open.remove(stated)
-            return stated
-        if not self._open:
-            raise Unusable("stray_tool_message", "a result without tool_call_id, and no call is open")
-        return self._open.pop(0)
+        if not (isinstance(stated, str) and stated):
+            if not self._open:
+                raise Unusable("stray_tool_message", "a result without tool_call_id, and no call is open")
+            return self._open.pop(0)[1]
+        place = next((index for index, (written, _) in enumerate(self._open) if written == stated), None)
+        return stated if place is None else self._open.pop(place)[1]
 
 
 def tool_call(call_id: str, name: str, written: Any) -> ToolCall:

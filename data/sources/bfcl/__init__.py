@@ -1,0 +1,5 @@
+"""Berkeley Function Calling Leaderboard v4, for evaluation only."""
+
+from data.sources.bfcl.source import SOURCE
+
+__all__ = ["SOURCE"]
