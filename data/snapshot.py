@@ -12,6 +12,7 @@ import os
 import shutil
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ DRAFT_SUFFIX = ".writing"
 _POINT_COLUMNS = ["decision_point_id", "conversation_id", "message_index", "domain", "kind", "tool"]
 _BATCH = 1000
 _ABANDONED_SECONDS = 86_400.0
+_ASIDE = ".replaced"
 
 
 class SnapshotError(RuntimeError):
@@ -78,6 +80,63 @@ def publish(version: str) -> Path:
             finally:
                 shutil.rmtree(draft, ignore_errors=True)  # gone already if it was renamed
     return target
+
+
+@contextmanager
+def rewriting(version: str) -> Iterator[Path]:
+    """A copy of a published snapshot that takes its place at the end of the block, with its hashes brought up to date.
+
+    The one exception to "never rewritten": a conversation that has to be forgotten. A file must be replaced, not
+    written into, since what the block leaves alone is shared with the snapshot that is still in use. The snapshot keeps
+    its place among the newest. After a kill ``mend`` finds either the old one or the new one.
+
+    Raises:
+        SnapshotMissing, SnapshotDamaged: There is none, or its manifest cannot be read.
+    """
+    target = paths.dataset(check_name(version, "dataset version"))
+    with _publishing(version):
+        content, used = read_manifest(version), _last_used(version)
+        draft = paths.datasets() / f".{version}-{uuid.uuid4().hex}.writing"
+        try:
+            shutil.copytree(target, draft, copy_function=os.link)
+            yield draft
+            files = {name: digest(draft / name) for name in content.files}
+            dataset = content.dataset.model_copy(update={"counts": {**content.dataset.counts, **_counted(draft)}})
+            _write_manifest(draft, content.model_copy(update={"files": files, "dataset": dataset}))
+            os.utime(draft / MANIFEST, ns=(used, used))
+            aside = paths.datasets() / f".{version}{_ASIDE}"
+            target.rename(aside)
+            draft.rename(target)
+            sync_directory(target.parent)
+            shutil.rmtree(aside)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+
+
+def mend() -> None:
+    """Finish what a kill left half done: a snapshot set aside comes back, or goes if its successor is there."""
+    for aside in paths.datasets().glob(f".*{_ASIDE}"):
+        target = paths.dataset(aside.name.removeprefix(".").removesuffix(_ASIDE))
+        if target.exists():
+            shutil.rmtree(aside)
+        else:
+            aside.rename(target)
+
+
+def _counted(directory: Path) -> dict[str, dict[str, int]]:
+    """Rows of a snapshot's tables by split or reason, as ``DatasetVersion.counts`` has them."""
+    import pyarrow.parquet as pq
+
+    from data.warehouse import COUNTS
+
+    counted = {}
+    for what, (table, column) in COUNTS.items():
+        file = directory / f"{table}.parquet"
+        if file.exists():  # a snapshot may be older than a table
+            found = Counter(pq.read_table(file, columns=[column])[column].to_pylist())
+            if found or what != "flagged":
+                counted[what] = dict(sorted(found.items()))
+    return counted
 
 
 def exists(version: str) -> bool:
@@ -281,9 +340,14 @@ def _export(version: str, draft: Path) -> None:
     for file in files:
         sync_file(file)
     content = Manifest(format=FORMAT, dataset=dataset, files={file.name: digest(file) for file in files})
-    manifest_file = draft / MANIFEST
-    manifest_file.write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    sync_file(manifest_file)
+    _write_manifest(draft, content)
+
+
+def _write_manifest(draft: Path, content: Manifest) -> None:
+    file = draft / MANIFEST
+    file.unlink(missing_ok=True)  # in a copy it is shared with the published one
+    file.write_text(content.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    sync_file(file)
     sync_directory(draft)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from data import migrations, paths, rows
 from data.content import content_hash, words_of
+from data.parquet import sync_file
 from data.schema import Conversation, DecisionPoint, Quarantined
 from data.versions import DatasetVersion
 
@@ -34,7 +35,8 @@ TABLES: dict[str, tuple[str, ...]] = {
     "quarantine": ("source", "record_id", "reason", "detail"),
     "flags": ("conversation_id", "message_index", "reason", "detail"),
 }
-_COUNTS = {
+#: What a version counts: name, then table and the column it is counted by.
+COUNTS = {
     "conversations": ("conversations", "split"),
     "decision_points": ("decision_points", "split"),
     "quarantined": ("quarantine", "reason"),
@@ -187,7 +189,7 @@ def _refuse_repeated(connection: duckdb.DuckDBPyConnection, version: str) -> Non
 def _counted(connection: duckdb.DuckDBPyConnection, version: str) -> dict[str, dict[str, int]]:
     """Rows of a version by split or reason."""
     counted = {}
-    for what, (table, column) in _COUNTS.items():
+    for what, (table, column) in COUNTS.items():
         found = connection.execute(
             f"SELECT {column}, count(*) FROM {table} WHERE dataset_version = ? GROUP BY ALL ORDER BY ALL", [version]
         ).fetchall()
@@ -254,6 +256,40 @@ def changes(before: str, after: str) -> Changes:
         ).fetchone()
     assert found is not None
     return Changes(*found)
+
+
+def forget(conversation_id: str, *, wait_seconds: float = WAIT_SECONDS) -> int:
+    """Delete a conversation from every version, with what was quarantined of it; how many rows that were.
+
+    The file is then written anew, because DuckDB leaves the bytes of deleted rows in place until it needs the room.
+
+    Raises:
+        WarehouseBusy: Another process holds the file for longer than ``wait_seconds``.
+    """
+    file = paths.warehouse()
+    if not file.exists():
+        return 0
+    with connect(wait_seconds) as connection:
+        with _transaction(connection):
+            deleted = sum(_delete_conversation(connection, table, conversation_id) for table in TABLES)
+            if deleted:
+                _recount(connection)
+        if deleted:
+            _write_anew(connection, file)
+    return deleted
+
+
+def drop_version(version: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Delete all rows of one dataset version; the file is written anew, which gives their room back.
+
+    Raises:
+        WarehouseBusy: Another process holds the file for longer than ``wait_seconds``.
+    """
+    if paths.warehouse().exists():
+        with connect(wait_seconds) as connection:
+            with _transaction(connection):
+                _delete(connection, version)
+            _write_anew(connection, paths.warehouse())
 
 
 @contextmanager
@@ -383,6 +419,36 @@ def _delete(connection: duckdb.DuckDBPyConnection, version: str) -> None:
     for table in TABLES:
         connection.execute(f"DELETE FROM {table} WHERE dataset_version = ?", [version])
     connection.execute("DELETE FROM dataset_versions WHERE version = ?", [version])
+
+
+def _delete_conversation(connection: duckdb.DuckDBPyConnection, table: str, conversation_id: str) -> int:
+    key = "source || '/' || record_id" if table == "quarantine" else "conversation_id"
+    found = connection.execute(f"SELECT count(*) FROM {table} WHERE {key} = ?", [conversation_id]).fetchone()
+    connection.execute(f"DELETE FROM {table} WHERE {key} = ?", [conversation_id])
+    return int(found[0]) if found else 0
+
+
+def _recount(connection: duckdb.DuckDBPyConnection) -> None:
+    """Bring the counts of all versions in line with their rows."""
+    for version in _select_versions(connection):
+        counts = {**version.counts, **_counted(connection, version.version)}
+        connection.execute("DELETE FROM dataset_versions WHERE version = ?", [version.version])
+        updated = version.model_copy(update={"counts": counts})
+        _insert(connection, "dataset_versions", rows.version_table([updated]))
+
+
+def _write_anew(connection: duckdb.DuckDBPyConnection, file: Path) -> None:
+    """Copy what is there into a new file that takes the old one's place; the connection must not be used after."""
+    fresh = file.with_name(f".{file.name}.writing")
+    fresh.unlink(missing_ok=True)
+    own = connection.execute("SELECT current_database()").fetchone()
+    assert own is not None
+    connection.execute(f"ATTACH {quote(str(fresh))} AS fresh")
+    connection.execute(f'COPY FROM DATABASE "{own[0]}" TO fresh')
+    connection.execute("DETACH fresh")
+    sync_file(fresh)
+    fresh.replace(file)
+    file.with_name(f"{file.name}.wal").unlink(missing_ok=True)
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, arrow: pa.Table, version: str | None = None) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from flows import cli_rewards
+from flows import cli_data, cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
 
@@ -56,6 +56,8 @@ Set = Annotated[
 ]
 
 app.add_typer(cli_rewards.app)
+app.add_typer(cli_data.app)
+app.command()(cli_data.forget)
 
 
 @app.command()

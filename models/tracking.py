@@ -82,6 +82,11 @@ def _connect(uri: str) -> tuple[MlflowClient, str]:
         return client, str(client.create_experiment(EXPERIMENT, artifact_location=local))
 
 
+def ask() -> tuple[MlflowClient, str]:
+    """Client and experiment id for those who want to know something; raises where the store is away."""
+    return _connect(tracking_uri())
+
+
 class StageRun:
     """One MLflow run and its local log. Methods tell MLflow if it listens, and never raise because it does not."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from data.reporting import Reporter
-from data.schema import Conversation, Quarantined
+from data.schema import Conversation, Frozen, Quarantined
 from data.settings import DataSettings
 
 
@@ -109,3 +109,27 @@ class Partitioned(Protocol):
 
     def remarks(self, tallies: Mapping[str, int]) -> Iterator[str]:
         """What to say at the end, given the sum of each tally of all parts."""
+
+
+class RawPlace(Frozen):
+    """Where a raw record lies."""
+
+    file: str
+    position: int
+    """Index of the record in its file, from 0."""
+    sha256: str
+    """Of the record as canonical JSON (sorted keys, UTF-8)."""
+    record: Any
+    """The record itself, as upstream wrote it."""
+
+
+@runtime_checkable
+class Locating(Protocol):
+    """A source that can find a raw record again."""
+
+    def locate(self, settings: DataSettings, record_id: str) -> RawPlace | None:
+        """The record of this id in the source's files, or None.
+
+        Raises:
+            SourceError: The files are not where ``settings`` says.
+        """

@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from data.reporting import Reporter, Silent
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
-from data.sources.base import Part, Tally
+from data.sources.base import Part, RawPlace, Tally
 from data.sources.sgd import download
 from data.sources.sgd.dialogue import Unusable, conversation_of
 from data.sources.sgd.index import Place, records_at, scan, scan_file
+from data.sources.sgd.locating import find_record
 from data.sources.sgd.raw import DIRECTORIES, RawDialogue, dialogue_files, sgd_root
 from data.sources.sgd.splits import RENAMED_SHARES, SHARES, RenamedRule, SplitRule, choose
 from data.sources.sgd.tools import Services, read_services
@@ -49,6 +50,10 @@ class SGD:
             SourceError: The directory is no copy of SGD, or the download failed; the message names ``--path``.
         """
         return sgd_root(settings.path or download.fetch(download.upstream(), reporter))
+
+    def locate(self, settings: DataSettings, record_id: str) -> RawPlace | None:
+        """The raw dialogue of a record id, or None where the files hold it no more."""
+        return find_record(self.fetch(settings, Silent()), record_id)
 
     def fingerprint(self, settings: DataSettings) -> str:
         """SHA-256 over names and bytes of all schemas and dialogue files, packed or not as they lie there."""

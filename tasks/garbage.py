@@ -1,0 +1,77 @@
+"""What stages, MLflow and "the newest one" refer to, and so must not be collected."""
+
+from __future__ import annotations
+
+from data import snapshot
+from data.garbage import Garbage, References, find, free
+from data.reporting import Reporter
+from models.registry import Known, known
+from tasks import records
+from tasks.forgetting import quiet_house
+from tasks.records import Record
+
+
+def collect(reporter: Reporter, *, really: bool) -> list[Garbage]:
+    """What nothing refers to; with ``really`` it is gone when this returns.
+
+    Raises:
+        models.registry.TrackingAway: MLflow does not answer, so nobody can say what it refers to.
+        Busy: With ``really``, while an ingestion, training or evaluation is under way.
+    """
+    if not really:
+        return find(references(known()))
+    with quiet_house("gc"):
+        found = find(references(known()))
+        free(found, reporter)
+    return found
+
+
+def references(registry: Known) -> References:
+    """What must stay: of every run that is not deleted in MLflow, of registered models, and the newest of everything.
+
+    A run deleted in MLflow keeps nothing, unless a model of it is registered, it is the newest good one of its stage
+    (over all, or on the newest dataset of a source), or another run that stays started from it.
+    """
+    every = list(records.every(*_stages()))
+    kept = {record.run_id for record in every if record.run_id not in registry.deleted}
+    kept |= {run.run_id for run in registry.active} | set(registry.models or {})
+    latest = {version.source: version.version for version in snapshot.published()}
+    kept |= _newest(every, frozenset(latest.values()))
+    starts = {record.run_id: record.start_run_id for record in every}
+    starts |= {run.run_id: run.start_run_id for run in registry.active}
+    waiting = list(kept)
+    while waiting:
+        start = starts.get(waiting.pop())
+        if start and start not in kept:
+            kept.add(start)
+            waiting.append(start)
+    versions = {record.dataset_version for record in every if record.run_id in kept}
+    versions |= {run.dataset_version for run in registry.active}
+    versions |= set(latest.values())
+    return References(
+        versions=frozenset(version for version in versions if version),
+        runs=frozenset(kept),
+        resumable=frozenset(
+            record.run_id
+            for record in every
+            if record.run_id in kept and record.status != "done" and record.stage != "evaluation"
+        ),
+    )
+
+
+def _newest(every: list[Record], latest: frozenset[str]) -> set[str]:
+    """Runs that "the newest" can mean: per stage, over all datasets and on each of the ``latest`` ones."""
+    newest: dict[tuple[str, str | None], Record] = {}
+    for record in (each for each in every if each.status == "done"):
+        for place in ((record.stage, None), (record.stage, record.dataset_version)):
+            if place[1] in (None, *latest) and (
+                place not in newest or (record.ended or "") >= (newest[place].ended or "")
+            ):
+                newest[place] = record
+    return {record.run_id for record in newest.values()}
+
+
+def _stages() -> list[str]:
+    from data import paths
+
+    return sorted(path.name for path in paths.stages().glob("*") if path.is_dir())

@@ -1,0 +1,283 @@
+"""Forgetting: not a byte of the conversation is left, everything else stays as it was, and it does not come back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import evaluation_set, paths, rollouts, snapshot, warehouse
+from data.erasing import erase_lines, erase_rows, rows_of
+from data.evaluations import EVALUATION_SCHEMA, append_evaluations, read_evaluations
+from data.forget import Forgotten, UnknownConversation, forget
+from data.ingest import IngestReport, ingest
+from data.reporting import Reporter, Silent
+from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
+from data.schema import Conversation, Quarantined
+from data.settings import DataSettings
+from data.sources.simulated import Simulated
+from data.tombstones import forgotten_ids
+
+SECRET = "Zyxwvut-Quorum-77"
+
+
+class Given(Simulated):
+    """A source of given conversations."""
+
+    name = "fixture"
+
+    def __init__(self, conversations: list[Conversation]) -> None:
+        super().__init__()
+        self.conversations = conversations
+
+    def read(self, settings: DataSettings, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
+        yield from self.conversations
+
+
+Ingest = Callable[..., IngestReport]
+
+
+@pytest.fixture
+def said(tiny_conversations: list[Conversation]) -> list[Conversation]:
+    """The hand-written conversations; the first, of train, says a word that stands nowhere else."""
+    first, *others = tiny_conversations
+    messages = list(first.messages)
+    at = next(index for index, message in enumerate(messages) if message.role == "user")
+    messages[at] = messages[at].model_copy(update={"content": f"{messages[at].content} My word is {SECRET}."})
+    marked = first.model_copy(update={"split": "train", "messages": tuple(messages)})
+    return [
+        each.model_copy(update={"source": "fixture", "id": f"fixture/{each.record_id}"}) for each in (marked, *others)
+    ]
+
+
+@pytest.fixture
+def ingested(said: list[Conversation], monkeypatch: pytest.MonkeyPatch) -> Ingest:
+    from data import ingest as module
+
+    def run(**changes: Any) -> IngestReport:
+        monkeypatch.setattr(module, "get_source", lambda name: Given(said))
+        return ingest(DataSettings(**changes), Silent())
+
+    return run
+
+
+def blank(schema: Any, filled: tuple[str, ...], **values: Any) -> dict[str, Any]:
+    """A row of a stored table with something in every column."""
+    kinds: dict[str, Any] = {"string": "x", "int64": 1, "bool": True, "double": 0.5}
+    row = {field.name: kinds[str(field.type)] for field in schema if field.name not in filled}
+    return {**row, **values}
+
+
+def leave_traces(version: str, names: list[str]) -> None:
+    """Rollouts of two runs and an evaluation of these conversations, with a list beside the snapshot."""
+    for run_id, which in (("run-a", names), ("run-b", names[1:])):
+        rows = [
+            blank(ROLLOUT_SCHEMA, rollouts.FILLED_IN, decision_point_id=f"{name}#2", dataset_version=version, text=name)
+            for name in which
+        ]
+        append_rollouts(run_id, 1, rows)
+    judged = [
+        blank(
+            EVALUATION_SCHEMA,
+            ("evaluation_id", "created_at"),
+            decision_point_id=f"{name}#2",
+            conversation_id=name,
+            run_id="run-a",
+            text=SECRET if name == names[0] else "x",
+        )
+        for name in names
+    ]
+    append_evaluations("eval-1", judged)
+    lines = [json.dumps({"decision_point_id": f"{name}#2", "reason": "x"}) for name in names]
+    paths.gold_failures(version).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def bytes_of(word: str) -> list[Path]:
+    """Files under ``var/`` that hold a word, also inside Parquet."""
+    import pyarrow.parquet as pq
+
+    found = []
+    for file in (path for path in paths.var().rglob("*") if path.is_file()):
+        inside = str(pq.read_table(file).to_pylist()) if file.suffix == ".parquet" else ""
+        if word in inside or word.encode() in file.read_bytes():
+            found.append(file)
+    return found
+
+
+def test_nothing_of_it_is_left_and_everything_else_stays(said: list[Conversation], ingested: Ingest) -> None:
+    version = ingested().dataset_version
+    names = [each.id for each in said]
+    stored = [one.id for one in snapshot.read_conversations(version)]
+    leave_traces(version, names)
+    assert {path.name for path in bytes_of(SECRET)} >= {"conversations.parquet", "messages.parquet", "warehouse.duckdb"}
+    others = {one.id: one for one in snapshot.read_conversations(version) if one.id != names[0]}
+    before = snapshot.read_manifest(version)
+
+    report = forget(names[0], Silent())
+
+    assert bytes_of(SECRET) == []
+    assert [path.name for path in bytes_of(f"{names[0]}#")] == []
+    assert {path.name for path in bytes_of(names[0])} <= {"forgotten.jsonl"}
+    snapshot.verify(version)
+    assert {one.id: one for one in snapshot.read_conversations(version)} == others
+    assert len(others) == len(stored) - 1
+    assert names[0] not in {point.conversation_id for point in snapshot.read_decision_points(version)}
+    after = snapshot.read_manifest(version)
+    assert after.files.keys() == before.files.keys()
+    assert after.files["conversations.parquet"] != before.files["conversations.parquet"]
+    assert after.files["quarantine.parquet"] == before.files["quarantine.parquet"]
+    assert after.dataset.counts["conversations"]["train"] == before.dataset.counts["conversations"]["train"] - 1
+    assert warehouse.stored_versions()[0].counts == after.dataset.counts
+    assert len(read_rollouts("run-a")) == len(names) - 1
+    assert len(read_rollouts("run-b")) == len(names) - 1
+    assert list(read_evaluations("eval-1")["conversation_id"]) == names[1:]
+    assert len(paths.gold_failures(version).read_text(encoding="utf-8").splitlines()) == len(names) - 1
+    assert report == Forgotten(
+        conversation_id=names[0],
+        newly=True,
+        warehouse_rows=report.warehouse_rows,
+        snapshots={version: "train"},
+        rollouts={"run-a": 1},
+        evaluations={"eval-1": 1},
+    )
+    assert report.warehouse_rows > 5
+
+
+def test_the_rewritten_snapshot_is_what_the_warehouse_would_publish(said: list[Conversation], ingested: Ingest) -> None:
+    version = ingested().dataset_version
+    forget(said[0].id, Silent())
+    rewritten = {one.id: one for one in snapshot.read_conversations(version)}
+    points = [point.id for point in snapshot.read_decision_points(version)]
+    counts = snapshot.manifest(version).counts
+    paths.dataset(version).rename(paths.var() / "elsewhere")
+    snapshot.publish(version)
+    assert {one.id: one for one in snapshot.read_conversations(version)} == rewritten
+    assert [point.id for point in snapshot.read_decision_points(version)] == points
+    assert snapshot.manifest(version).counts == counts
+
+
+def test_the_next_ingestion_does_not_bring_it_back(said: list[Conversation], ingested: Ingest) -> None:
+    version = ingested().dataset_version
+    forget(said[0].id, Silent())
+    assert ingested().dataset_version == version  # reused as it was rewritten
+    other = ingested(max_result_rows=7)
+    assert other.dataset_version != version
+    assert other.quarantined["forgotten"] == 1
+    assert said[0].id not in {one.id for one in snapshot.read_conversations(other.dataset_version)}
+    assert bytes_of(SECRET) == []
+
+
+def test_an_evaluation_item_leaves_the_frozen_set(said: list[Conversation], ingested: Ingest) -> None:
+    ingested()
+    judged = [item.conversation_id for item in evaluation_set.load()]
+    assert judged
+    forget(judged[0], Silent())
+    assert judged[0] not in [item.conversation_id for item in evaluation_set.load()]
+    assert bytes_of(f"{judged[0]}#") == []
+
+
+def test_again_is_no_error_and_unknown_is_one(said: list[Conversation], ingested: Ingest) -> None:
+    ingested()
+    assert forget(said[0].id, Silent()).newly
+    again = forget(said[0].id, Silent())
+    assert (again.newly, again.snapshots, again.warehouse_rows) == (False, {}, 0)
+    with pytest.raises(UnknownConversation, match="apprentice query"):
+        forget("fixture/nobody", Silent())
+    assert list(forgotten_ids()) == [said[0].id]
+
+
+def test_a_conversation_whose_id_begins_alike_stays(said: list[Conversation], ingested: Ingest) -> None:
+    longer = said[0].model_copy(update={"id": f"{said[0].id}0", "record_id": f"{said[0].record_id}0"})
+    said[1:] = [each for each in said[1:] if each.id != longer.id]
+    said.append(longer.model_copy(update={"messages": said[1].messages, "tools": said[1].tools}))
+    version = ingested(duplicates="report").dataset_version
+    before = len(snapshot.read_decision_points(version))
+    removed = sum(point.conversation_id == said[0].id for point in snapshot.read_decision_points(version))
+    forget(said[0].id, Silent())
+    assert len(snapshot.read_decision_points(version)) == before - removed
+    assert longer.id in {one.id for one in snapshot.read_conversations(version)}
+
+
+def test_the_order_of_versions_stays(said: list[Conversation], ingested: Ingest) -> None:
+    ingested(max_result_rows=7)
+    newest = ingested().dataset_version
+    forget(said[0].id, Silent())
+    assert snapshot.latest() == newest
+
+
+@pytest.mark.parametrize("moment", ["before the swap", "between the renames", "after the renames"])
+def test_a_kill_at_any_moment_is_mended_by_the_next_call(
+    said: list[Conversation], ingested: Ingest, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = ingested().dataset_version
+    real_rename, real_rmtree = Path.rename, snapshot.shutil.rmtree
+    renames = []
+
+    class Killed(BaseException): ...
+
+    def rename(path: Path, target: Path) -> Path:
+        renames.append(path)
+        if len(renames) == {"before the swap": 1, "between the renames": 2}.get(moment, 9):
+            raise Killed
+        return real_rename(path, target)
+
+    def rmtree(path: Path, **options: Any) -> None:
+        if moment == "after the renames" and str(path).endswith(".replaced"):
+            raise Killed
+        if not isinstance(path, Path) or not path.name.endswith(".writing"):
+            real_rmtree(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", rename)
+        patch.setattr(snapshot.shutil, "rmtree", rmtree)
+        with pytest.raises(Killed):
+            forget(said[0].id, Silent())
+    forget(said[0].id, Silent())
+    snapshot.verify(version)
+    assert said[0].id not in {one.id for one in snapshot.read_conversations(version)}
+    assert bytes_of(SECRET) == []
+    assert [path.name for path in paths.datasets().iterdir()] == [version]
+
+
+def test_the_same_record_of_another_source_is_named(said: list[Conversation], ingested: Ingest) -> None:
+    twin = said[1].model_copy(update={"id": f"fixture-x/{said[0].record_id}"})
+    said[1] = twin
+    ingested(duplicates="report")
+    assert forget(said[0].id, Silent()).same_record == (twin.id,)
+
+
+def test_a_rejected_record_is_forgotten_too(said: list[Conversation], ingested: Ingest) -> None:
+    said.append(said[1].model_copy(update={"id": "fixture/bad", "record_id": "bad", "messages": ()}))
+    version = ingested().dataset_version
+    assert rows_of(paths.dataset(version) / "quarantine.parquet", "fixture/bad") == 1
+    forget("fixture/bad", Silent())
+    assert rows_of(paths.dataset(version) / "quarantine.parquet", "fixture/bad") == 0
+    assert snapshot.manifest(version).counts["quarantined"] == {"duplicate": 1}
+
+
+# --- single files
+
+
+def test_a_file_loses_its_rows_but_not_its_type(tmp_path: Path) -> None:
+    rows = [blank(ROLLOUT_SCHEMA, rollouts.FILLED_IN, decision_point_id=f"{name}#2") for name in ("s/1", "s/10", "s/1")]
+    file = append_rollouts("run", 1, rows)
+    schema = __import__("pyarrow.parquet").parquet.read_schema(file)
+    assert erase_rows(file, "s/2") == 0
+    assert erase_rows(file, "s/1") == 2
+    assert read_rollouts("run")["decision_point_id"].tolist() == ["s/10#2"]
+    assert erase_rows(file, "s/10") == 1
+    assert len(read_rollouts("run")) == 0
+    assert __import__("pyarrow.parquet").parquet.read_schema(file).names == schema.names
+    assert append_rollouts("run", 1, rows).name == "step-00000001-attempt-0002.parquet"
+
+
+def test_lines_that_are_no_json_stay(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    file.write_text(
+        '{"conversation_id": "s/1"}\nnot json\n[1]\n{"decision_point_id": "s/1#4"}\n{"a": 1}', encoding="utf-8"
+    )
+    assert erase_lines(file, "s/1") == 2
+    assert file.read_text(encoding="utf-8") == 'not json\n[1]\n{"a": 1}'
