@@ -123,12 +123,13 @@ class MonitorSettings(StageSettings):
     """Turn success on validation this far below its best, beyond chance, while the reward has risen since."""
     reward_rise: Positive = 0.02
     """What counts as a risen reward, as a share of the greatest possible."""
-    share_off: Positive = 0.25
+    share_off: Positive = 0.2
     """Share of turns with any call this far from the share at which one is due, and further than before."""
     share_rise: Positive = 0.15
     """How far a share of bad completions must have risen since before to count."""
     bad_share: Positive = 0.3
-    """Share of malformed completions, or of empty, copied or repeated thoughts, above which it counts."""
+    """Share of malformed completions, of unasked or withheld calls on the turns concerned, or of empty, copied or
+    repeated thoughts, above which it counts."""
     length_factor: Annotated[float, Field(gt=1)] = 2.0
     """Completions this many times as long, or as short, as before."""
     calls_factor: Annotated[float, Field(gt=1)] = 1.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -106,6 +107,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
             "seconds": outcome.seconds,
             "counts": outcome.counts,
             "metrics": outcome.metrics,
+            "verdict": outcome.verdict,
         },
     }
 
@@ -117,6 +119,9 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
     counts = {f"rows/{name}": float(count) for name, count in outcome.counts.items()}
     run.log_results({f"done/{name}": value for name, value in ends.items()} | counts | outcome.metrics, outcome.steps)
     run.tag({"stopped": outcome.stopped, "model_sha256": digest, "model_dir": str(outcome.model_dir)})
+    if outcome.verdict is not None:
+        run.tag({"monitor": outcome.verdict["verdict"], "breaches": _breaches(outcome)})
+        run.log_text(json.dumps(outcome.verdict, indent=2), "monitor.json")
     run.log_curves()
     tags = {
         "sha256": digest,
@@ -128,8 +133,13 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
     run.register_model(record.stage, outcome.model_dir, tags)
 
 
+def _breaches(outcome: TrainingOutcome) -> str:
+    """The signals in breach, for a tag one can filter by."""
+    return " ".join(breach["signal"] for breach in (outcome.verdict or {}).get("breaches", ()))
+
+
 def _summary(work: Work, outcome: TrainingOutcome) -> str:
-    why = " (its budget)" if outcome.stopped == "budget" else ""
+    why = {"budget": " (its budget)", "breach": " (ended by the hacking monitor)"}.get(outcome.stopped, "")
     reached = f"{outcome.steps} of {outcome.planned_steps} steps in {duration(outcome.seconds)}{why}"
     last = {name: work.run.log.curve(f"train/{name}")[1][-1:] for name in ("reward", "loss")}
     shown = next((f", last {name} {value[0]:.3f}" for name, value in last.items() if value), "")

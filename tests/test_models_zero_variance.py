@@ -304,3 +304,36 @@ def test_drawing_anew_never_uses_vllm(base_model, tmp_path, monkeypatch):
     settings = resolve("smoke", {"device": "cpu", "grpo": {"zero_variance": "resample"}})
     assert not grpo.grpo_arguments(TrainingJob("r", "v", base_model, tmp_path, settings)).use_vllm
     assert GRPOSettings().zero_variance == "keep"
+
+
+def test_a_breach_marks_the_run_and_by_setting_ends_it_cleanly(base_model, pretend, tokenizer, tmp_path):
+    from models.training.grpo import train_grpo
+
+    pretend(tokenizer)
+    watchful = {"window": 1, "length_factor": 1.0001}  # any change of length is a breach
+    marked, outcome, recorder = train(base_model, tmp_path / "marked", max_steps=4, monitor=watchful)
+    assert (outcome.stopped, outcome.steps, outcome.verdict["verdict"]) == ("finished", 4, "breached")
+    assert {one["signal"] for one in outcome.verdict["breaches"]} >= {"length_drift"}
+    assert sum(recorder.curve("monitor/breaches")) >= 1
+    assert recorder.curve("monitor/entropy") == [0.5] * 4
+    _, ended, _ = train(base_model, tmp_path / "ended", max_steps=4, monitor={**watchful, "on_breach": "stop"})
+    assert (ended.stopped, ended.verdict["verdict"]) == ("breach", "breached")
+    assert ended.steps == ended.verdict["breaches"][0]["step"] < 4
+    assert (ended.model_dir / "model.safetensors").exists()
+    assert train_grpo(marked, Silent()) == outcome  # what was told is kept
+
+
+def test_pass_rates_are_kept_and_choose_the_next_runs_prompts(base_model, pretend, tokenizer, tmp_path, points):
+    from data.pass_rates import read_pass_rates
+
+    pretend(tokenizer, always=True)  # every third decision point is always solved
+    train(base_model, tmp_path / "week1", max_steps=6)
+    kept = read_pass_rates()
+    solved = set(kept[(kept["attempts"] >= 4) & (kept["passes"] == kept["attempts"])]["decision_point_id"])
+    assert solved >= {point.id for point in points[::3]} & set(kept["decision_point_id"])
+    week2 = {"curriculum": "passes", "rest_after": 4, "return_share": 0.0, "max_steps": 1}
+    _, outcome, recorder = train(base_model, tmp_path / "week2", **week2)
+    assert outcome.counts["resting"] >= len(solved)
+    assert not solved & set(read_rollouts("week2")["decision_point_id"])
+    assert recorder.curve("curriculum/resting") == [outcome.counts["resting"]]
+    assert recorder.curve("curriculum/minutes_saved")[0] > 0

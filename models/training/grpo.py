@@ -46,11 +46,14 @@ from models.training.loop import (
     interruption,
     run_trainer,
 )
+from models.training.monitor import Monitor
 from models.training.prompts import Practice, practice
 from models.training.scoring import BatchScorer, Discarded, advantage_rule
 from models.training.seams import keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
+from models.training.signals import signals
 from models.training.validation import ValidationCallback
+from models.training.watching import MonitorCallback
 
 REDRAWING = ("resample", "replace")
 
@@ -70,6 +73,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     chosen = practice(offered, stage, job.settings.seed, job.run_dir)
     if chosen.curriculum.known:
         reporter.say(chosen.curriculum.says(stage.curriculum))
+        reporter.metrics(chosen.curriculum.figures(), 0)
     reporter.phase("rendering prompts", total=float(len(chosen.points)), unit="decision points")
     rows = prompt_rows(tokenizer, chosen.points, stage, reporter)
     counts = chosen.counts | {"too_long": len(chosen.points) - len(rows)}
@@ -129,12 +133,15 @@ def _fit(
     )
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
+        watched = [point for conversation in validation for point in conversation]
+        monitor = Monitor(stage.monitor, job.run_dir, len(watched))
         trainer = DecisionPointTrainer(
             job=job,
             reporter=reporter,
             scorer=BatchScorer({point.id: point for point in chosen.points}, stage, job.dataset_version),
             twin=twin,
             rates=chosen.rates,
+            monitor=monitor,
             model=model,
             args=grpo_arguments(job),
             train_dataset=Dataset.from_list(rows),
@@ -142,13 +149,13 @@ def _fit(
             peft_config=lora_config(stage.lora_rank),
             callbacks=[
                 ReportCallback(reporter, "grpo", stage, budget),
-                ValidationCallback(
-                    job.run_dir, [p for c in validation for p in c], tokenizer, twin, settings, reporter, budget
-                ),
+                ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor),
+                MonitorCallback(monitor, budget, reporter),
                 budget,
             ],
         )
-        outcome = run_trainer(trainer, job, budget, counts)
+        outcome = run_trainer(trainer, job, budget, counts, lambda step: monitor.verdict(step).as_row())
+    reporter.say(monitor.verdict(outcome.steps).line())
     if "best_step" in outcome.metrics:
         reporter.say(
             f"kept the weights of step {outcome.metrics['best_step']:g}, the best by validation "
@@ -190,6 +197,7 @@ class DecisionPointTrainer(GRPOTrainer):
         scorer: BatchScorer,
         twin: Any,
         rates: Mapping[str, PassRate] | None = None,
+        monitor: Monitor | None = None,
         **trl: Any,
     ) -> None:
         self._job = job
@@ -197,6 +205,7 @@ class DecisionPointTrainer(GRPOTrainer):
         self._scorer = scorer
         self._twin = twin
         self._rates = rates or {}
+        self._monitor = monitor
         rows = trl["train_dataset"]
         self._prompts = dict(zip(rows["decision_point_id"], rows["prompt"], strict=True))
         self._batch_ids: list[str] = []
@@ -289,13 +298,22 @@ class DecisionPointTrainer(GRPOTrainer):
         rows = self._scorer.rows(output["advantages"].tolist(), lengths.tolist(), truncated)
         step = self.state.global_step + 1
         append_rollouts(self._job.run_id, step, rows)
-        figures = self._scorer.figures()
+        figures = self._scorer.figures() | self._signals(output, lengths.tolist())
         if self.beta == 0.0 and (step - 1) % stage.kl_every == 0:
             figures["train/kl"] = self._kl_to_start(output)
         self._reporter.metrics(figures, step)
+        if self._monitor is not None:
+            self._monitor.watch(figures, step)
         if stage.zero_variance != "keep":
             leave_out(output, self._scorer.flat(self._scorer.batch), stage)
         return output
+
+    def _signals(self, output: dict[str, Any], lengths: list[int]) -> dict[str, float]:
+        scorer, sampled = self._scorer, output.get("sampling_per_token_logps")
+        logprobs = None if sampled is None else sampled[output["completion_mask"].bool()].nan_to_num(0.0).tolist()
+        maxima = [scorer.maximum(one.point) for one in scorer.batch]
+        size = self._job.settings.grpo.num_generations
+        return signals(scorer.batch, scorer.reward, maxima, size, lengths, logprobs)
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
         """As TRL's, whose mean entropy would count a micro-batch of nothing but left-out groups as 0."""

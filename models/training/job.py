@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from data.settings import Settings
 
-StopReason = Literal["finished", "budget", "interrupted"]
+StopReason = Literal["finished", "budget", "interrupted", "breach"]
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,9 @@ class TrainingJob:
 class TrainingOutcome:
     """How a training stage ended.
 
-    ``stopped`` is ``finished`` (all steps done), ``budget`` (minutes were up) or ``interrupted`` (SIGTERM, Ctrl-C:
-    saved, not done). ``counts`` tells of rows: used, dropped as too long, barred by the gold check, ….
+    ``stopped`` is ``finished`` (all steps done), ``budget`` (minutes were up), ``breach`` (the hacking monitor ended
+    it) or ``interrupted`` (SIGTERM, Ctrl-C: saved, not done). ``counts`` tells of rows: used, dropped as too long,
+    barred by the gold check, …. ``verdict`` is the monitor's, for GRPO.
     """
 
     model_dir: Path
@@ -41,3 +42,4 @@ class TrainingOutcome:
     stopped: StopReason
     metrics: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
+    verdict: dict[str, Any] | None = None

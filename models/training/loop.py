@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,7 +98,7 @@ class BudgetCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Decide whether to save and whether to go on."""
-        if state.global_step < state.max_steps:
+        if state.global_step < state.max_steps and self.stopped == "finished":
             if self._interruption.asked:
                 self._interruption.heeded = True
                 self.stopped = "interrupted"
@@ -210,8 +210,16 @@ def interruption() -> Iterator[Interruption]:
         raise KeyboardInterrupt
 
 
-def run_trainer(trainer: Any, job: TrainingJob, budget: BudgetCallback, counts: dict[str, int]) -> TrainingOutcome:
+def run_trainer(
+    trainer: Any,
+    job: TrainingJob,
+    budget: BudgetCallback,
+    counts: dict[str, int],
+    judged: Callable[[int], dict[str, Any]] | None = None,
+) -> TrainingOutcome:
     """Train from the newest whole checkpoint, if any, and leave ``model/`` (weights, tokenizer) in the run's directory.
+
+    ``judged`` gives the verdict on the run from its last step.
 
     How it ended is written beside the model before the checkpoints go, so that a kill in between loses nothing: see
     ``finished_before``.
@@ -230,6 +238,7 @@ def run_trainer(trainer: Any, job: TrainingJob, budget: BudgetCallback, counts: 
         stopped=budget.stopped,
         metrics={f"best_{name}": value for name, value in (best or {}).items()},
         counts=counts,
+        verdict=judged(trainer.state.global_step) if judged else None,
     )
     if budget.stopped != "interrupted":
         save_model(trainer, model_dir)

@@ -20,6 +20,7 @@ from models.engine.rollout import refresh
 from models.evaluation.run import row
 from models.policy import save_weights
 from models.training.loop import BEST, MARK, BudgetCallback, read_best
+from models.training.monitor import Monitor
 
 
 def validation_figures(
@@ -65,8 +66,10 @@ class ValidationCallback(TrainerCallback):
         settings: Settings,
         reporter: Reporter,
         budget: BudgetCallback,
+        monitor: Monitor,
     ) -> None:
         self._budget = budget
+        self._monitor = monitor
         self._directory = run_dir / "checkpoints"
         self._points = points
         self._tokenizer = tokenizer
@@ -105,6 +108,7 @@ class ValidationCallback(TrainerCallback):
             self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings
         )
         self._reporter.metrics(figures, step)
+        self._monitor.watch(figures, step)
         best = read_best(self._directory)
         if best is None or figures["validation/turn_success"] > best["turn_success"]:
             self._keep(model, step, figures["validation/turn_success"])
