@@ -69,6 +69,11 @@ def checked_record(conversation: Conversation) -> str | Quarantined:
     )
 
 
+def call_faults(call: ToolCall, tools: Mapping[str, ToolSpec]) -> Iterator[Fault]:
+    """What is wrong with one call against the tools on offer, by name; nothing if it is sound. Rewards ask this too."""
+    return _call_faults(call, tools)
+
+
 def _faults(conversation: Conversation) -> Iterator[Fault]:
     """Faults in the order they matter: later checks may rely on what earlier ones found sound."""
     yield from _tool_faults(conversation.tools)

@@ -76,7 +76,7 @@ def clustered_interval(
     if drawn == 1 or np.ptp(numbers) == 0:
         low, high = _unvaried_bounds(mean, drawn) if signed else wilson_bounds(mean, drawn)
     else:
-        tail = _expanded_tail(drawn)
+        tail = expanded_tail(drawn)
         low, high = np.quantile(_resampled_means(sums, counts, seed), [tail, 1 - tail])
     return Interval(mean, float(low), float(high), len(numbers), drawn)
 
@@ -149,7 +149,7 @@ def _unvaried_bounds(mean: float, clusters: int) -> tuple[float, float]:
     return max(-1.0, mean - unseen), min(1.0, mean + unseen)
 
 
-def _expanded_tail(clusters: int) -> float:
+def expanded_tail(clusters: int) -> float:
     """The share beyond either quantile: Student's t instead of the normal, and the bootstrap's lost C / (C - 1)."""
     from scipy.stats import norm, t
 

@@ -138,7 +138,7 @@ def _unknown_names(text: str, seen: Seen) -> Iterator[str]:
             continue
         for run in _runs(sentence):
             unknown = [name.casefold() for name in run if not _known_name(name, seen)]
-            if unknown and not _abbreviated(run, seen):
+            if unknown and not seen.abbreviated(run):
                 yield " ".join(unknown)
 
 
@@ -155,12 +155,6 @@ def _runs(sentence: str) -> Iterator[list[str]]:
         end = match.end()
     if run:
         yield run
-
-
-def _abbreviated(run: list[str], seen: Seen) -> bool:
-    """Whether the run was seen by its initials: "LA", "NYC"."""
-    initials = "".join(name[0] for name in run).casefold()
-    return len(run) > 1 and (seen.word(initials) or seen.word(f"{initials}c"))
 
 
 def _known_name(name: str, seen: Seen) -> bool:

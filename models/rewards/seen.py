@@ -100,6 +100,11 @@ class Seen:
             return True
         return len(word) >= _LEAST_CODE and self.squeezed(word)
 
+    def abbreviated(self, words: Sequence[str]) -> bool:
+        """Whether several words were seen by their initials: "LA", "NYC"."""
+        initials = "".join(word[0] for word in words).casefold()
+        return len(words) > 1 and (self.word(initials) or self.word(f"{initials}c"))
+
     def squeezed(self, code: str) -> bool:
         """Whether these letters and digits stand in a row anywhere, whatever separates them there."""
         return any(code in part.squeezed for part in self.parts)
