@@ -42,7 +42,7 @@ def _groups(report: IngestReport) -> Iterator[tuple[str, list[tuple[str, str, st
     """Title and rows of each group that has any."""
     against = f"against {report.compared_with}" if report.compared_with else "first of its source"
     groups = [
-        (against, _counts(report.changes)),
+        (against, [(name, f"{count:,}", "") for name, count in report.changes.items()]),
         ("split", [_split(report, split) for split in SPLITS if split in report.conversations]),
         ("quarantined", _counts(_largest_first(report.quarantined))),
         ("flagged answers, kept", _counts(_largest_first(report.flagged))),

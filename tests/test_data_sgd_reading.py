@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shutil
 from collections import Counter
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from data.schema import Conversation, Quarantined, Split
 from data.settings import DataSettings
 from data.sources import SOURCE_NAMES, SourceError, get_source
 from data.sources.sgd.index import Place
+from data.sources.sgd.raw import UnreadableFile, load_dialogues
 from data.sources.sgd.source import build
 from data.sources.sgd.splits import SHARES, SplitRule, choose, quotas
 from data.sources.sgd.tools import read_services
@@ -137,6 +139,15 @@ def test_every_bad_record_is_quarantined_with_its_reason() -> None:
         "train/dialogues_003.json.gz": "unreadable_file",
         "train/dialogues_004.json": "unreadable_file",
     }
+
+
+@pytest.mark.parametrize("name", ["dialogues_009.json", "dialogues_009.json.gz"])
+def test_a_file_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("data.sources.sgd.raw.MAX_FILE_BYTES", 1000)
+    content = b"[" + b" " * 2000 + b"]"
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    with pytest.raises(UnreadableFile, match="more than 1,000 bytes; split it"):
+        load_dialogues(tmp_path / name)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[" * 5000, b'["\\ud800"]', b"null"])

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from data.sources.base import SourceError
 
 DIRECTORIES = ("train", "dev", "test")
+#: Bytes of one dialogue file, unpacked: a hundred times upstream's largest, and still no danger to memory.
+MAX_FILE_BYTES = 1_000_000_000
 
 
 class Raw(BaseModel):
@@ -107,8 +109,11 @@ def load_dialogues(path: Path) -> list[Any]:
         UnreadableFile: The bytes cannot be had, unpacked or parsed, or are not a JSON list.
     """
     try:
-        content = path.read_bytes()
-        records = orjson.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+        if len(content) > MAX_FILE_BYTES:
+            raise UnreadableFile(f"{path.name} holds more than {MAX_FILE_BYTES:,} bytes; split it into several files")
+        records = orjson.loads(content)
     except (OSError, EOFError, zlib.error, orjson.JSONDecodeError) as error:
         raise UnreadableFile(f"{path.name} cannot be read: {error}") from error
     if not isinstance(records, list):
