@@ -116,7 +116,7 @@ class Message(Frozen):
     facts: tuple[Fact, ...] = ()
     acts: tuple[Act, ...] = ()
     requested: tuple[str, ...] = ()
-    """Names of the slots an answer asks for (``Act.REQUEST``)."""
+    """Names of the slots an answer asks for (``Act.REQUEST``); slots of which one suffices are joined by ``|``."""
     rationale: str | None = None
     """Brief reasoning derived from the annotations; used only to prime thinking, never part of a history."""
 

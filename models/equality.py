@@ -1,20 +1,26 @@
 """When two argument values, or two calls, mean the same: the one judgement that rewards and metrics share.
 
 A value must have the JSON type the recorded one has, so ``"1"`` is not ``1`` unless the tool's JSON Schema takes both
-types, and ``true`` is never ``1``. Within a type spelling is forgiven: case, Unicode form, white space, punctuation at
-the edges of strings, ``2.0`` for ``2``. Leaving out an optional argument means its default.
+types, and ``true`` is never ``1``. Within a type spelling is forgiven as far as the schema lets it: case, Unicode form,
+white space, punctuation at the edges of strings, ``2.0`` for ``2``; with ``format`` date, time or date-time any
+spelling of the same moment; with ``uniqueItems`` any order. Leaving out an optional argument means its default, and
+where a source knows several right values (``ToolCall.accepted``) any of them is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import datetime
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Any
 
 from data.schema import ToolCall, ToolSpec
 from models.wording import asks, conveys, normalise
 
 __all__ = [
+    "Verdict",
     "argument_schemas",
+    "argument_verdicts",
     "asks",
     "conveys",
     "exact_matches",
@@ -27,14 +33,32 @@ __all__ = [
 ]
 
 _MISSING = object()
+_MOMENTS: dict[str, Callable[[str], Any]] = {
+    "date": datetime.date.fromisoformat,
+    "time": datetime.time.fromisoformat,
+    "date-time": datetime.datetime.fromisoformat,
+}
+
+
+class Verdict(StrEnum):
+    """What became of one argument."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    MISSING = "missing"
+    INVENTED = "invented"
 
 
 def same_value(expected: Any, predicted: Any, schema: dict[str, Any] | None) -> bool:
     """Whether ``predicted`` means what ``expected`` means; ``schema`` is the argument's JSON Schema if known.
 
-    Strings are compared normalised, numbers by value, arrays in order, objects member by member.
+    Strings are compared normalised, numbers by value, arrays in order (unless ``uniqueItems``), objects member by
+    member; under ``anyOf`` or ``oneOf`` one of the alternatives has to find them the same.
     """
     schema = schema or {}
+    alternatives = schema.get("anyOf") or schema.get("oneOf")
+    if isinstance(alternatives, list) and alternatives:
+        return any(same_value(expected, predicted, one) for one in alternatives if isinstance(one, dict))
     if isinstance(expected, dict) and isinstance(predicted, dict):
         return _same_objects(expected, predicted, schema)
     if isinstance(expected, list) and isinstance(predicted, list):
@@ -42,7 +66,7 @@ def same_value(expected: Any, predicted: Any, schema: dict[str, Any] | None) -> 
     if _json_type(expected) != _json_type(predicted):
         return _either_type(expected, predicted, schema)
     if isinstance(expected, str):
-        return _same_text(expected, predicted)
+        return _same_text(expected, predicted, schema)
     return bool(expected == predicted)
 
 
@@ -50,9 +74,27 @@ def same_call(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | None) ->
     """Whether two calls ask for the same: name, argument names and every value, optional defaults left aside."""
     if expected.name != predicted.name:
         return False
-    left, right = stated_arguments(expected, tool), stated_arguments(predicted, tool)
+    return all(verdict is Verdict.RIGHT for verdict in argument_verdicts(expected, predicted, tool).values())
+
+
+def argument_verdicts(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | None) -> dict[str, Verdict]:
+    """Argument name → what became of it, for two calls of one tool; arguments neither side states are not named.
+
+    An argument with accepted values is right with any of them, and may be left out if ``None`` or the schema's default
+    is among them.
+    """
     schemas = argument_schemas(tool)
-    return left.keys() == right.keys() and all(same_value(left[key], right[key], schemas.get(key)) for key in left)
+    stated, made = stated_arguments(expected, tool), stated_arguments(predicted, tool)
+    verdicts: dict[str, Verdict] = {}
+    for name in dict.fromkeys([*stated, *made, *expected.accepted]):
+        right = expected.accepted.get(name) or ((stated[name],) if name in stated else ())
+        if name in made:
+            same = any(same_value(value, made[name], schemas.get(name)) for value in right)
+            verdicts[name] = Verdict.RIGHT if same else Verdict.WRONG if right else Verdict.INVENTED
+        elif right:
+            spared = None in right or any(_is_default(value, schemas.get(name)) for value in right)
+            verdicts[name] = Verdict.RIGHT if spared else Verdict.MISSING
+    return verdicts
 
 
 def same_calls(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], tools: Sequence[ToolSpec]) -> bool:
@@ -86,12 +128,12 @@ def exact_matches(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], t
 
 
 def stated_arguments(call: ToolCall, tool: ToolSpec | None) -> dict[str, Any]:
-    """A call's arguments without the optional ones that only repeat the schema's default."""
+    """A call's arguments without the optional ones that only repeat the schema's default, or say null where it may."""
     schemas, required = argument_schemas(tool), required_arguments(tool)
     return {
         name: value
         for name, value in call.arguments.items()
-        if name in required or not _is_default(value, schemas.get(name))
+        if name in required or not (_is_default(value, schemas.get(name)) or _is_left_open(value, schemas.get(name)))
     }
 
 
@@ -111,6 +153,19 @@ def _is_default(value: Any, schema: dict[str, Any] | None) -> bool:
     return default is not _MISSING and same_value(default, value, schema)
 
 
+def _is_left_open(value: Any, schema: dict[str, Any] | None) -> bool:
+    """Whether ``value`` is null where the schema takes null and has no default: the same as not saying it."""
+    return value is None and schema is not None and "default" not in schema and _takes_null(schema)
+
+
+def _takes_null(schema: dict[str, Any]) -> bool:
+    named = schema.get("type")
+    alternatives = schema.get("anyOf") or schema.get("oneOf") or ()
+    return "null" in (named if isinstance(named, list) else [named]) or any(
+        isinstance(one, dict) and _takes_null(one) for one in alternatives
+    )
+
+
 def _same_objects(expected: dict[str, Any], predicted: dict[str, Any], schema: dict[str, Any]) -> bool:
     properties = schema.get("properties") or {}
     return expected.keys() == predicted.keys() and all(
@@ -121,9 +176,21 @@ def _same_objects(expected: dict[str, Any], predicted: dict[str, Any], schema: d
 def _same_lists(expected: list[Any], predicted: list[Any], schema: dict[str, Any]) -> bool:
     items = schema.get("items")
     items = items if isinstance(items, dict) else None
-    return len(expected) == len(predicted) and all(
-        same_value(left, right, items) for left, right in zip(expected, predicted, strict=True)
-    )
+    if len(expected) != len(predicted):
+        return False
+    if schema.get("uniqueItems") is True:
+        return _same_in_any_order(expected, predicted, items)
+    return all(same_value(left, right, items) for left, right in zip(expected, predicted, strict=True))
+
+
+def _same_in_any_order(expected: list[Any], predicted: list[Any], items: dict[str, Any] | None) -> bool:
+    left = list(predicted)
+    for value in expected:
+        found = next((index for index, other in enumerate(left) if same_value(value, other, items)), None)
+        if found is None:
+            return False
+        left.pop(found)
+    return True
 
 
 def _json_type(value: Any) -> str:
@@ -139,9 +206,24 @@ def _json_type(value: Any) -> str:
     return "array" if isinstance(value, list) else "object"
 
 
-def _same_text(expected: str, predicted: str) -> bool:
+def _same_text(expected: str, predicted: str, schema: dict[str, Any]) -> bool:
+    listed = schema.get("enum") or ()
+    if expected in listed and predicted in listed:
+        return expected == predicted
+    moments = [_moment(text, schema) for text in (expected, predicted)]
+    if None not in moments:
+        return bool(moments[0] == moments[1])
     left, right = normalise(expected), normalise(predicted)
     return left == right if left or right else expected.strip() == predicted.strip()
+
+
+def _moment(text: str, schema: dict[str, Any]) -> Any:
+    """The date or time that a text writes in the form its schema asks for; None if it asks for none, or another."""
+    read = _MOMENTS.get(str(schema.get("format")))
+    try:
+        return read(text.strip().upper()) if read else None
+    except ValueError:
+        return None
 
 
 def _either_type(expected: Any, predicted: Any, schema: dict[str, Any]) -> bool:

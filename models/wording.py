@@ -46,7 +46,7 @@ _ASKING = re.compile(
     r"|\b(?:please|kindly)\b(?! (?:enjoy|have|be|watch|keep|note|remember)\b)"
     r"|\b(?:let me know|tell me|give me|may i|shall i|should i|can i|could i|could you|can you|would you|do you|did you"
     r"|are you|want me to|like me to|anything else|something else|i need|i(?:'ll| will) (?:just )?need|what else"
-    r"|if you(?:'d| would| want| wish| like))\b"
+    r"|if you(?:'d| would| want| wish| like)|until when|to whom)\b"
     r"|(?:^|[.!,;] )(?:and |so |ok(?:ay)?,? |great,? |sure,? |alright,? )?(?:in |on |at |for |from )?"
     r"(?:what|which|when|where|who|how)\b"
     r"|(?:^|[.!] )(?:is|are|does|any|do (?:you|they|we|i))\b"

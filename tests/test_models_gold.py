@@ -43,16 +43,18 @@ def test_hand_written_conversations_are_gold(tiny_conversations):
             },
             "value price not conveyed: $45 | 45",
         ),
-        ({"content": "In town.", "facts": (), "acts": (Act.REQUEST,)}, "asks nothing although asking is due"),
-        ({"content": "Where to?", "facts": (), "acts": (Act.GOODBYE,)}, "asks although no asking act is annotated"),
-        ({"content": "Fine.", "facts": (), "acts": (Act.REPORT_SUCCESS,)}, "is no answer"),
+        ({"content": "In town.", "requested": ("city",), "facts": (), "acts": (Act.REQUEST,)}, "does not ask for city"),
+        ({"content": "Where to?", "facts": (), "acts": (Act.GOODBYE,)}, "act not done: goodbye; asks although"),
+        ({"content": "Fine.", "facts": (), "acts": (Act.REPORT_SUCCESS,)}, "act not done: report_success"),
+        ({"content": "zxq vbrt.", "facts": (), "acts": (Act.REPORT_SUCCESS,)}, "is no answer: gibberish"),
+        ({"content": "Have a nice 4711.", "facts": (), "acts": (Act.GOODBYE,)}, "value found nowhere: 4711"),
         ({"content": "Well <think> so.", "facts": (), "acts": (Act.GOODBYE,)}, "does not parse: extra_think"),
         ({"content": "", "facts": (), "acts": (Act.GOODBYE,)}, "does not parse: empty"),
     ],
 )
 def test_gold_below_the_maximum_is_listed_with_its_reason(tiny_conversations, changes, reason):
     points = points_of(tiny_conversations)
-    wrong = annotated(points, **changes)
+    wrong = annotated(points, **{"requested": (), **changes})
     result = audit([*(point for point in points if point.id != wrong.id), wrong], GRADED)
     assert result.barred == {wrong.id}
     assert result.failed == {"call": 0, "answer": 1}

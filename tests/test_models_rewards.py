@@ -51,7 +51,10 @@ def point(*, calls: tuple[dict, ...] = (), content: str | None = None, **annotat
         kind="call" if calls else "answer",
         tool=calls[0]["name"] if calls else None,
         tools=TOOLS,
-        history=(Message(role="user", content="A room in Oslo on the first of March"),),
+        history=(
+            Message(role="user", content="A room in Oslo on the first of March"),
+            Message(role="tool", content='{"price": 45, "pets_allowed": false}', tool_call_id="x"),
+        ),
         expected=expected,
     )
 
@@ -92,6 +95,7 @@ ORDERED = [
     ("invented tool", write({"name": "FindHut", "arguments": {}})),
     ("malformed", write(GOLD).replace("}}", "}")),
     ("no action", ""),
+    ("gibberish", "zxq vbrt plomf wekk sdfgh"),
     ("unasked write", write(BOOKING)),
 ]
 
@@ -107,7 +111,7 @@ def test_the_right_tool_is_above_zero_and_what_is_no_such_call_below():
     assert 0 < rewards["no arguments"] < 0.3
     assert rewards["wrong tool"] < 0
     assert rewards["answered"] <= -0.5
-    assert rewards["unasked write"] == -1.0
+    assert rewards["unasked write"] == -1.5
 
 
 @pytest.mark.parametrize(
@@ -130,12 +134,12 @@ def test_spurious_calls_cost_more_than_a_wrong_value_even_of_the_only_argument()
     one, five = accuracy(single, write(exact, junk)), accuracy(single, write(exact, *[junk] * 5))
     assert accuracy(single, write(wrong)) > one > five
     assert accuracy(single, write(exact, exact)) == one
-    assert accuracy(single, write(exact, BOOKING)) == -1.0
+    assert accuracy(single, write(exact, BOOKING)) == -1.5
 
 
 def test_a_second_booking_is_an_unasked_write():
     assert accuracy(BOOKING_TURN, write(BOOKING)) == 1.0
-    assert accuracy(BOOKING_TURN, write(BOOKING, BOOKING)) == -1.0
+    assert accuracy(BOOKING_TURN, write(BOOKING, BOOKING)) == -1.5
     assert 0 < accuracy(BOOKING_TURN, write({"name": "BookRoom", "arguments": {"room": "13"}})) < 1
 
 
@@ -182,8 +186,10 @@ def test_order_on_answer_turns(at):
     read = accuracy(at, write(GOLD))
     reads = accuracy(at, write(GOLD, GOLD))
     invented = accuracy(at, write({"name": "FindHut", "arguments": {}}))
-    assert right == 1.0 > silent > read > reads > invented > accuracy(at, write(BOOKING)) == -1.0
-    assert accuracy(at, write(GOLD, BOOKING)) == accuracy(at, "<tool_call>{") == -1.0
+    malformed = accuracy(at, "<tool_call>{")
+    assert right == 0.1 > silent > read > reads > invented > malformed > accuracy(at, write(BOOKING)) == -1.5
+    assert accuracy(at, write(GOLD, BOOKING)) == -1.5
+    assert silent > accuracy(at, "zxq vbrt plomf wekk?") > read
 
 
 def test_answers_are_scored_on_answer_turns_only():
@@ -207,7 +213,8 @@ def test_a_question_that_was_due_is_half_of_it():
 
 def test_the_kind_of_act_decides_where_there_are_no_facts():
     assert answer(ASKING, "In what town should it be?") == 1.0
-    assert answer(ASKING, "It should be in town.") == 0.25
+    assert answer(ASKING, "What would you like?") == answer(ASKING, "How many guests?") == 0.1
+    assert answer(ASKING, "It should be in town.") == 0.0
     assert answer(CLOSING, "Have a nice day.") == 1.0
     assert answer(CLOSING, "Which city do you want?") == 0.25
 
@@ -228,6 +235,54 @@ def test_the_kind_of_act_decides_where_there_are_no_facts():
 def test_what_is_no_answer_earns_nothing(at, text):
     echo = at.model_copy(update={"history": (Message(role="user", content="a room in oslo, on the first of march"),)})
     assert answer(echo, text) == 0.0
+
+
+@pytest.mark.parametrize("at", [INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "zxq vbrt plomf wekk sdfgh?",
+        "45 $45 pets price city day view guests room weather booking?",
+        "I will now call the FindRoom tool. Which city?",
+        "FindRoom city Oslo?",
+        "Let me use the weather function for that.",
+    ],
+)
+def test_pretences_earn_nothing(at, text):
+    assert answer(at, text) == 0.0
+    assert accuracy(at, text) < 0
+
+
+def test_a_value_nobody_told_halves_the_answer():
+    said = "It costs $45 and takes no pets"
+    assert answer(INFORMING, f"{said}, breakfast is at 7:15.") == 0.5
+    assert answer(INFORMING, f"{said}, breakfast is at 7:15 for $9.") == 0.25
+
+
+def test_text_before_a_call_is_no_fault_where_the_recorded_action_has_it():
+    spoken = CALL_TURN.model_copy(update={"expected": CALL_TURN.expected.model_copy(update={"content": "One moment."})})
+    for text, parts in (
+        (write(GOLD), (1.0, 1.0)),
+        (f"Let me look. {write(GOLD)}", (1.0, 1.0)),
+    ):
+        scored = score(spoken, text, thinking=False).parts
+        assert (scored.format, scored.tool_accuracy) == parts
+    assert score(CALL_TURN, f"Let me look. {write(GOLD)}", thinking=False).parts.format == 0.0
+
+
+def test_any_accepted_value_is_exact():
+    call = ToolCall(
+        id="c0",
+        name="FindRoom",
+        arguments=GOLD["arguments"],
+        arguments_raw=json.dumps(GOLD["arguments"]),
+        accepted={"city": ("Oslo", "Kristiania"), "view": ("sea", None)},
+    )
+    at = CALL_TURN.model_copy(update={"expected": Message(role="assistant", tool_calls=(call,))})
+    for right in (without(), without(city="Kristiania"), without("view")):
+        assert accuracy(at, write(right)) == 1.0
+    for wrong in (without(city="Bergen"), without("city"), without(view="garden")):
+        assert accuracy(at, write(wrong)) < 1.0
 
 
 def test_the_reference_utterance_is_never_read():
@@ -256,7 +311,7 @@ def test_total_leaves_out_what_does_not_apply():
     assert total(RewardParts(1.0, -0.5, None), weights) == -0.5
     assert total(RewardParts(0.0, 1.0, 0.25), weights) == 3.0
     assert maximum(CALL_TURN, weights) == 2.5
-    assert maximum(CLOSING, weights) == 6.5
+    assert maximum(CLOSING, weights) == pytest.approx(4.7)
 
 
 @given(
@@ -267,7 +322,7 @@ def test_rewards_stay_in_range_and_below_the_maximum(text, thinking):
     for at in (CALL_TURN, BOOKING_TURN, INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING):
         parts = score(at, text, thinking=thinking).parts
         assert parts.format in (0.0, 1.0)
-        assert -1 <= parts.tool_accuracy <= 1
+        assert -1.5 <= parts.tool_accuracy <= 1
         assert (parts.answer_correctness is None) == (at.kind == "call")
         assert 0 <= (parts.answer_correctness or 0) <= 1
         assert total(parts, weights) <= maximum(at, weights)

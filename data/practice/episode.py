@@ -110,7 +110,7 @@ def _converse(
                 content=step.text,
                 facts=step.facts,
                 acts=step.acts,
-                requested=step.requested,
+                requested=step.asked_for or step.requested,
                 rationale=step.rationale,
             )
         )

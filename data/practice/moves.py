@@ -42,5 +42,8 @@ class Answer:
     acts: tuple[Act, ...] = ()
     facts: tuple[Fact, ...] = ()
     requested: tuple[str, ...] = ()
+    """Slots whose value the user may answer with."""
     options: tuple[Row, ...] = ()
     """Results offered for choice."""
+    asked_for: tuple[str, ...] = ()
+    """The same for ``Message.requested``, slots of which one suffices joined by ``|``; empty: as ``requested``."""

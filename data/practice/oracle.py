@@ -7,6 +7,7 @@ before every change, report from results only, and say so where no tool covers a
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 from random import Random
 from typing import Any
@@ -151,7 +152,8 @@ class Oracle:
         why = f"{self._wish()} I know {known or 'nothing yet'}; {names} {verb} missing, so I ask."
         text = f"{'' if self.matter else self._say('agent.start')} {' And '.join(_lower_after_first(questions))}"
         requested = tuple(slot for requirement in asked for slot in requirement)
-        return Answer(tidy(text), why, (Act.REQUEST,), requested=requested)
+        asked_for = tuple("|".join(requirement) for requirement in asked)
+        return Answer(tidy(text), why, (Act.REQUEST,), requested=requested, asked_for=asked_for)
 
     def _relevant(self) -> tuple[str, ...]:
         assert self.task is not None
@@ -163,7 +165,8 @@ class Oracle:
         key = f"agent.nothing.{task.read}"
         revise = " or ".join(task.revise)
         why = f"{task.read} found nothing for {_listed(self.read_with)}, so I say so and ask for {revise}."
-        return self._answer(key, why, (Act.REPORT_FAILURE, Act.REQUEST), said, requested=task.revise)
+        answer = self._answer(key, why, (Act.REPORT_FAILURE, Act.REQUEST), said, requested=task.revise)
+        return replace(answer, asked_for=("|".join(task.revise),))
 
     def _offer(self, task: Task) -> Answer:
         options = self.results[:2]
@@ -214,7 +217,8 @@ class Oracle:
         why = f"No tool covers {self.matter}, so I call nothing, say so, and return to what was open."
         fact = Fact(name="matter", kind="value", forms=(self.matter,))
         text = tidy(f"{self._say('agent.outside', {'matter': self.matter})} {step.text}")
-        return Answer(text, why, (Act.INFORM, *step.acts), (fact, *step.facts), step.requested, step.options)
+        acts, facts = (Act.INFORM, *step.acts), (fact, *step.facts)
+        return replace(step, text=text, rationale=why, acts=acts, facts=facts)
 
     def _wish(self) -> str:
         assert self.task is not None

@@ -1,61 +1,83 @@
-"""The answer correctness reward: whether an answer says what this turn had to say.
+"""The answer correctness reward: whether an answer says what this turn had to say, and nothing made up.
 
-It knows the annotated facts and the kind of act that was due, never the reference utterance: any wording that conveys
-the facts and asks where asking was due reaches the maximum. Length earns nothing.
+It knows the annotated facts, the slots to ask for and the kind of act that was due, and it sees the history; never the
+reference utterance: any wording that conveys the facts and does what was due reaches the maximum. Length earns nothing.
+
+Five factors, each in [0, 1]: being an answer at all (``saying``), the share of what was due that it conveys or asks
+for, doing the act that was due (``act_fit``), grounding (values that stand in neither history nor results), restraint.
 """
 
 from __future__ import annotations
 
-from data.schema import ASKING_ACTS, Act, DecisionPoint
-from models.equality import asks, conveys, normalise
+from data.schema import DecisionPoint, Message
+from models.equality import conveys
+from models.rewards.act_fit import act_fit
+from models.rewards.asking import asks_for, things_spoken_of
+from models.rewards.grounding import ungrounded_values
+from models.rewards.mentions import mentions
+from models.rewards.saying import no_answer
 from models.speech.parsing import Parsed
-from models.wording import is_answer, is_dump
+from models.wording import asks
 
-#: Factor on the facts' recall when the answer should also have asked something and did not.
-DID_NOT_ASK = 0.5
-#: For an answer without facts to convey whose kind of act does not fit.
-WRONG_ACT = 0.25
-LEAST_WORDS = 2
+#: What a value costs that the agent cannot know: half of all, each time.
+UNGROUNDED = 0.5
+#: For a question about something else than was due.
+ASKED_OTHERWISE = 0.1
+#: For each number, date or time beside the facts due, beyond the spare ones: listing everything is not answering.
+STATED_TOO_MUCH = 0.75
+SPARE_VALUES = 3
+#: For each slot asked for beside those due, beyond the spare ones: asking for everything is not asking.
+ASKED_TOO_MUCH = 0.75
+SPARE_SLOTS = 2
 
 
 def answer_correctness_reward(point: DecisionPoint, parsed: Parsed) -> float | None:
     """How right an answer is, in [0, 1]; None on call turns, where there is no answer to judge.
 
-    0 for a call, a parse failure, an echo of the user, or raw JSON handed on. With facts: their recall, halved where a
-    question was due and none was asked. Without facts: 1 if the answer asks exactly where asking was due.
+    0 for a call, a parse failure, and whatever is no answer (``models.rewards.saying``).
     """
     if point.kind == "call":
         return None
     text = parsed.answer
-    if not parsed.ok or parsed.calls or not text or is_dump(text) or _echoes(point, text):
+    if not parsed.ok or parsed.calls or not text or no_answer(point, text):
         return 0.0
-    due = asking_is_due(point)
-    if point.expected.facts:
-        return fact_recall(point, text) * (1.0 if asks(text) or not due else DID_NOT_ASK)
-    if not is_answer(text, 1 if Act.GOODBYE in point.expected.acts else LEAST_WORDS):
-        return 0.0
-    return 1.0 if asks(text) == due or _may_ask(point) else WRONG_ACT
+    return content_share(point, text) * act_fit(point, text) * grounding(point, text) * restraint(point, text)
 
 
-def asking_is_due(point: DecisionPoint) -> bool:
-    """Whether the expected answer asks the user for something."""
-    return not ASKING_ACTS.isdisjoint(point.expected.acts)
+def content_share(point: DecisionPoint, text: str) -> float:
+    """Share of the expected facts conveyed and slots asked for; 1 where nothing particular was due.
+
+    A question about something else still earns ``ASKED_OTHERWISE`` where only asking was due, so that a model that
+    learned to ask is above one that does not.
+    """
+    facts, slots = point.expected.facts, point.expected.requested
+    if not facts and not slots:
+        return 1.0
+    asked = sum(asks_for(slot, text, point.tools) for slot in slots)
+    right = sum(conveys(fact, text) for fact in facts) + asked
+    if not right and slots and not facts:
+        return ASKED_OTHERWISE if asks(text) else 0.0
+    return right / (len(facts) + len(slots))
 
 
-def fact_recall(point: DecisionPoint, text: str) -> float:
-    """Share of the expected facts that the text conveys; the turn must have facts."""
-    facts = point.expected.facts
-    return sum(conveys(fact, text) for fact in facts) / len(facts)
+def grounding(point: DecisionPoint, text: str) -> float:
+    """1 where every value stated stands in the history, the results or the tools; halved by each that does not."""
+    return UNGROUNDED ** len(made_up(point, text))
 
 
-def _may_ask(point: DecisionPoint) -> bool:
-    """Whether the turn may be put as a question or as a statement: an offer, a confirmation, or one whose kind nobody
-    has annotated."""
-    if not point.expected.acts:
-        return True
-    return not asking_is_due(point) and not {Act.OFFER, Act.CONFIRM}.isdisjoint(point.expected.acts)
+def made_up(point: DecisionPoint, text: str) -> tuple[str, ...]:
+    """The values stated that nobody told: neither the conversation nor an expected fact has them."""
+    forms = [form for fact in point.expected.facts if fact.kind == "value" for form in fact.forms]
+    known = (*point.history, Message(role="assistant", content=". ".join(forms))) if forms else point.history
+    return ungrounded_values(known, text, point.tools)
 
 
-def _echoes(point: DecisionPoint, text: str) -> bool:
-    said = next((message.content for message in reversed(point.history) if message.role == "user"), None)
-    return normalise(said or "") == normalise(text)
+def restraint(point: DecisionPoint, text: str) -> float:
+    """Less than 1 for reciting every value in sight, or going through every slot there is."""
+    due, facts = point.expected.requested, point.expected.facts
+    values = {(mention.kind, str(mention.key)) for mention in mentions(text)}
+    stated = STATED_TOO_MUCH ** max(0, len(values) - len(facts) - SPARE_VALUES)
+    if not due:
+        return stated
+    asked = len(things_spoken_of(text, point.tools)) - len(due) - SPARE_SLOTS
+    return stated * ASKED_TOO_MUCH ** max(0, asked)

@@ -12,7 +12,7 @@ from data.schema import DecisionPoint
 from data.settings import RewardWeights
 from models.rewards.answer import answer_correctness_reward
 from models.rewards.format import format_reward
-from models.rewards.tool_accuracy import tool_accuracy_reward
+from models.rewards.tool_accuracy import highest, tool_accuracy_reward
 from models.speech.parsing import Parsed, parse_completion
 
 
@@ -56,4 +56,4 @@ def total(parts: RewardParts, weights: RewardWeights) -> float:
 
 def maximum(point: DecisionPoint, weights: RewardWeights) -> float:
     """The reward a right completion of this decision point reaches."""
-    return total(RewardParts(1.0, 1.0, None if point.kind == "call" else 1.0), weights)
+    return total(RewardParts(1.0, highest(point), None if point.kind == "call" else 1.0), weights)

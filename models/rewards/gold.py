@@ -13,8 +13,11 @@ from dataclasses import dataclass
 
 from data.schema import DecisionPoint
 from models.equality import asks, conveys
-from models.rewards.answer import asking_is_due
+from models.rewards.act_fit import asking_is_due, claims_falsely, does
+from models.rewards.answer import made_up
+from models.rewards.asking import asks_for
 from models.rewards.compose import Scored
+from models.rewards.saying import no_answer
 from models.rewards.variants import Reward
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
 
@@ -61,30 +64,42 @@ def audit(points: Iterable[DecisionPoint], reward: Reward) -> GoldAudit:
         checked[point.kind] += 1
         scored = reward.score(point, completion_text(point.expected, PLACEHOLDER_THOUGHT), thinking=True)
         if reward.total(scored.parts) < reward.maximum(point) - _TOLERANCE:
-            reason = "; ".join(_reasons(point, scored))
+            reason = "; ".join(_reasons(point, scored)) or "too many values or questions at once"
             failures.append(GoldFailure(point.id, point.kind, reason))
     return GoldAudit(dict(checked), tuple(failures))
 
 
 def _reasons(point: DecisionPoint, scored: Scored) -> Iterator[str]:
-    """What kept the recorded action from the maximum, in words; at least one reason."""
+    """What kept the recorded action from the maximum, in words."""
     parsed, parts = scored.parsed, scored.parts
     if not parsed.ok:
         yield f"does not parse: {parsed.status}"
         return
-    if parts.tool_accuracy < 1:
+    if point.kind == "call" and parts.tool_accuracy < 1:
         yield f"tool accuracy {parts.tool_accuracy:.2f}"
     if parts.answer_correctness is not None and parts.answer_correctness < 1:
         yield from _answer_reasons(point, parsed.answer or "")
 
 
 def _answer_reasons(point: DecisionPoint, text: str) -> Iterator[str]:
-    missed = [fact for fact in point.expected.facts if not conveys(fact, text)]
-    for fact in missed:
-        yield f"{fact.kind} {fact.name} not conveyed: {' | '.join(fact.forms)}"
+    pretence = no_answer(point, text)
+    if pretence:
+        yield f"is no answer: {pretence}"
+        return
+    for fact in point.expected.facts:
+        if not conveys(fact, text):
+            yield f"{fact.kind} {fact.name} not conveyed: {' | '.join(fact.forms)}"
+    for slot in point.expected.requested:
+        if not asks_for(slot, text, point.tools):
+            yield f"does not ask for {slot}"
+    for act in point.expected.acts:
+        if not does(act, text):
+            yield f"act not done: {act}"
     if asking_is_due(point) and not asks(text):
         yield "asks nothing although asking is due"
-    elif not point.expected.facts and asks(text) and not asking_is_due(point):
+    if claims_falsely(point, text):
+        yield "claims a change that has not happened"
+    for value in made_up(point, text):
+        yield f"value found nowhere: {value}"
+    if not (point.expected.facts or point.expected.requested or asking_is_due(point)) and asks(text):
         yield "asks although no asking act is annotated"
-    elif not missed:
-        yield "is no answer: too few words, raw JSON, or an echo of the user"

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from data.schema import ToolCall, ToolSpec
-from models.equality import argument_schemas, required_arguments, same_value, stated_arguments
+from models.equality import Verdict, argument_verdicts, required_arguments
 
 #: What one argument costs, as a share of its own weight. A required argument left out is the worst: the call fails.
 REQUIRED_MISSING = 1.0
@@ -38,22 +37,21 @@ def call_likeness(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | None
     """
     if expected.name != predicted.name:
         return 0.0
-    left, right = stated_arguments(expected, tool), stated_arguments(predicted, tool)
-    invented = len(right.keys() - left.keys())
-    share = 1.0 - _cost(left, right, tool) / max(1, len(left))
-    return (NAME_CREDIT + (1.0 - NAME_CREDIT) * share) / (1 + invented / max(1, len(left)))
+    verdicts = argument_verdicts(expected, predicted, tool)
+    invented = sum(verdict is Verdict.INVENTED for verdict in verdicts.values())
+    due = max(1, len(verdicts) - invented)
+    share = 1.0 - _cost(verdicts, required_arguments(tool)) / due
+    return (NAME_CREDIT + (1.0 - NAME_CREDIT) * share) / (1 + invented / due)
 
 
-def _cost(expected: dict[str, Any], predicted: dict[str, Any], tool: ToolSpec | None) -> float:
+def _cost(verdicts: dict[str, Verdict], required: frozenset[str]) -> float:
     """What the expected arguments lack, at most 1 each."""
-    required, schemas = required_arguments(tool), argument_schemas(tool)
-    cost = 0.0
-    for name, value in expected.items():
-        if name not in predicted:
-            cost += REQUIRED_MISSING if name in required else OPTIONAL_MISSING
-        elif not same_value(value, predicted[name], schemas.get(name)):
-            cost += VALUE_WRONG
-    return cost
+    missing = sum(
+        REQUIRED_MISSING if name in required else OPTIONAL_MISSING
+        for name, verdict in verdicts.items()
+        if verdict is Verdict.MISSING
+    )
+    return missing + VALUE_WRONG * sum(verdict is Verdict.WRONG for verdict in verdicts.values())
 
 
 def match_calls(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], tools: Sequence[ToolSpec]) -> Matching:

@@ -1,0 +1,114 @@
+"""Whether an answer does what was due: ask, report, offer to act, take leave; and nothing that contradicts it.
+
+Facts and slots say most of what an answer has to do, so acts are judged where these do not: an offer to act, a report
+of success or failure, the question for more, the farewell. ``models.rewards.acts`` tells the acts a text shows; since
+people do one act in many ways (they report a started song with "enjoy the music"), each act also has words of its own
+here that count as doing it. What share of recorded answers passes is in docs/rewards.md.
+"""
+
+from __future__ import annotations
+
+import re
+
+from data.schema import ASKING_ACTS, Act, DecisionPoint
+from models.rewards.acts import acts_of
+from models.wording import asks, plain
+
+#: What is left of an answer that does none of the acts due, or asks where asking was not due.
+NOT_DONE = 0.25
+#: For facts told without the question that was due, or without the report.
+HALF_DONE = 0.5
+#: For claiming what has not happened: a booking before the user confirmed it, success after a failure.
+FALSE_CLAIM = 0.5
+
+_DOING = (
+    r"book|reserv|make|buy|purchas|get\b|play|schedul|set\b|arrang|rent|order|search|transfer|add|watch|listen|hir|send|go"
+    r"|proceed|start|begin|stream|cast|put|creat|ticket|appointment|table|trip|visit|transaction|calendar|look|find|check"
+)
+_WORDS: dict[Act, re.Pattern[str]] = {
+    Act.REQUEST_MORE: re.compile(
+        r"\b(?:more|else|other|further|another|anymore|additional|extra|help|assist|be all|next|still|do for you)\b"
+        r"|\bwhat (?:should|can|do) (?:i|you) (?:do|want|need)\b"
+    ),
+    Act.OFFER_INTENT: re.compile(rf"^(?!.*\b(?:what|which|when|where|who|how many|how much)\b).*\b(?:{_DOING})"),
+    Act.REPORT_SUCCESS: re.compile(
+        r"succe|\b(?:book|reserv|confirm|schedul|done|through|complet|purchas|transfer|play|start|arrang|rent|sent|add"
+        r"|creat|set\b|plan|ready|made|order|paid|process|chang|updat|cancel|cast|stream|begun|conserv|bought)"
+        r"|\b(?:way|(?:en)?route|shortly|minutes|yours|your seats|got|good to go|taken care|you will get)\b"
+        r"|\bput (?:it|that) on\b"
+        r"|\b(?:enjoy|love|fun with) (?:the|your) (?:song|music|movie|film|show|tune)\b"
+    ),
+    Act.REPORT_FAILURE: re.compile(
+        r"\b(?:sorry|unfortunately|afraid|unable|fail|error|problem|not?\b|none|nothing|unavailable|taken|full|sold|only"
+        r"|cannot|wrong|apolog)|n't\b"
+    ),
+    Act.GOODBYE: re.compile(
+        r"\b(?:bye|goodbye|welcome|thank|cheers|enjoy|glad|happy|later|pleasure|great|nice|good|lovely|best|care|luck|wish"
+        r"|hope|fun|safe|no problem|anytime|any time|wonderful|fantastic|see you|day|have an?)"
+    ),
+}
+_CLAIM = re.compile(
+    r"\b(?:has|have|is|are|was|were|'s|'ve)(?: now| been| just| already)* (?:successfully )?"
+    r"(?:booked|reserved|purchased|bought|sent|transferred|made|scheduled|placed|completed|confirmed|done|rented)\b"
+    r"(?!\s*\?)|\bsuccessfully\b|\bwas successful\b"
+)
+#: Turns before or without a completed change, where claiming one is false.
+_NOTHING_DONE_YET = frozenset({Act.CONFIRM, Act.REPORT_FAILURE})
+
+
+def act_fit(point: DecisionPoint, text: str) -> float:
+    """In [0.0625, 1]: 1 where the text does the acts due and claims nothing that has not happened."""
+    return _done_share(point, text) * (FALSE_CLAIM if claims_falsely(point, text) else 1.0)
+
+
+def asking_is_due(point: DecisionPoint) -> bool:
+    """Whether the expected answer asks the user for something."""
+    return not ASKING_ACTS.isdisjoint(point.expected.acts)
+
+
+def does(act: Act, text: str) -> bool:
+    """Whether the text does the act, as far as words tell; acts that facts and slots speak for always count as done."""
+    words = _WORDS.get(act)
+    if words is None:
+        return True
+    if act in ASKING_ACTS and not asks(text):
+        return False
+    if act is Act.REPORT_SUCCESS and _plainly_failed(text):
+        return False
+    return bool(words.search(plain(text))) or act in acts_of(text)
+
+
+def claims_falsely(point: DecisionPoint, text: str) -> bool:
+    """Whether the text claims a completed change at a turn where there is none."""
+    acts = set(point.expected.acts)
+    if acts.isdisjoint(_NOTHING_DONE_YET) or Act.REPORT_SUCCESS in acts:
+        return False
+    return bool(_CLAIM.search(plain(text))) and not _plainly_failed(text) and not asks(text)
+
+
+def _done_share(point: DecisionPoint, text: str) -> float:
+    """What the acts due leave of the content: all if done, ``HALF_DONE`` or ``NOT_DONE`` if not."""
+    acts, expected = point.expected.acts, point.expected
+    if not acts:
+        return 1.0  # nobody has annotated what kind of turn it is
+    missing = [act for act in acts if not does(act, text)]
+    if expected.facts or expected.requested:
+        silent = asking_is_due(point) and not asks(text)
+        return HALF_DONE if silent or Act.REPORT_FAILURE in missing else 1.0
+    if asks(text) != asking_is_due(point) and not _may_ask(point, text):
+        return NOT_DONE
+    return 1.0 if not missing else HALF_DONE if len(missing) < len(acts) else NOT_DONE
+
+
+def _may_ask(point: DecisionPoint, text: str) -> bool:
+    """Whether the turn may be a question or a statement: an offer, a confirmation, or help offered at an end."""
+    if asking_is_due(point):
+        return False
+    acts = set(point.expected.acts)
+    if not acts.isdisjoint({Act.OFFER, Act.CONFIRM}):
+        return True
+    return not acts.isdisjoint({Act.GOODBYE, Act.REPORT_SUCCESS}) and Act.REQUEST_MORE in acts_of(text)
+
+
+def _plainly_failed(text: str) -> bool:
+    return Act.REPORT_FAILURE in acts_of(text)

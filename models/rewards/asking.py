@@ -1,0 +1,169 @@
+"""Which argument an answer asks for: the difference between "Which city?" and "What would you like?".
+
+A slot is asked for where the text asks at all and speaks of the slot: by a word of its name, a common other word for
+such a thing (*when* for a date), or one of the values its schema lists. Known are only slot names and tool schemas,
+never how somebody asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from data.schema import DecisionPoint, ToolSpec
+from models.equality import argument_schemas
+from models.wording import asks, plain
+
+_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+#: Words that say nothing about which slot is meant.
+_NO_MEANING = "is has have are be of the for a an in on with to from id number name type new by and or"
+_EMPTY = frozenset(_NO_MEANING.split())
+_A_DATE = (
+    r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d|\d(?:st|nd|rd|th)\b"
+)
+#: What else is said for a word of a slot's name, as patterns at a word's beginning.
+ALSO_SAID: dict[str, str] = {
+    "date": rf"when|day|dates?|night|weekend|how soon|{_A_DATE}|until|how long|days?",
+    "day": rf"when|date|{_A_DATE}",
+    "days": r"how long|how many|duration|length|nights?|until when",
+    "time": r"when|what hour|how early|how late|o'clock|morning|evening|afternoon|\d ?[ap]\.?m\b|\d:\d\d|timing",
+    "city": r"where|town|area|place|location|from\b|to\b|destination|look in|search in|someone i[ns]\b|which part",
+    "location": r"where|city|town|area|place|address|destination|from\b|to\b",
+    "area": r"where|city|town|place|location|part of|region",
+    "where": r"where|city|town|area|place|location|destination",
+    "place": r"where|city|town|area|location",
+    "origin": r"where|from\b|depart|leav|start|out of|city",
+    "destination": r"where|to\b|going|head|arriv|city|visit|travel|address|venue|is (?:it|that|the)\b.*\d",
+    "departure": r"when|leav|depart|travel|go\b|start|outbound",
+    "outbound": r"leav|depart|going|outgoing",
+    "inbound": r"return|back|com(?:e|ing)",
+    "leaving": r"when|depart|travel|go\b|start",
+    "return": r"back|round|com(?:e|ing)|returning|return",
+    "check": r"arriv|leav|stay|start|end|until|check",
+    "pickup": r"pick|collect|start|get it|begin|when|where",
+    "dropoff": r"drop|return|bring|end|until|how long|back",
+    "pick": r"collect|start|pickup",
+    "drop": r"return|bring|dropoff",
+    "start": r"begin|when|from\b|move",
+    "end": r"until|finish|when|to\b|out\b",
+    "appointment": r"when|meet|visit",
+    "event": r"show|game|concert|match|who|where|when|interest|preference|particular|in mind|wish to",
+    "seats": r"how many|people|persons?|party|tickets?|table for|number|reserve|just (?:for )?you|only you",
+    "tickets": r"how many|people|persons?|party|seats?|number",
+    "number": r"how many|count|number|amount|just (?:for )?you",
+    "people": r"how many|persons?|party|guests?|number",
+    "guests": r"how many|people|persons?|party",
+    "riders": r"how many|people|persons?|passengers?|number|yourself|alone|seats?|just (?:for )?you|only you",
+    "passengers": r"how many|people|persons?|travel|tickets?|number|seats?",
+    "travelers": r"how many|people|persons?|passengers?|travel|tickets?|number",
+    "adults": r"how many|people|persons?|guests?|number|who|what size",
+    "group": r"how many|people|persons?|party|passengers?|size|travel",
+    "size": r"how many|people|how big|how large|big|large",
+    "beds": r"how many|bedrooms?|big|size|rooms?|floor plan",
+    "baths": r"how many|bathrooms?|floor plan",
+    "nights": r"how long|how many|days?|stay",
+    "stay": r"how long|how many|days?|nights?|length|how much time",
+    "length": r"how long|how many|days?|nights?|duration",
+    "amount": r"how much|sum|money|value",
+    "price": r"how much|cost|budget|expensive|cheap|range|fare",
+    "cuisine": r"food|kind|type|dish|meal|eat|serv|style",
+    "genre": r"kind|type|sort|music|style|movie|film|interest|preference|particular|in mind|which one",
+    "category": r"kind|type|sort|class|attraction|event|theme|interest|preference|particular|in mind|genre",
+    "type": r"kind|specific|sort|class|prefer|style|interest|preference|particular|in mind|floor plan",
+    "kind": r"type|sort|prefer",
+    "class": r"kind|type|seat|cabin",
+    "shared": r"shar|alone|other|private",
+    "share": r"shar|alone|private",
+    "recipient": r"whom?|to\b|send|transfer",
+    "title": r"movie|film|song|name|called|thinking|in mind|particular|interest",
+    "movie": r"film|watch|title|see|interest|in mind|particular",
+    "film": r"movie|watch|title|see",
+    "song": r"track|music|listen|play|title",
+    "artist": r"who|singer|band|by\b|perform",
+    "restaurant": r"where|place|eat|dine|name|preference|particular|in mind",
+    "hotel": r"where|place|stay|name",
+    "doctor": r"who|name|dentist|provider",
+    "dentist": r"who|name|doctor",
+    "stylist": r"who|name|salon|hairdresser",
+    "property": r"place|apartment|house|name",
+    "airlines": r"airline|carrier|fly with|company",
+    "airport": r"where|from\b|to\b|fly|city",
+    "account": r"checking|saving|kind|type|credit|name",
+    "insurance": r"insur|cover|insurance",
+    "intent": r"how|look|find|search|buy|help|looking|interest|do for you",
+    "alarm": r"when|time|name|set",
+    "breakfast": r"breakfast|meal",
+    "code": r"number|reference|identifier",
+    "booking": r"reservation|code|reference|which booking",
+    "ride": r"kind|type|car|taxi|cab|pool|luxury|regular",
+    "car": r"vehicle|kind|type",
+    "theater": r"where|cinema|place",
+    "venue": r"where|place",
+    "show": r"movie|film|when|kind|type",
+    "temperature": r"degrees|warm|cold",
+    "choice": r"which|prefer|suits?\b|would that|is that|like (?:it|that|this)|take it|right",
+    "name": r"name",
+    "room": r"kind|type|which",
+}
+
+
+def asked_share(point: DecisionPoint, text: str) -> float:
+    """Share of the slots due (``expected.requested``) that the text asks for; 1 where none is named."""
+    due = point.expected.requested
+    return sum(asks_for(slot, text, point.tools) for slot in due) / len(due) if due else 1.0
+
+
+def asks_for(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
+    """Whether the text asks, and asks for this slot."""
+    return asks(text) and speaks_of(slot, text, tools)
+
+
+def speaks_of(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
+    """Whether the text has a word for the slot, or one of its listed values; of slots joined by ``|`` for one."""
+    if "|" in slot:
+        return any(speaks_of(one, text, tools) for one in slot.split("|"))
+    said = plain(text)
+    if _slot_pattern(slot).search(said):
+        return True
+    return any(re.search(rf"\b{re.escape(plain(value))}\b", said) for value in _listed(slot, tools))
+
+
+def things_spoken_of(text: str, tools: Sequence[ToolSpec]) -> frozenset[str]:
+    """The words of all argument names on offer that the text has, cut to stems: how many things it goes through.
+
+    Words, not arguments: "pick it up" speaks of ``pickup_time`` and ``pickup_city``, and of one thing.
+    """
+    said = plain(text)
+    stems = {stem for tool in tools for name in argument_schemas(tool) for stem in _stems(name)}
+    return frozenset(stem for stem in stems if re.search(rf"\b{stem}", said))
+
+
+def _listed(slot: str, tools: Sequence[ToolSpec]) -> list[str]:
+    found: list[dict[str, Any]] = [known[slot] for tool in tools if slot in (known := argument_schemas(tool))]
+    listed = [value for schema in found for value in schema.get("enum") or () if isinstance(value, str)]
+    return [value for value in listed if plain(value) not in {"true", "false", "dontcare"} and not value.isdigit()]
+
+
+@lru_cache(maxsize=2048)
+def _slot_pattern(slot: str) -> re.Pattern[str]:
+    parts = [part.lower() for part in _PARTS.findall(slot)]
+    also = [ALSO_SAID[part] for part in parts if part in ALSO_SAID]
+    return re.compile("|".join([_name_pattern(slot).pattern, *(rf"\b(?:{said})" for said in also)]))
+
+
+@lru_cache(maxsize=2048)
+def _name_pattern(slot: str) -> re.Pattern[str]:
+    return re.compile(rf"\b(?:{'|'.join(_stems(slot))})" if _stems(slot) else r"(?!)")
+
+
+@lru_cache(maxsize=2048)
+def _stems(slot: str) -> tuple[str, ...]:
+    parts = [part.lower() for part in _PARTS.findall(slot)]
+    return tuple(map(_stem, [part for part in parts if part not in _EMPTY] or parts))
+
+
+def _stem(word: str) -> str:
+    word = word.removesuffix("s")
+    return word[: max(4, int(0.7 * len(word)))] if len(word) > 5 else word
