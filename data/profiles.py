@@ -37,7 +37,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
     "laptop": {
         "data": {"conversations": 2000},
-        "sft": {"minutes": 7.0, "batch_size": 2},
+        "sft": {"minutes": 7.0, "batch_size": 2, "learning_rate": 3e-4, "max_length": 1536},
         "prime": {"minutes": 2.0, "batch_size": 2, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,
