@@ -225,8 +225,8 @@ def test_the_archive_becomes_a_copy_of_sgd_once(server: Server) -> None:
 def test_ingest_without_a_path_downloads(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     server.content = packed(members())
     monkeypatch.setattr(download, "upstream", lambda: archive(server))
-    here = ingest(DataSettings(source="sgd", path=MINI), Silent()).conversations
-    there = ingest(DataSettings(source="sgd"), Silent()).conversations
+    here = ingest(DataSettings(source="sgd", path=MINI, duplicates="report"), Silent()).conversations
+    there = ingest(DataSettings(source="sgd", duplicates="report"), Silent()).conversations
     assert here["test_unseen"] == there["test_unseen"]
     assert there["train"] >= 3
 
