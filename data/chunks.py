@@ -81,9 +81,11 @@ def write_chunks(name: str, read: Iterable[Read], plan: Plan) -> Iterator[Chunk]
             chunk = _write_chunk(f"{name}-{number:05d}", iterator, plan)
         if chunk is None:
             return
+        refused = bool(chunk.rejected)
         yield chunk
         del chunk
-        gc.collect()  # errors hold cycles, through their tracebacks; little is alive now, so this is quick
+        if refused:
+            gc.collect()  # errors hold cycles, through their tracebacks
 
 
 @contextmanager

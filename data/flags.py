@@ -54,6 +54,7 @@ class _History:
 
     def __init__(self) -> None:
         self._text = ""
+        self._unread: list[str] = []
         self._words: set[str] = set()
         self._counted = 0  # characters whose words are known; few facts need them
         self._names: set[str] = set()
@@ -64,14 +65,17 @@ class _History:
         for name, rule in properties.items() if isinstance(properties, dict) else ():
             self._names.add(str(name).casefold())
             if isinstance(rule, dict) and "default" in rule:
-                self._say(str(rule["default"]))
+                self._unread.append(str(rule["default"]))
 
     def add(self, message: Message) -> None:
         """A message that comes before the next."""
-        self._say("\n".join([message.content or "", *(_values(call.arguments) for call in message.tool_calls)]))
+        self._unread.append(message.content or "")
+        self._unread += [_values(call.arguments) for call in message.tool_calls]
 
     def tells(self, fact: Fact) -> bool:
         """Whether the fact could be known. "Yes, it has parking" is told by whatever names parking."""
+        self._text = "\n".join([self._text, *(text.casefold() for text in self._unread)])
+        self._unread.clear()
         if fact.kind == "boolean":
             return fact.name.casefold() in self._names or contains(self._text, fact.name.casefold())
         forms = [form.casefold() for form in fact.forms]
@@ -82,9 +86,6 @@ class _History:
         self._words.update(_words(self._text[self._counted :]))
         self._counted = len(self._text)
         return bool(words) and self._words.issuperset(words)
-
-    def _say(self, text: str) -> None:
-        self._text = f"{self._text}\n{text.casefold()}"
 
 
 def _words(text: str) -> Iterator[str]:

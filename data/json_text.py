@@ -23,7 +23,7 @@ def to_json(value: Any) -> str:
         TypeError: Something in it has no JSON form.
         RecursionError: It is nested without end.
     """
-    return _ENCODER.encode(value)
+    return "{}" if value == {} else _ENCODER.encode(value)  # most metadata and accepted values are empty
 
 
 def parameters_json(tool: ToolSpec) -> str:
