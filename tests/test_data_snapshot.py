@@ -128,6 +128,13 @@ def test_reading_by_split_and_kind(published: str, tiny_conversations: list[Conv
         snapshot.read_conversations(published, [])
 
 
+def test_reading_decision_points_by_id(published: str, tiny_conversations: list[Conversation]) -> None:
+    every = {point.id: point for point in points_of(tiny_conversations)}
+    wanted = set(list(every)[::4])
+    found = snapshot.read_points_by_id(published, wanted | {"handwritten/nobody#1"})
+    assert found == {name: every[name] for name in wanted}
+
+
 def test_points_of_a_conversation_share_its_messages(published: str) -> None:
     first, second = snapshot.read_decision_points(published)[:2]
     assert second.history[first.message_index] is first.expected

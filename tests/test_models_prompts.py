@@ -45,6 +45,25 @@ def test_the_seed_decides_and_the_order_of_the_offer_does_not():
     assert names != [point.id for point in in_order(points, settings, seed=2)]
 
 
+def test_a_conversation_with_one_call_gives_its_answer_too():
+    points = [point for point in offered() if point.kind == "answer"]
+    calls = {point.conversation_id: point for point in offered() if point.kind == "call"}
+    order = in_order([*points, *calls.values()], GRPOSettings(call_share=0.5), seed=0)
+    assert Counter(point.kind for point in order) == {"call": len(calls), "answer": len(calls)}
+
+
+def test_what_is_left_where_the_other_kind_rests_is_mixed_across_conversations():
+    points = offered()
+    names = sorted({point.conversation_id for point in points})
+    rest = {name: ("call", "answer")[number % 2] for number, name in enumerate(names) if number >= 10}
+    left = [point for point in points if point.kind != rest.get(point.conversation_id)]
+    order = in_order(left, GRPOSettings(call_share=0.5), seed=0)
+    assert {point.conversation_id for point in order} & rest.keys()
+    share = sum(point.kind == "call" for point in order) / len(order)
+    assert 0.4 < share < 0.6
+    assert len({point.id for point in order}) == len(order)
+
+
 def test_one_kind_alone_is_used_as_it_is():
     calls = [point for point in offered() if point.kind == "call"]
     assert {point.id for point in in_order(calls, GRPOSettings(), seed=0)} == {point.id for point in calls}

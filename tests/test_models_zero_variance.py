@@ -287,10 +287,13 @@ def test_replacing_takes_other_prompts_of_the_same_kind_and_is_the_same_after_a_
     for step, gone in flat_ones.groupby("step"):
         assert not set(gone["decision_point_id"]) & set(batch[batch["step"] == step]["decision_point_id"])
 
+    from models.training.draws import FROZEN
     from models.training.grpo import train_grpo
 
     resumed = replace(work, run_id="resumed", run_dir=tmp_path / "resumed")
     resumed.run_dir.mkdir()
+    # As a resume finds it: by now the run itself has left pass rates, which must not matter.
+    (resumed.run_dir / FROZEN).write_text((work.run_dir / FROZEN).read_text())
     train_grpo(resumed, Silent())
     columns = ["step", "decision_point_id", "completion_index", "draw", "discarded", "text", "advantage"]
     again = read_rollouts("resumed")

@@ -19,7 +19,8 @@ from data.files import write_whole
 from data.pass_rates import PassRate, known_rates, read_pass_rates
 from data.schema import DecisionPoint
 
-FROZEN = "pass_rates.json"
+#: JSON lines with a ``decision_point_id`` each, so that forgetting a conversation finds its own.
+FROZEN = "pass_rates.jsonl"
 
 
 def substitutes(
@@ -77,6 +78,7 @@ def frozen_rates(run_dir: Path, points: Sequence[DecisionPoint], window: int) ->
     file = run_dir / FROZEN
     if not file.exists():
         rates = known_rates(read_pass_rates(), points, window)
-        write_whole(file, json.dumps({name: asdict(rate) for name, rate in rates.items()}))
-    told = json.loads(file.read_text(encoding="utf-8"))
-    return {name: PassRate(**rate) for name, rate in told.items()}
+        rows = [json.dumps({"decision_point_id": name, **asdict(rate)}) + "\n" for name, rate in rates.items()]
+        write_whole(file, "".join(rows))
+    told = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return {row.pop("decision_point_id"): PassRate(**row) for row in told}

@@ -62,11 +62,28 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     for point in sorted(points, key=lambda point: point.id):
         conversations.setdefault(point.conversation_id, []).append(point)
     mixed = [_mixed(members, settings.call_share, order) for members in conversations.values()]
-    complete = [members for members in mixed if len({point.kind for point in members}) > 1] or mixed
-    order.shuffle(complete)
     size = settings.points_per_conversation
+    complete = [members for members in mixed if _both_kinds(members)]
+    if complete:
+        alone = [point for members in mixed if not _both_kinds(members) for point in members]
+        complete += _shared_out(alone, settings, order)
+    else:
+        complete = mixed
+    order.shuffle(complete)
     longest = max((len(members) for members in complete), default=0)
     return [point for start in range(0, longest, size) for one in complete for point in one[start : start + size]]
+
+
+def _both_kinds(points: Sequence[DecisionPoint]) -> bool:
+    return len({point.kind for point in points}) > 1
+
+
+def _shared_out(points: list[DecisionPoint], settings: GRPOSettings, order: random.Random) -> list[list[DecisionPoint]]:
+    """What is left of conversations with one kind of turn only (the others rest), mixed across them, in small lots."""
+    if not _both_kinds(points):
+        return []
+    mixed, size = _mixed(points, settings.call_share, order), settings.points_per_conversation
+    return [mixed[start : start + size] for start in range(0, len(mixed), size)]
 
 
 def _mixed(points: Sequence[DecisionPoint], call_share: float, order: random.Random) -> list[DecisionPoint]:
@@ -84,13 +101,15 @@ def known_seconds_per_group() -> float | None:
 
 
 def interleave(calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float) -> list[DecisionPoint]:
-    """Both kinds in the given proportion until one is used up; if one is missing altogether, the other alone."""
+    """Both kinds in the given proportion until the one that is due is used up; if one is missing, the other alone."""
     if not calls or not answers:
         return calls or answers
     mixed: list[DecisionPoint] = []
     taken = 0
-    while taken < len(calls) and len(mixed) - taken < len(answers):
+    while True:
         call_due = taken < call_share * (len(mixed) + 1)
-        mixed.append(calls[taken] if call_due else answers[len(mixed) - taken])
+        source, at = (calls, taken) if call_due else (answers, len(mixed) - taken)
+        if at == len(source):
+            return mixed
+        mixed.append(source[at])
         taken += call_due
-    return mixed
