@@ -102,6 +102,8 @@ class PrimingSettings(TrainingSettings):
     batch_size: int = Field(8, ge=1)
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
+    rationales: str | None = None
+    """Dataset version whose thoughts to learn instead of those of the run's own (``--thoughts toolrl``)."""
 
 
 class RewardWeights(StageSettings):
@@ -211,6 +213,8 @@ class GRPOSettings(TrainingSettings):
 class EvaluationSettings(StageSettings):
     """Judging a model outside its trainer."""
 
+    dataset: str | None = None
+    """Dataset version to judge on instead of the one the model was trained on (``--on bfcl``)."""
     decision_points: int | None = Field(400, ge=1)
     """Decision points per split, whole conversations at a time; None takes all."""
     thinking: bool | None = None

@@ -36,11 +36,18 @@ Profile = Annotated[
     ProfileChoice,
     typer.Option(help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something."),
 ]
-Source = Annotated[str | None, typer.Option(help="Source of conversations: simulated, sgd.", show_default=False)]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="Source of conversations: simulated, sgd, openai (your own), star, tau-bench, toolrl; for evaluation "
+        "only: bfcl, sgd-x-v1 to sgd-x-v5.",
+        show_default=False,
+    ),
+]
 DatasetOf = Annotated[
     str | None, typer.Option("--source", help="Use the newest dataset of this source.", show_default=False)
 ]
-Path = Annotated[str | None, typer.Option(help="Directory of the source's files.", show_default=False)]
+Path = Annotated[str | None, typer.Option(help="The source's files; openai: a file or folder.", show_default=False)]
 Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
 Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]
 TotalMinutes = Annotated[float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False)]
@@ -78,6 +85,10 @@ def run(
     On real conversations within an hour:
 
         apprentice run --source sgd --path ../shared/data/sgd --minutes 60 --seed 1
+
+    On your own, in OpenAI's form (docs/data.md shows it in five minutes):
+
+        apprentice run --source openai --path mine.jsonl
     """
     with plain_errors():
         overrides = checked(profile, set_)
@@ -159,6 +170,9 @@ def prime(
     profile: Profile = "laptop",
     run_id: Annotated[str | None, typer.Option("--run", help="SFT run to start from.", show_default=False)] = None,
     source: DatasetOf = None,
+    thoughts: Annotated[
+        str | None, typer.Option(help="Learn the thoughts of this source, e.g. toolrl.", show_default=False)
+    ] = None,
     minutes: Minutes = None,
     max_steps: MaxSteps = None,
     seed: Seed = None,
@@ -168,6 +182,8 @@ def prime(
     """Teach the newest SFT model to think at all: a short SFT on rationales.
 
     apprentice prime --minutes 2
+
+    apprentice prime --thoughts toolrl
     """
     with plain_errors():
         overrides = checked(profile, set_)
@@ -177,6 +193,7 @@ def prime(
             profile=profile,
             sft_run_id=run_id,
             source=source,
+            thoughts=thoughts,
             minutes=minutes,
             max_steps=max_steps,
             seed=seed,
@@ -246,6 +263,9 @@ def evaluate(
     final: Final = False,
     decision_points: Annotated[int | None, typer.Option(min=1, help="Per split.", show_default=False)] = None,
     source: DatasetOf = None,
+    on: Annotated[
+        str | None, typer.Option(help="Judge on the newest dataset of another source.", show_default=False)
+    ] = None,
     minutes: Minutes = None,
     force: Force = False,
     set_: Set = None,
@@ -255,6 +275,8 @@ def evaluate(
     apprentice evaluate --model base --decision-points 100
 
     apprentice evaluate --run 3f2a --no-thinking
+
+    apprentice evaluate --on bfcl --decision-points 200
     """
     with plain_errors():
         overrides = checked(profile, set_)
@@ -269,6 +291,7 @@ def evaluate(
             final=final,
             decision_points=decision_points,
             source=source,
+            on=on,
             minutes=minutes,
             overrides=overrides,
             force=force,

@@ -10,6 +10,7 @@ from data import profiles
 from data.settings import ProfileName
 from tasks.choices import stated
 from tasks.evaluation import evaluate
+from tasks.ingest import dataset
 from tasks.upstream import latest_model, start_or_base
 
 
@@ -22,6 +23,7 @@ def evaluate_model(
     final: bool = False,
     decision_points: int | None = None,
     source: str | None = None,
+    on: str | None = None,
     minutes: float | None = None,
     overrides: dict[str, Any] | None = None,
     force: bool = False,
@@ -37,12 +39,14 @@ def evaluate_model(
         final: On the test splits. Each use is recorded.
         decision_points: Per split.
         source: Newest model on this source's newest dataset.
+        on: Judge on the newest dataset of this source instead of the one the model was trained on.
         minutes: Wall-clock budget.
         overrides: Any other setting, nested as in data/settings.py.
         force: Judge again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """
     chosen = {"thinking": thinking, "final": final or None, "decision_points": decision_points, "minutes": minutes}
+    chosen["dataset"] = dataset(None, on) if on is not None else None
     settings = profiles.resolve(profile, stated(overrides, "evaluation", **chosen))
     if run_id is None and model is None:
         run_id = latest_model(source).run_id

@@ -10,6 +10,7 @@ from data import profiles
 from data.settings import ProfileName
 from tasks import training
 from tasks.choices import stated
+from tasks.ingest import trainable
 from tasks.upstream import start_of
 
 
@@ -18,6 +19,7 @@ def prime_thinking(
     profile: ProfileName = "laptop",
     sft_run_id: str | None = None,
     source: str | None = None,
+    thoughts: str | None = None,
     minutes: float | None = None,
     max_steps: int | None = None,
     seed: int | None = None,
@@ -31,6 +33,7 @@ def prime_thinking(
         profile: Preset of settings.
         sft_run_id: SFT run to start from; empty: the newest finished one.
         source: Newest SFT run on this source's newest dataset.
+        thoughts: Learn the rationales of this source's newest dataset, e.g. toolrl, instead of the run's own.
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
         seed: Seed of the data order.
@@ -39,6 +42,8 @@ def prime_thinking(
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """
     changes = stated(stated(overrides, "prime", minutes=minutes, max_steps=max_steps), seed=seed)
+    if thoughts is not None:
+        changes = stated(changes, "prime", rationales=trainable(None, thoughts))
     settings = profiles.resolve(profile, changes)
     start = start_of("sft", sft_run_id, source)
     return training.train("primed", settings, start.run_id, pipeline_run_id, force)

@@ -11,7 +11,7 @@ from data.settings import ProfileName
 from tasks import training
 from tasks.base_model import prepare_base_model
 from tasks.choices import stated
-from tasks.ingest import dataset
+from tasks.ingest import trainable
 
 
 @flow(name="train-sft", flow_run_name="SFT ({profile})")
@@ -30,7 +30,7 @@ def train_sft(
 
     Args:
         profile: Preset of settings.
-        dataset_version: What to train on; empty: the newest.
+        dataset_version: What to train on; empty: the newest with a train split.
         source: Newest dataset of this source.
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
@@ -41,7 +41,7 @@ def train_sft(
     """
     changes = stated(stated(overrides, "sft", minutes=minutes, max_steps=max_steps), seed=seed)
     settings = profiles.resolve(profile, changes)
-    version = dataset(dataset_version, source)
+    version = trainable(dataset_version, source)
     base = prepare_base_model(settings, version, pipeline_run_id)
     return training.train("sft", settings, base, pipeline_run_id, force)
 

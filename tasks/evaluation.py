@@ -44,7 +44,9 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
     if earlier is not None and not again:
         evaluation_id = earlier.outputs.get("evaluation_id", evaluation_id)
     if settings.evaluation.final:
-        _note_final_use(evaluation_id, model)  # before a row is seen: an interrupted look is a look, and so is reuse
+        _note_final_use(
+            evaluation_id, model, settings.evaluation.dataset
+        )  # before a row is seen: an interrupted look is a look, and so is reuse
     record = perform(
         address,
         lambda work: _evaluate(work, settings, model, thinking, evaluation_id),
@@ -65,7 +67,7 @@ def _address(settings: Settings, model: Record, thinking: bool) -> Address:
         "evaluation",
         code=code_digest("models.evaluation.run"),
         settings=facts,
-        dataset_version=model.dataset_version,
+        dataset_version=settings.evaluation.dataset or model.dataset_version,
         start_sha256=model.model_sha256,
     )
 
@@ -74,7 +76,8 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
     from models.evaluation.run import evaluate as run_evaluation
 
     splits = work.record.settings["splits"]
-    model_dir, dataset_version = model.model_place
+    model_dir, own = model.model_place
+    dataset_version = settings.evaluation.dataset or own
     outcome = run_evaluation(
         model_dir,
         run_id=model.run_id,
@@ -93,7 +96,7 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
         )
     if not outcome.rows:
         raise NothingToEvaluate(
-            f"dataset {model.dataset_version} has no decision points in {', '.join(splits)}, or the budget was too "
+            f"dataset {dataset_version} has no decision points in {', '.join(splits)}, or the budget was too "
             "short for one: ingest more conversations (--conversations) or raise --minutes"
         )
     _publish(work, model, thinking, evaluation_id)
@@ -104,10 +107,13 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
 
 
 def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> None:
+    from data import snapshot
     from models.evaluation.table import flat_metrics, summarise
 
     summary = summarise(rows_of(evaluation_id))
     prefix = _prefix(work.record.settings["splits"], thinking, model.thinking)
+    if (elsewhere := work.record.settings["dataset"]) is not None:
+        prefix = f"{prefix}_on_{snapshot.manifest(elsewhere).source}"
     figures = {name.replace("eval", prefix, 1): value for name, value in flat_metrics(summary).items()}
     work.run.log_results(figures, model.steps)
     work.run.log_table(summary, f"evaluation/{evaluation_id}.json")
@@ -127,12 +133,12 @@ def rows_of(evaluation_id: str) -> pd.DataFrame:
     return read_evaluations(evaluation_id)
 
 
-def _note_final_use(evaluation_id: str, model: Record) -> None:
+def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> None:
     row = {
         "at": now(),
         "run_id": model.run_id,
         "stage": model.stage,
-        "dataset_version": model.dataset_version,
+        "dataset_version": dataset or model.dataset_version,
         "evaluation_id": evaluation_id,
         "git_commit": tracking.git_commit(),
     }

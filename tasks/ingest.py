@@ -11,6 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from data import paths
 from data.reporting import Reporter
 from data.settings import RewardWeights, Settings
+from data.versions import DatasetVersion
 from tasks import locks, records
 from tasks.reporting import reporting
 
@@ -83,3 +84,39 @@ def dataset(version: str | None, source: str | None = None) -> str:
         command = f"apprentice ingest --source {source}" if source else "apprentice ingest"
         raise records.MissingUpstream(f"no dataset{of}: run `{command}` first")
     return newest
+
+
+def trainable(version: str | None, source: str | None = None) -> str:
+    """Like ``dataset``, for training: where none is named the newest that may be trained on.
+
+    Raises:
+        MissingUpstream: There is none, or the one named holds nothing to train on.
+    """
+    from data import snapshot
+
+    if version is None and source is None:
+        fitting = [found.version for found in snapshot.published() if _train_conversations(found)]
+        return fitting[-1] if fitting else dataset(None)
+    chosen = dataset(version, source)
+    require_trainable(chosen)
+    return chosen
+
+
+def require_trainable(version: str) -> None:
+    """Refuse a dataset without a train split, such as that of a source for evaluation only.
+
+    Raises:
+        MissingUpstream: It has none; the message says what to do.
+    """
+    from data import snapshot
+
+    found = next((found for found in snapshot.published() if found.version == version), None)
+    if found is not None and not _train_conversations(found):
+        raise records.MissingUpstream(
+            f"dataset {version} of source {found.source} has no train split: it is for evaluation only "
+            f"(`apprentice evaluate --on {found.source}`); train on another with --source or --dataset"
+        )
+
+
+def _train_conversations(version: DatasetVersion) -> int:
+    return version.counts.get("conversations", {}).get("train", 0)

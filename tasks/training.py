@@ -14,6 +14,7 @@ from data.settings import Settings
 from models.rewards.variants import reward_digest
 from tasks import records
 from tasks.code import code_digest
+from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
 from tasks.records import Record, Stage
 from tasks.reporting import duration
@@ -57,6 +58,8 @@ def train(
     """
     trainer = TRAINERS[stage]
     start = records.of_run(start_run_id)
+    if start.dataset_version is not None:
+        require_trainable(start.dataset_version)
     address = records.address(
         stage,
         code=code_digest(trainer.module),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from data.settings import Settings
 from tasks.base_model import prepare_base_model
-from tasks.ingest import dataset
+from tasks.ingest import dataset, trainable
 from tasks.records import MODEL_STAGES, MissingUpstream, Record, Stage, latest_good, of_run
 
 
@@ -32,7 +32,8 @@ def start_or_base(
 ) -> Record:
     """Like ``start_of``; the base model is fetched where it is the one that is meant."""
     if run_id is None and stage == "base":
-        return of_run(prepare_base_model(settings, dataset(None, source), pipeline_run_id))
+        version = dataset(None, source) if source else trainable(None)
+        return of_run(prepare_base_model(settings, version, pipeline_run_id))
     return start_of(stage, run_id, source)
 
 

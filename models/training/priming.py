@@ -34,7 +34,8 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         return outcome
     stage = job.settings.prime
     tokenizer = load_tokenizer(job.start_model)
-    points = with_rationale(read_decision_points(job.dataset_version, splits=["train"]), stage, job.settings.seed)
+    version = stage.rationales or job.dataset_version
+    points = with_rationale(read_decision_points(version, splits=["train"]), stage, job.settings.seed)
     rows, counts = primed_rows(tokenizer, points, stage.max_length)
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
