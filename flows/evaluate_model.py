@@ -45,8 +45,13 @@ def evaluate_model(
         force: Judge again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """
-    chosen = {"thinking": thinking, "final": final or None, "decision_points": decision_points, "minutes": minutes}
-    chosen["dataset"] = dataset(None, on) if on is not None else None
+    chosen: dict[str, Any] = {
+        "thinking": thinking,
+        "final": final or None,
+        "decision_points": decision_points,
+        "minutes": minutes,
+        "dataset": dataset(None, on) if on is not None else None,
+    }
     settings = profiles.resolve(profile, stated(overrides, "evaluation", **chosen))
     if run_id is None and model is None:
         run_id = latest_model(source).run_id

@@ -44,9 +44,8 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
     if earlier is not None and not again:
         evaluation_id = earlier.outputs.get("evaluation_id", evaluation_id)
     if settings.evaluation.final:
-        _note_final_use(
-            evaluation_id, model, settings.evaluation.dataset
-        )  # before a row is seen: an interrupted look is a look, and so is reuse
+        # Before a row is seen: an interrupted look is a look, and so is reuse.
+        _note_final_use(evaluation_id, model, settings.evaluation.dataset)
     record = perform(
         address,
         lambda work: _evaluate(work, settings, model, thinking, evaluation_id),
