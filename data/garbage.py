@@ -56,10 +56,9 @@ def free(items: Sequence[Garbage], reporter: Reporter) -> int:
         data.warehouse.WarehouseBusy: Another process holds the warehouse.
     """
     reporter.phase("freeing", total=len(items), unit="things")
+    warehouse.drop_versions([item.name for item in items if item.kind == "snapshot"])
     freed = 0
     for done, item in enumerate(items, start=1):
-        if item.kind == "snapshot":
-            warehouse.drop_version(item.name)
         shutil.rmtree(item.path)
         freed += item.size
         reporter.update(done, item.name)

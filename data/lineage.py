@@ -83,7 +83,8 @@ def raw_step(version: str, conversation: Conversation) -> Step:
     except (SourceError, ValidationError) as error:
         return Step(what="raw record", name=conversation.record_id, facts={**facts, "not found": str(error)})
     if place is not None:
-        facts = {**facts, **place.model_dump()}
+        # Of a redacted dataset the raw record says what was not to be stored or shown: its place has to do.
+        facts = {**facts, **place.model_dump(exclude={"record"} if settings.redact else None)}
     return Step(what="raw record", name=conversation.record_id, facts=facts)
 
 

@@ -279,16 +279,17 @@ def forget(conversation_id: str, *, wait_seconds: float = WAIT_SECONDS) -> int:
     return deleted
 
 
-def drop_version(version: str, *, wait_seconds: float = WAIT_SECONDS) -> None:
-    """Delete all rows of one dataset version; the file is written anew, which gives their room back.
+def drop_versions(versions: Collection[str], *, wait_seconds: float = WAIT_SECONDS) -> None:
+    """Delete all rows of some dataset versions; the file is written anew, which gives their room back.
 
     Raises:
         WarehouseBusy: Another process holds the file for longer than ``wait_seconds``.
     """
-    if paths.warehouse().exists():
+    if versions and paths.warehouse().exists():
         with connect(wait_seconds) as connection:
             with _transaction(connection):
-                _delete(connection, version)
+                for version in versions:
+                    _delete(connection, version)
             _write_anew(connection, paths.warehouse())
 
 

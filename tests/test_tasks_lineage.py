@@ -13,10 +13,12 @@ import pytest
 from data import paths, rollouts
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations
 from data.ingest import ingest
-from data.lineage import NoLineage, Step
+from data.lineage import NoLineage, Step, raw_step
+from data.redaction import BUILT_IN
 from data.reporting import Silent
 from data.rollouts import ROLLOUT_SCHEMA, append_rollouts
 from data.settings import DataSettings
+from data.snapshot import read_conversations
 from data.tombstones import bury
 from tasks import records
 from tasks.lineage import trace
@@ -149,6 +151,14 @@ def test_a_raw_record_that_is_gone_is_said_and_the_rest_stands(made: tuple[Path,
     finally:
         (root / "elsewhere").rename(root / "sgd")
     assert "--path DIR" in raw.facts["not found"]
+
+
+def test_of_a_redacted_dataset_the_raw_record_is_not_shown(made: tuple[Path, str]) -> None:
+    settings = DataSettings(source="sgd", path=made[0] / "sgd", duplicates="report", redact=BUILT_IN)
+    version = ingest(settings, Silent()).dataset_version
+    raw = raw_step(version, next(iter(read_conversations(version, ["train"]))))
+    assert {"file", "position", "sha256"} <= set(raw.facts)
+    assert "record" not in raw.facts
 
 
 def test_a_forgotten_conversation_has_no_lineage() -> None:
