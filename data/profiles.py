@@ -17,6 +17,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         "prime": {
             "max_steps": 1,
             "batch_size": 2,
+            "micro_batch_size": 2,
             "warmup_steps": 0,
             "max_length": 4096,
             "decision_points": 8,
@@ -38,16 +39,15 @@ PROFILES: dict[str, dict[str, Any]] = {
     "laptop": {
         "data": {"conversations": 2000},
         "sft": {"minutes": 7.0, "batch_size": 2, "learning_rate": 3e-4, "max_length": 1536},
-        "prime": {"minutes": 2.0, "batch_size": 2, "warmup_steps": 2, "max_length": 1536},
+        "prime": {"minutes": 2.0, "batch_size": 8, "micro_batch_size": 8, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,
             "batch_size": 16,
             "micro_batch_size": 16,
             "max_length": 1536,
-            "max_completion_length": 96,
             "validate_every": 1000,
         },
-        "evaluation": {"decision_points": 40, "minutes": 5.0, "max_completion_length": 128},
+        "evaluation": {"decision_points": 40, "minutes": 5.0},
     },
     # About eight hours on two cores: the class defaults with the time shared out.
     "night": {

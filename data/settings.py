@@ -100,6 +100,8 @@ class PrimingSettings(TrainingSettings):
     max_steps: int = Field(60, ge=1)
     learning_rate: Positive = 2e-4
     batch_size: int = Field(8, ge=1)
+    micro_batch_size: int = Field(8, ge=1)
+    """Rows of one forward pass; the decision points of a conversation share its history in it."""
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
     rationales: str | None = None
@@ -158,7 +160,8 @@ class GRPOSettings(TrainingSettings):
     """Completions of one optimizer step: ``batch_size / num_generations`` prompts."""
     micro_batch_size: int = Field(32, ge=1)
     """Rows of one forward pass: what shares a prefix in it is computed once. About 1 MB of activations a token."""
-    max_completion_length: int = Field(128, ge=8)
+    max_completion_length: int = Field(224, ge=8)
+    """Tokens of a completion: a thought and a call of SGD take 118 in the median and 202 at the 99th percentile."""
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     beta: float = Field(0.0, ge=0)
@@ -223,7 +226,7 @@ class EvaluationSettings(StageSettings):
     """Evaluate on the test splits. Everything else looks at validation; each use is recorded."""
     batch_size: int = Field(64, ge=1)
     """Decision points decoded together; whole conversations, so that each history is computed once."""
-    max_completion_length: int = Field(160, ge=8)
+    max_completion_length: int = Field(256, ge=8)
     max_prompt_length: int = Field(4096, ge=16)
     minutes: Positive | None = None
     """Wall-clock budget; what was reached is reported with its n."""

@@ -19,7 +19,6 @@ from models.policy import load_tokenizer
 from models.speech.template import THINK_OPEN, TURN_END, completion_text
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
-from models.training.prompts import interleave
 from models.training.sft import IGNORED, EmptySplit, fit
 from models.training.tree_sft import TreeSFTTrainer
 
@@ -43,25 +42,19 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:
-    """Decision points that carry a rationale, as many calls as answers, whole conversations one after the other.
+    """Decision points that carry a rationale: whole conversations one after the other, by ``seed``.
 
-    The decision points of a conversation share its history, so together they cost little more than one of them alone.
+    The decision points of a conversation share its history, so together they cost little more than one of them alone;
+    and taken whole, call and answer turns come as often as they do in life. Primed on as many calls as answers, a model
+    calls on most answer turns.
     """
-    conversations: dict[str, dict[str, list[DecisionPoint]]] = {}
+    conversations: dict[str, list[DecisionPoint]] = {}
     for point in points:
         if point.expected.rationale:
-            kinds = conversations.setdefault(point.conversation_id, {"call": [], "answer": []})
-            kinds[point.kind].append(point)
-    order = random.Random(f"priming-{seed}")
+            conversations.setdefault(point.conversation_id, []).append(point)
     names = sorted(conversations)
-    order.shuffle(names)
-    chosen: list[DecisionPoint] = []
-    for name in names:
-        calls, answers = conversations[name]["call"], conversations[name]["answer"]
-        order.shuffle(calls)
-        order.shuffle(answers)
-        chosen += interleave(calls, answers, 0.5)
-    return chosen[: stage.decision_points]
+    random.Random(f"priming-{seed}").shuffle(names)
+    return [point for name in names for point in conversations[name]][: stage.decision_points]
 
 
 def primed_rows(
