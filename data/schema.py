@@ -117,6 +117,8 @@ class Message(Frozen):
     acts: tuple[Act, ...] = ()
     requested: tuple[str, ...] = ()
     """Names of the slots an answer asks for (``Act.REQUEST``); slots of which one suffices are joined by ``|``."""
+    derived: bool = False
+    """Whether nobody annotated this answer: its facts and acts were read off the record, as far as that is honest."""
     rationale: str | None = None
     """Brief reasoning derived from the annotations; used only to prime thinking, never part of a history."""
 

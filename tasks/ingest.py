@@ -56,10 +56,16 @@ def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None
         return
     reporter.phase("checking gold rewards", unit="decision points")
     report = audit(iterate_decision_points(version), load_reward("graded", weights))
-    rows = [json.dumps(asdict(failure), ensure_ascii=False) for failure in report.failures]
+    listed = (*report.failures, *report.unjudged)
+    rows = [json.dumps(asdict(failure), ensure_ascii=False) for failure in listed]
     write_whole(file, "".join(f"{row}\n" for row in rows))
     told = [f"{report.failed[kind]} of {count:,} {kind} turns" for kind, count in sorted(report.checked.items())]
     reporter.say(f"gold misses the full reward on {', '.join(told)}; listed in {file.name}, barred from GRPO")
+    if report.unjudged:
+        reporter.say(
+            f"{len(report.unjudged):,} more answers that nobody annotated are beyond the reward (docs/data.md): "
+            "learned from in SFT, listed and barred from GRPO too"
+        )
     for kind in report.checked:
         if report.failed_share(kind) > GOLD_LIMIT:
             share = f"{report.failed_share(kind):.1%}"

@@ -181,13 +181,13 @@ def test_constraints_are_read_never_run(text: str, expected: Any) -> None:
 @pytest.mark.parametrize(
     ("label", "text", "expected"),
     [
-        ("inn_ask_date_from", "When do you arrive?", ((Act.REQUEST,), ("date_from",))),
-        ("inn_ask_date_from", "Tell me the date.", ((), ())),
-        ("anything_else", "Anything else?", ((Act.REQUEST_MORE,), ())),
-        ("inn_inform_price", "It is $90. Good?", ((Act.INFORM, Act.REQUEST), ())),
-        ("inn_reservation_failed", "That failed.", ((Act.REPORT_FAILURE,), ())),
-        ("out_of_scope", "I do not understand.", ((), ())),
-        (None, "Hm?", ((), ())),
+        ("inn_ask_date_from", "When do you arrive?", (Act.REQUEST,)),
+        ("inn_ask_date_from", "Tell me the date.", ()),
+        ("anything_else", "Anything else?", (Act.REQUEST_MORE,)),
+        ("inn_inform_price", "It is $90. Good?", (Act.INFORM, Act.REQUEST)),
+        ("inn_reservation_failed", "That failed.", (Act.REPORT_FAILURE,)),
+        ("out_of_scope", "I do not understand.", ()),
+        (None, "Hm?", ()),
     ],
 )
 def test_acts_of_labels(label: str | None, text: str, expected: Any) -> None:
@@ -222,8 +222,9 @@ def test_star_counts_equal_an_independent_count(shared_data: Callable[[str], Pat
     assert sum(message.role == "user" for item in found for message in item.messages) == counts["said"]
     sound = [item for item in found if check(item) is None]
     assert len(sound) >= 0.98 * len(found)
-    assert gold(sound).failed_share("answer") <= 0.02
-    assert gold(sound).failed_share("call") == 0
+    outcome = gold(sound)
+    assert outcome.failed_share("answer") <= 0.02
+    assert outcome.failed_share("call") == 0
 
 
 # tau-bench

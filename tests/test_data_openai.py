@@ -202,8 +202,9 @@ def test_glaive_counts_equal_an_independent_count(shared_data: Callable[[str], P
     }
     points = read_decision_points(report.dataset_version)
     outcome = audit(points, load_reward("graded", RewardWeights()))
-    assert outcome.failed_share("answer") <= 0.02
-    assert outcome.failed_share("call") == 0
+    assert outcome.failures == ()
+    # Answers from general knowledge: nobody annotated them and no tool has told what they say.
+    assert len(outcome.unjudged) <= 0.3 * (outcome.checked["answer"] + len(outcome.unjudged))
 
 
 def _what_glaive_says(row: dict[str, Any]) -> str:

@@ -96,3 +96,18 @@ def test_simulated_gold_never_fails():
     result = audit(points_of(conversations), GRADED)
     assert result.failures == ()
     assert all(result.checked[kind] > 40 for kind in ("call", "answer"))
+
+
+def test_an_answer_nobody_annotated_is_barred_but_no_fault(tiny_conversations):
+    known = annotated(
+        points_of(tiny_conversations), content="Rome was founded in 753.", facts=(), acts=(), requested=()
+    )
+    derived = known.model_copy(update={"expected": known.expected.model_copy(update={"derived": True})})
+    assert audit([known], GRADED).failed == {"answer": 1}
+    result = audit([derived], GRADED)
+    assert (result.failures, result.checked, len(result.unjudged)) == ((), {}, 1)
+    assert result.barred == {derived.id}
+    fine = derived.model_copy(
+        update={"expected": derived.expected.model_copy(update={"content": "Gladly, I can help."})}
+    )
+    assert audit([fine], GRADED).checked == {"answer": 1}

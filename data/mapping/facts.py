@@ -46,7 +46,7 @@ def _annotated(message: Message, content: str, values: Sequence[Fact], said: Seq
     text = _plain(content)
     facts = tuple(dict.fromkeys(fact for value in values if (fact := _passed_on(value, text, said)) is not None))
     asks = not facts and content.rstrip(" \t\n\"'*)").endswith("?")
-    return message.model_copy(update={"facts": facts, "acts": (Act.REQUEST,) if asks else ()})
+    return message.model_copy(update={"facts": facts, "acts": (Act.REQUEST,) if asks else (), "derived": True})
 
 
 def _passed_on(value: Fact, text: str, said: Sequence[str]) -> Fact | None:

@@ -35,6 +35,7 @@ def _join(before: Message, message: Message) -> Message:
     return message.model_copy(
         update={
             "content": content or None,
+            "derived": before.derived and message.derived,
             "rationale": " ".join(text for text in (before.rationale, message.rationale) if text) or None,
             "facts": tuple(dict.fromkeys((*before.facts, *message.facts))),
             "acts": tuple(dict.fromkeys((*before.acts, *message.acts))),

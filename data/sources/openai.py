@@ -150,7 +150,9 @@ def _with_stated_facts(messages: tuple[Message, ...], stated: Any) -> tuple[Mess
             raise Unusable("malformed_facts", f"fact {fact.name} belongs to message {index}, which is no answer")
         facts.setdefault(index, []).append(fact)
     return tuple(
-        message.model_copy(update={"facts": tuple(facts[index])}) if index in facts else message
+        message.model_copy(update={"facts": tuple(facts.get(index, ())), "derived": index not in facts})
+        if message.role == "assistant" and not message.tool_calls
+        else message
         for index, message in enumerate(messages)
     )
 

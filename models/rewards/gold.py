@@ -3,6 +3,9 @@
 What people recorded is right by definition, so gold below the maximum means a mistake in the data, in its mapping or in
 the reward. Such decision points are listed with the reason, kept for SFT, and barred from GRPO, where they would teach
 that the right action is wrong.
+
+Answers that nobody annotated are another matter: the reward leans on annotations, and a recorded answer from general
+knowledge, or with sums of its own, cannot satisfy it. Those below the maximum are *unjudged*: barred alike, not faults.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ class GoldAudit:
 
     checked: dict[str, int]
     failures: tuple[GoldFailure, ...]
+    unjudged: tuple[GoldFailure, ...] = ()
+    """Answers that nobody annotated and that the reward does not recognise; not among ``checked``."""
 
     @property
     def failed(self) -> dict[str, int]:
@@ -49,7 +54,7 @@ class GoldAudit:
     @property
     def barred(self) -> frozenset[str]:
         """Ids of the decision points that GRPO must not learn from."""
-        return frozenset(failure.decision_point_id for failure in self.failures)
+        return frozenset(failure.decision_point_id for failure in (*self.failures, *self.unjudged))
 
     def failed_share(self, kind: str) -> float:
         """Share of the turns of this kind that failed; 0 if none was checked."""
@@ -60,13 +65,17 @@ def audit(points: Iterable[DecisionPoint], reward: Reward) -> GoldAudit:
     """Score the recorded action of every decision point, with a placeholder thought, by ``reward``."""
     checked: Counter[str] = Counter()
     failures: list[GoldFailure] = []
+    unjudged: list[GoldFailure] = []
     for point in points:
-        checked[point.kind] += 1
         scored = reward.score(point, completion_text(point.expected, PLACEHOLDER_THOUGHT), thinking=True)
-        if reward.total(scored.parts) < reward.maximum(point) - _TOLERANCE:
+        missed = reward.total(scored.parts) < reward.maximum(point) - _TOLERANCE
+        listed = unjudged if point.expected.derived else failures
+        if missed:
             reason = "; ".join(_reasons(point, scored)) or "too many values or questions at once"
-            failures.append(GoldFailure(point.id, point.kind, reason))
-    return GoldAudit(dict(checked), tuple(failures))
+            listed.append(GoldFailure(point.id, point.kind, reason))
+        if not missed or listed is failures:
+            checked[point.kind] += 1
+    return GoldAudit(dict(checked), tuple(failures), tuple(unjudged))
 
 
 def _reasons(point: DecisionPoint, scored: Scored) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""What a wizard's picked suggestion does, read off its label: ``hotel_ask_date_from`` asks for ``date_from``.
+"""What a wizard's picked suggestion does, read off its label: ``hotel_ask_date_from`` asks, ``goodbye_1`` takes leave.
 
 Free replies and labels without a word for their kind (``custom``, ``out_of_scope``, ``hello``) have no act: nothing is
-known about them.
+known about them. What is asked for is not taken from labels: they do not name the tools' arguments.
 """
 
 from __future__ import annotations
@@ -22,17 +22,15 @@ _ACTS: tuple[tuple[re.Pattern[str], Act], ...] = (
     (re.compile(r"(?:\w+_)?ask_\w+"), Act.REQUEST),
     (re.compile(r".*_(?:inform|provide)_.*|.*_available"), Act.INFORM),
 )
-_REQUESTED = re.compile(r"(?:[a-z]+_)?ask_(\w+)")
 
 
-def acts_of(label: str | None, text: str) -> tuple[tuple[Act, ...], tuple[str, ...]]:
-    """Acts and requested slots of a reply; whatever a label says, a reply that ends on a question asks one."""
+def acts_of(label: str | None, text: str) -> tuple[Act, ...]:
+    """Acts of a reply; whatever a label says, a reply asks only if it ends on a question."""
     act = next((act for pattern, act in _ACTS if label and pattern.fullmatch(label)), None)
     if act is None:
-        return (), ()
+        return ()
     asks = text.rstrip(" \n\"')").endswith("?")
     if act is Act.REQUEST:
-        match = _REQUESTED.fullmatch(label or "")
-        return ((act,) if asks else ()), ((match[1],) if match and asks else ())
+        return (act,) if asks else ()
     also = asks and act in (Act.INFORM, Act.REPORT_FAILURE, Act.REPORT_SUCCESS, Act.GOODBYE)
-    return ((act, Act.REQUEST) if also else (act,)), ()
+    return (act, Act.REQUEST) if also else (act,)

@@ -117,8 +117,7 @@ def _utterance(event: Mapping[str, Any]) -> Message:
         raise Unusable("malformed_message", "an utterance has no text")
     if event.get("Agent") == "User":
         return Message(role="user", content=text)
-    acts, requested = acts_of(event.get("ActionLabel"), text)
-    return Message(role="assistant", content=text, acts=acts, requested=requested)
+    return Message(role="assistant", content=text, acts=acts_of(event.get("ActionLabel"), text))
 
 
 def filtered(events: list[Event]) -> tuple[list[Event], dict[str, int]]:
@@ -167,8 +166,8 @@ def _messages(events: Iterable[Event], scenario: Mapping[str, Any], tools: Mappi
 
 
 def _with_facts(messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """Facts are derived as for any source; the acts are those of the labels."""
-    derived = with_derived_facts(messages)
+    """Facts are derived as for any source; the acts are those of the labels, where a reply has one."""
     return tuple(
-        found.model_copy(update={"acts": message.acts}) for found, message in zip(derived, messages, strict=True)
+        found.model_copy(update={"acts": message.acts, "derived": found.derived and not message.acts})
+        for found, message in zip(with_derived_facts(messages), messages, strict=True)
     )
