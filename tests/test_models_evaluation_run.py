@@ -8,6 +8,7 @@ import pytest
 
 from data import decision_points as points_of
 from data import evaluations
+from data.pass_rates import read_pass_rates
 from data.profiles import resolve
 from data.reporting import Silent
 from models.base import fetch_base_model
@@ -58,6 +59,10 @@ def test_every_decision_point_gets_one_row(model, points):
     assert rows["exact_call"].isna().equals(rows["kind"] == "answer")
     assert judged(model).rows == len(points)  # nothing is done twice
     assert len(evaluations.read_evaluations("e1")) == len(points)
+    kept = read_pass_rates()
+    assert dict(zip(kept["decision_point_id"], kept["passes"].astype(bool), strict=True)) == dict(
+        zip(rows["decision_point_id"], rows["turn_success"], strict=True)
+    )
 
 
 class Impatient(Silent):

@@ -15,7 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from data.evaluations import append_evaluations, done
+from data.evaluations import append_evaluations, done, read_evaluations
+from data.pass_rates import content_digest, count_evaluation, store
 from data.reporting import Reporter
 from data.schema import DecisionPoint, Split
 from data.settings import Settings
@@ -101,6 +102,8 @@ def evaluate(
             append_evaluations(evaluation_id, [{**head, **row(completion, thinking)} for completion in completions])
             judged += len(completions)
             reporter.update(judged)
+    contents = {point.id: content_digest(point) for point in points}
+    store(evaluation_id, count_evaluation(read_evaluations(evaluation_id), contents))
     return EvaluationOutcome(
         evaluation_id=evaluation_id,
         rows=judged,
