@@ -17,7 +17,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "prime": {
             "max_steps": 1,
             "batch_size": 2,
-            "micro_batch_size": 2,
             "warmup_steps": 0,
             "max_length": 4096,
             "decision_points": 8,
@@ -39,11 +38,10 @@ PROFILES: dict[str, dict[str, Any]] = {
     "laptop": {
         "data": {"conversations": 2000},
         "sft": {"minutes": 7.0, "batch_size": 2, "learning_rate": 3e-4, "max_length": 1536},
-        "prime": {"minutes": 2.0, "batch_size": 8, "micro_batch_size": 8, "warmup_steps": 2, "max_length": 1536},
+        "prime": {"minutes": 2.0, "batch_size": 8, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
             "minutes": 6.0,
             "batch_size": 16,
-            "micro_batch_size": 16,
             "max_length": 1536,
             "validate_every": 1000,
         },

@@ -94,14 +94,24 @@ class SFTSettings(TrainingSettings):
     epochs: Positive = 3.0
 
 
-class PrimingSettings(TrainingSettings):
+class TreeSettings(TrainingSettings):
+    """Stages whose rows share prefixes: what meets in one forward pass is computed once, so unless it is stated
+    ``micro_batch_size`` is the whole batch. It takes about 1 MB of activations for each token of the 135M model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_batch(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or "micro_batch_size" in values:
+            return values
+        return {**values, "micro_batch_size": values.get("batch_size", cls.model_fields["batch_size"].default)}
+
+
+class PrimingSettings(TreeSettings):
     """A short SFT on brief rationales, so that GRPO starts from a model that thinks at all."""
 
     max_steps: int = Field(60, ge=1)
     learning_rate: Positive = 2e-4
     batch_size: int = Field(8, ge=1)
-    micro_batch_size: int = Field(8, ge=1)
-    """Rows of one forward pass; the decision points of a conversation share its history in it."""
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
     rationales: str | None = None
@@ -144,7 +154,7 @@ class MonitorSettings(StageSettings):
     """Share of the reward's rise owed to one part, while another part has fallen."""
 
 
-class GRPOSettings(TrainingSettings):
+class GRPOSettings(TreeSettings):
     """GRPO on decision points."""
 
     start: Literal["base", "sft", "primed"] = "primed"
@@ -158,8 +168,6 @@ class GRPOSettings(TrainingSettings):
     """Completions per prompt, the group over which advantages are normalised."""
     batch_size: int = Field(32, ge=2)
     """Completions of one optimizer step: ``batch_size / num_generations`` prompts."""
-    micro_batch_size: int = Field(32, ge=1)
-    """Rows of one forward pass: what shares a prefix in it is computed once. About 1 MB of activations a token."""
     max_completion_length: int = Field(224, ge=8)
     """Tokens of a completion: a thought and a call of SGD take 118 in the median and 202 at the 99th percentile."""
     temperature: Positive = 1.0

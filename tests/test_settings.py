@@ -153,3 +153,12 @@ def test_merging_alters_neither_side_and_changes_win(base: dict[str, Any], chang
     assert set(merged) == set(base) | set(changes)
     assert all(merged[key] == value for key, value in changes.items() if not isinstance(value, dict))
     assert merge(merged, changes) == merged
+
+
+def test_rows_that_share_prefixes_meet_in_one_forward_pass_unless_stated() -> None:
+    settings = resolve("laptop", {"prime": {"batch_size": 6}, "grpo": {"batch_size": 24}})
+    assert settings.prime.micro_batch_size == 6
+    assert settings.grpo.micro_batch_size == 24
+    assert settings.sft.micro_batch_size == 1
+    assert resolve("night", {"grpo": {"micro_batch_size": 8}}).grpo.micro_batch_size == 8
+    assert resolve("night").grpo.micro_batch_size == resolve("night").grpo.batch_size
