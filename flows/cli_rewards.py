@@ -146,10 +146,11 @@ def _check(
 def _version(source: str | None, dataset: str | None) -> str | None:
     """The dataset to look at; None if there is none and none was asked for."""
     from data import snapshot
-    from tasks.ingest import dataset as chosen
 
     if dataset is None and source is None and snapshot.latest() is None:
         return None
+    from tasks.ingest import dataset as chosen
+
     return chosen(dataset, source)
 
 

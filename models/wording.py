@@ -27,17 +27,25 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _JSON_MEMBER = re.compile(r"([\"'])\w+\1\s*:|^\s*[\[{]")
 _CLAUSE_END = re.compile(r"[.!?;,]+(?:\s|$)|\b(?:but|and|however|although|though)\b")
 _NEGATION = re.compile(
-    r"\b(?:no|not|never|none|nothing|neither|nor|without|cannot|unfortunately|unavailable|declined?|disabled|minus)\b"
+    r"\b(?:no(?! (?:worries|problem|trouble|doubt)\b)|not|never|none|nothing|neither|nor|without|cannot"
+    r"|unfortunately|unavailable|declined?|disabled|minus)\b"
     r"|n't\b(?! mind\b)|\b(?:do|does|did|is|are|was|has|have|can|could|will|would)n ?t\b(?! mind\b)"
 )
 _NON = re.compile(r"\bnon (?=\w)")
 _AFFIRMATION = re.compile(
     r"\b(?:yes|yeah|yep|yup|sure|indeed|certainly|absolutely|definitely|correct|right|of course"
-    r"|(?:it|they|that|there|he|she|you) (?:do|does|is|are|has|have|can|will)\b(?! not))"
+    r"|(?:it|they|that|there|he|she|you) (?:do|does|is|are|has|have|can|will)"
+    r"(?= ?(?:[.,;!?]|$|indeed|too\b|so\b|that\b)))"
 )
 _NAME_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 #: Common other words for what a slot's name says, and words that say the contrary, by the name's own word.
-_ALSO_SAID = {"nonstop": ("direct",), "redeye": ("overnight",), "subtitles": ("captions",), "alcohol": ("liquor",)}
+_ALSO_SAID = {
+    "nonstop": ("direct",),
+    "redeye": ("overnight",),
+    "subtitles": ("captions",),
+    "unisex": ("both",),
+    "alcohol": ("liquor",),
+}
 _CONTRARY = {"nonstop": ("connecting", "connection", "layover", "stopover"), "next": ("same",)}
 _NAME_STOPWORDS = frozenset({"is", "has", "have", "are", "be", "of", "the", "for", "a", "an", "in", "on", "with"})
 

@@ -87,6 +87,8 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
     from models.training.job import TrainingJob
 
     model_dir, dataset_version = start.model_place
+    if work.record.stage == "grpo":
+        _check_reward(work, settings)
     function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)
     job = TrainingJob(work.record.run_id, dataset_version, model_dir, work.directory, settings)
     outcome = function(job, work.reporter)
@@ -113,6 +115,21 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
             "verdict": outcome.verdict,
         },
     }
+
+
+def _check_reward(work: Work, settings: Settings) -> None:
+    """The exploit bench under the reward of this run, before it trains: what fails is told and logged."""
+    from models.rewards.bench import figures
+    from models.rewards.variants import load_reward
+
+    found = figures(load_reward(settings.grpo.reward, settings.grpo.weights))
+    work.run.log_results(found, 0)
+    work.run.tag({"reward": settings.grpo.reward})
+    if found["bench/failed"]:
+        say(
+            f"grpo: the reward {settings.grpo.reward} breaks {found['bench/failed']:.0f} of {found['bench/rules']:.0f} "
+            f"rules of the exploit bench; `apprentice rewards check --reward {settings.grpo.reward}` lists them"
+        )
 
 
 def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:

@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.schema import Fact, ToolCall, ToolSpec
-from models.equality import asks, conveys, normalise, same_call, same_value
+from models.equality import (
+    argument_verdicts,
+    asks,
+    conveys,
+    exact_matches,
+    normalise,
+    same_call,
+    same_calls,
+    same_value,
+)
 from models.wording import is_answer, is_dump
 
 TOOL = ToolSpec(
@@ -89,6 +98,77 @@ def test_number_and_its_spelling_are_same_only_where_the_schema_takes_both():
     assert not same_value("True", True, {"type": ["string", "boolean"]})
     nested = {"type": "array", "items": {"type": ["string", "number"]}}
     assert same_value(["1.5"], [1.5], nested)
+
+
+@pytest.mark.parametrize(
+    ("schema", "expected", "predicted", "same"),
+    [
+        ({"type": "string", "format": "time"}, "17:30", "17:30:00", True),
+        ({"type": "string", "format": "time"}, "17:30", "18:30", False),
+        ({"type": "string", "format": "time"}, "17:30", "5:30 pm", False),
+        ({"type": "string", "format": "date-time"}, "2019-03-01T17:30:00Z", "2019-03-01t17:30:00+00:00", True),
+        ({"type": "string", "format": "date-time"}, "2019-03-01T17:30:00Z", "2019-03-01T18:30:00+01:00", True),
+        ({"type": "string", "format": "date-time"}, "2019-03-01T17:30:00Z", "2019-03-01T17:30:00", False),
+        ({"type": "string", "format": "date"}, "2019-03-01", " 2019-03-01", True),
+        ({"type": "string", "format": "date"}, "2019-03-01", "2019-03-10", False),
+        ({"type": "string", "format": "date"}, "tomorrow", "Tomorrow", True),
+        ({"type": "string"}, "17:30", "17:30:00", False),
+        ({"type": "string", "enum": ["m", "M"]}, "m", "M", False),
+        ({"type": "string", "enum": ["mild", "hot"]}, "mild", "Mild", True),
+        ({"type": "array", "uniqueItems": True}, ["a", "b"], ["B", "A"], True),
+        ({"type": "array", "uniqueItems": True}, ["a", "b"], ["a", "a"], False),
+        ({"type": "array", "items": {"type": "string", "format": "time"}}, ["17:30"], ["17:30:00"], True),
+        ({"anyOf": [{"type": "string", "format": "time"}, {"type": "null"}]}, "17:30", "17:30:00", True),
+        ({"oneOf": [{"type": ["string", "integer"]}]}, "1", 1, True),
+        ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "1", 1, False),
+        ({"anyOf": []}, 1, 1.0, True),
+    ],
+)
+def test_the_schema_says_which_forms_are_the_same(schema, expected, predicted, same):
+    assert same_value(expected, predicted, schema) is same
+    assert same_value(predicted, expected, schema) is same
+
+
+def test_any_accepted_value_will_do_and_none_means_it_may_be_left_out():
+    wanted = call(city="Oslo", view="sea").model_copy(
+        update={"accepted": {"city": ("Oslo", "Kristiania"), "view": ("sea", None), "guests": (None, 4)}}
+    )
+    for right in (call(city="oslo"), call(city="Kristiania", view="Sea"), call(city="Oslo", guests=4)):
+        assert same_call(wanted, right, TOOL)
+    for wrong in (call(city="Bergen"), call(view="sea"), call(city="Oslo", guests=3), call(city="Oslo", stars=4)):
+        assert not same_call(wanted, wrong, TOOL)
+
+
+def test_an_accepted_default_may_be_left_out():
+    wanted = call(city="Oslo", guests=3).model_copy(update={"accepted": {"guests": (3, 2)}})
+    assert same_call(wanted, call(city="Oslo"), TOOL)
+    assert same_call(wanted, call(city="Oslo", guests=2), TOOL)
+    assert not same_call(wanted, call(city="Oslo", guests=4), TOOL)
+
+
+def test_null_is_the_same_as_not_saying_it_where_the_schema_takes_null():
+    optional = {"type": "object", "properties": {"a": {"type": "string"}, "b": {"type": ["string", "null"]}}}
+    tool = ToolSpec(name="FindRoom", parameters={**optional, "required": ["a"]})
+    assert same_call(call(a="x"), call(a="x", b=None), tool)
+    assert same_call(call(a="x", b=None), call(a="x"), tool)
+    assert not same_call(call(a="x"), call(a="x", b=None), TOOL)
+    assert not same_call(call(a="x", b="y"), call(a="x", b=None), tool)
+
+
+def test_each_argument_gets_a_verdict():
+    verdicts = argument_verdicts(call(city="Oslo", guests=3, view="sea"), call(city="Oslo", guests=4, stars=1), TOOL)
+    assert verdicts == {"city": "right", "guests": "wrong", "view": "missing", "stars": "invented"}
+
+
+def test_exact_matches_find_the_greatest_pairing():
+    either = call(city="Oslo").model_copy(update={"accepted": {"city": ("Oslo", "Bergen")}})
+    only = call(city="Oslo")
+    made = [call(city="Oslo"), call(city="Bergen")]
+    assert exact_matches([either, only], made, [TOOL]) == exact_matches([only, either], made, [TOOL]) == 2
+    assert same_calls([either, only], made, [TOOL])
+    assert not same_calls([either], made, [TOOL])
+    assert exact_matches([only, only], made, [TOOL]) == 1
+    assert exact_matches([], made, [TOOL]) == 0
 
 
 def test_leaving_out_an_optional_argument_means_its_default():

@@ -44,7 +44,7 @@ _WORDS: dict[Act, re.Pattern[str]] = {
     ),
     Act.GOODBYE: re.compile(
         r"\b(?:bye|goodbye|welcome|thank|cheers|enjoy|glad|happy|later|pleasure|great|nice|good|lovely|best|care|luck|wish"
-        r"|hope|fun|safe|no problem|anytime|any time|wonderful|fantastic|see you|day|have an?)"
+        r"|hope|fun|safe|no problem|anytime|any time|wonderful|fantastic|see you|day|have an?|you too|let me know)"
     ),
 }
 _CLAIM = re.compile(
@@ -52,8 +52,8 @@ _CLAIM = re.compile(
     r"(?:booked|reserved|purchased|bought|sent|transferred|made|scheduled|placed|completed|confirmed|done|rented)\b"
     r"(?!\s*\?)|\bsuccessfully\b|\bwas successful\b"
 )
-#: Turns before or without a completed change, where claiming one is false.
-_NOTHING_DONE_YET = frozenset({Act.CONFIRM, Act.REPORT_FAILURE})
+#: Turns before, without or long after a completed change, where claiming one is false or out of place.
+_NOTHING_DONE = frozenset({Act.CONFIRM, Act.REPORT_FAILURE, Act.GOODBYE})
 
 
 def act_fit(point: DecisionPoint, text: str) -> float:
@@ -81,7 +81,7 @@ def does(act: Act, text: str) -> bool:
 def claims_falsely(point: DecisionPoint, text: str) -> bool:
     """Whether the text claims a completed change at a turn where there is none."""
     acts = set(point.expected.acts)
-    if acts.isdisjoint(_NOTHING_DONE_YET) or Act.REPORT_SUCCESS in acts:
+    if acts.isdisjoint(_NOTHING_DONE) or Act.REPORT_SUCCESS in acts:
         return False
     return bool(_CLAIM.search(plain(text))) and not _plainly_failed(text) and not asks(text)
 

@@ -23,14 +23,16 @@ _EMPTY = frozenset(_NO_MEANING.split())
 _A_DATE = (
     r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d|\d(?:st|nd|rd|th)\b"
 )
+_GOING_TO = r"(?:go|going|fly|flying|travel|traveling|head|heading|bound) to\b"
 #: What else is said for a word of a slot's name, as patterns at a word's beginning.
 ALSO_SAID: dict[str, str] = {
     "date": rf"when|day|dates?|night|weekend|how soon|{_A_DATE}|until|how long|days?",
     "day": rf"when|date|{_A_DATE}",
     "days": r"how long|how many|duration|length|nights?|until when",
     "time": r"when|what hour|how early|how late|o'clock|morning|evening|afternoon|\d ?[ap]\.?m\b|\d:\d\d|timing",
-    "city": r"where|town|area|place|location|from\b|to\b|destination|look in|search in|someone i[ns]\b|which part",
-    "location": r"where|city|town|area|place|address|destination|from\b|to\b",
+    "city": rf"region|where|{_GOING_TO}|town|area|place|location|from\b|destination|look in|search in|someone i[ns]\b"
+    "|which part",
+    "location": rf"region|where|{_GOING_TO}|city|town|area|place|address|destination|from\b",
     "area": r"where|city|town|place|location|part of|region",
     "where": r"where|city|town|area|place|location|destination",
     "place": r"where|city|town|area|location",
@@ -47,7 +49,7 @@ ALSO_SAID: dict[str, str] = {
     "pick": r"collect|start|pickup",
     "drop": r"return|bring|dropoff",
     "start": r"begin|when|from\b|move",
-    "end": r"until|finish|when|to\b|out\b",
+    "end": r"until|finish|when|out\b",
     "appointment": r"when|meet|visit",
     "event": r"show|game|concert|match|who|where|when|interest|preference|particular|in mind|wish to",
     "seats": r"how many|people|persons?|party|tickets?|table for|number|reserve|just (?:for )?you|only you",
@@ -89,10 +91,10 @@ ALSO_SAID: dict[str, str] = {
     "stylist": r"who|name|salon|hairdresser",
     "property": r"place|apartment|house|name",
     "airlines": r"airline|carrier|fly with|company",
-    "airport": r"where|from\b|to\b|fly|city",
+    "airport": r"where|from\b|fly|city",
     "account": r"checking|saving|kind|type|credit|name",
     "insurance": r"insur|cover|insurance",
-    "intent": r"how|look|find|search|buy|help|looking|interest|do for you",
+    "intent": r"how|look|help|looking|interest|do for you|search",
     "alarm": r"when|time|name|set",
     "breakfast": r"breakfast|meal",
     "code": r"number|reference|identifier",

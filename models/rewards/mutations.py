@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from data.schema import DecisionPoint, Message, ToolCall, ToolSpec
-from models.equality import Verdict, argument_schemas, argument_verdicts, same_value, stated_arguments
+from models.equality import Verdict, argument_schemas, argument_verdicts, conveys, same_value, stated_arguments
 from models.rewards.acts import acts_of
 from models.rewards.variants import Reward
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
 
 QUESTION = "Which one do you mean?"
+#: Other answers that are looked through for one that plainly does or says something else.
+DONORS = 200
 _TOLERANCE = 1e-9
 
 
@@ -90,7 +92,7 @@ def _of_answer(
     point: DecisionPoint, answers: Sequence[DecisionPoint], rng: random.Random
 ) -> Iterator[tuple[str, Message]]:
     yield "call added", _calling([_extra(point, rng)])
-    order = rng.sample(range(len(answers)), len(answers)) if answers else []
+    order = rng.sample(range(len(answers)), min(DONORS, len(answers)))
     other_act = next((answers[i] for i in order if _other_act(point, answers[i])), None)
     if other_act is not None:
         yield "answer of another act", Message(role="assistant", content=other_act.expected.content)
@@ -109,8 +111,7 @@ def _other_facts(point: DecisionPoint, other: DecisionPoint) -> bool:
     mine, theirs = point.expected.facts, other.expected.facts
     if not mine or not theirs or set(point.expected.acts) != set(other.expected.acts):
         return False
-    said = {form.casefold() for fact in theirs for form in fact.forms}
-    return all(said.isdisjoint(form.casefold() for form in fact.forms) for fact in mine)
+    return not any(conveys(fact, other.expected.content or "") for fact in mine)
 
 
 def _another(call: ToolCall, name: str, tool: ToolSpec | None, point: DecisionPoint, rng: random.Random) -> Any:
