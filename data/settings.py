@@ -77,6 +77,9 @@ class TrainingSettings(StageSettings):
     """Wall clock between resumable checkpoints."""
     lora_rank: int | None = Field(None, ge=1)
     """Train a LoRA adapter of this rank instead of all weights."""
+    engine: Literal["tree", "trl"] = "tree"
+    """``tree``: every shared prefix is computed once; ``trl``: TRL's trainer as it comes, row by row with ``generate``,
+    to compare with. The algorithm is the same."""
 
     @model_validator(mode="after")
     def _batches_divide(self) -> TrainingSettings:
@@ -96,12 +99,13 @@ class SFTSettings(TrainingSettings):
 
 class TreeSettings(TrainingSettings):
     """Stages whose rows share prefixes: what meets in one forward pass is computed once, so unless it is stated
-    ``micro_batch_size`` is the whole batch. It takes about 1 MB of activations for each token of the 135M model."""
+    ``micro_batch_size`` is the whole batch. It takes about 1 MB of activations for each token of the 135M model. Row by
+    row (``engine=trl``) a batch would take several times that, so there the class default, one row, stands."""
 
     @model_validator(mode="before")
     @classmethod
     def _whole_batch(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or "micro_batch_size" in values:
+        if not isinstance(values, dict) or "micro_batch_size" in values or values.get("engine") == "trl":
             return values
         return {**values, "micro_batch_size": values.get("batch_size", cls.model_fields["batch_size"].default)}
 
@@ -209,6 +213,15 @@ class GRPOSettings(TreeSettings):
     """Optimizer steps between validations by metrics that know nothing of the reward."""
     validation_decision_points: int = Field(60, ge=1)
     monitor: MonitorSettings = MonitorSettings()
+
+    @model_validator(mode="after")
+    def _redrawing_takes_the_tree(self) -> GRPOSettings:
+        if self.engine == "trl" and self.zero_variance in ("resample", "replace"):
+            raise ValueError(
+                f"zero_variance={self.zero_variance} draws single prompts again, which engine=trl cannot; "
+                "set engine=tree, or zero_variance to keep or skip"
+            )
+        return self
 
     @model_validator(mode="after")
     def _groups_divide(self) -> GRPOSettings:

@@ -213,6 +213,10 @@ def grpo(
     thinking: Annotated[
         bool | None, typer.Option("--thinking/--no-thinking", help="Open with reasoning.", show_default=False)
     ] = None,
+    engine: Annotated[
+        Literal["tree", "trl"] | None,
+        typer.Option(help="tree: shared prefixes once; trl: TRL as it comes, to compare.", show_default=False),
+    ] = None,
     source: DatasetOf = None,
     minutes: Minutes = None,
     max_steps: MaxSteps = None,
@@ -229,7 +233,7 @@ def grpo(
         apprentice grpo --from sft --no-thinking
     """
     with plain_errors():
-        overrides = checked(profile, set_)
+        overrides = checked(profile, [*(set_ or []), *([f"grpo.engine={engine}"] if engine else [])])
         from flows.train_grpo import train_grpo
 
         train_grpo(

@@ -278,7 +278,8 @@ def test_groups_must_divide_and_have_two_members():
         GRPOSettings(num_generations=1)
 
 
-def test_grpo_moves_the_weights_towards_what_is_rewarded(base_model, train_set, tmp_path, monkeypatch):
+@pytest.mark.parametrize("engine", ["tree", "trl"])
+def test_grpo_moves_the_weights_towards_what_is_rewarded(base_model, train_set, tmp_path, monkeypatch, engine):
     """Reward the completions that hold a token more often: after some steps it is more probable."""
     from models.training.grpo import train_grpo
     from models.training.scoring import BatchScorer
@@ -287,7 +288,8 @@ def test_grpo_moves_the_weights_towards_what_is_rewarded(base_model, train_set, 
     monkeypatch.setattr(BatchScorer, "_score", favour_e)
     steps = {"learning_rate": 5e-3, "warmup_steps": 0, "max_steps": 20, "batch_size": 32, "num_generations": 16}
     recorder = Recorder()
-    train_grpo(job(base_model, tmp_path / "towards", grpo={**steps, "micro_batch_size": 32}), recorder)
+    work = job(base_model, tmp_path / "towards", grpo={**steps, "micro_batch_size": 32, "engine": engine})
+    train_grpo(work, recorder)
     rewards = [recorder.seen["train/reward", step] for step in range(1, 21)]
     assert sum(rewards[-5:]) > 1.5 * sum(rewards[:5])
 
@@ -378,21 +380,14 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
 
 def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, monkeypatch):
     """Loss, figures and weights of two steps; repeated rows count as often as they occur."""
-    from trl import SFTTrainer
-
     from models.training.priming import prime_thinking
-    from models.training.tree_sft import TreeSFTTrainer
-
-    class InOrder(SFTTrainer):
-        _get_train_sampler = TreeSFTTrainer._get_train_sampler
 
     monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
     steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2, "batch_size": 8, "micro_batch_size": 4}
     seen, ended = [], []
-    for trainer in (TreeSFTTrainer, InOrder):
-        monkeypatch.setattr("models.training.priming.TreeSFTTrainer", trainer)
+    for engine in ("tree", "trl"):
         recorder = Recorder()
-        outcome = prime_thinking(job(base_model, tmp_path / trainer.__name__, prime=steps), recorder)
+        outcome = prime_thinking(job(base_model, tmp_path / engine, prime={**steps, "engine": engine}), recorder)
         seen.append({name: recorder.seen[f"train/{name}", 2] for name in ("loss", "entropy", "token_accuracy")})
         ended.append(weights(outcome.model_dir))
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)

@@ -162,3 +162,9 @@ def test_rows_that_share_prefixes_meet_in_one_forward_pass_unless_stated() -> No
     assert settings.sft.micro_batch_size == 1
     assert resolve("night", {"grpo": {"micro_batch_size": 8}}).grpo.micro_batch_size == 8
     assert resolve("night").grpo.micro_batch_size == resolve("night").grpo.batch_size
+    assert resolve("night", {"grpo": {"engine": "trl"}}).grpo.micro_batch_size == 1
+
+
+def test_only_our_engine_draws_single_prompts_again() -> None:
+    with pytest.raises(ValidationError, match=r"engine=trl cannot.*set engine=tree, or zero_variance to keep"):
+        GRPOSettings(engine="trl", zero_variance="resample")

@@ -121,8 +121,9 @@ def _fit(
     counts: dict[str, int],
 ) -> TrainingOutcome:
     settings, stage = job.settings, job.settings.grpo
-    score_labelled_positions_only()
-    keep_groups_together()
+    if stage.engine == "tree":
+        score_labelled_positions_only()
+        keep_groups_together()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental; we pin TRL
     model = load_model(job.start_model)
     twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
@@ -210,10 +211,11 @@ class DecisionPointTrainer(GRPOTrainer):
         self._prompts = dict(zip(rows["decision_point_id"], rows["prompt"], strict=True))
         self._batch_ids: list[str] = []
         self._reference: Any | None = None
-        rollout = None if trl["args"].use_vllm else self._rollout
+        self._over_trees = job.settings.grpo.engine == "tree"
+        rollout = self._rollout if self._over_trees and not trl["args"].use_vllm else None
         super().__init__(reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
         for scored in (self.model, self.ref_model):
-            if scored is not None:
+            if self._over_trees and scored is not None:
                 attend_over_trees(self.accelerator.unwrap_model(scored))
 
     def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
@@ -346,7 +348,8 @@ class DecisionPointTrainer(GRPOTrainer):
         settings = self._job.settings
         reference = load_model(self._job.start_model, dtype=decode_dtype(settings), device=device_name(settings))
         add_fused_lm_head(reference.eval().requires_grad_(False), temperature=self.temperature)
-        attend_over_trees(reference)
+        if self._over_trees:
+            attend_over_trees(reference)
         return reference
 
     def _get_per_token_logps_and_entropies(
@@ -360,6 +363,10 @@ class DecisionPointTrainer(GRPOTrainer):
         **others: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         """As TRL's, over the prefix tree of the rows; text only. Rows without completion tokens are not computed."""
+        if not self._over_trees:
+            return super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **others
+            )
         told = attention_mask[:, -logits_to_keep:].any(dim=1).nonzero().squeeze(1)
         rows = rows_of(input_ids[told], attention_mask[told], logits_to_keep)
         with self.accelerator.autocast():

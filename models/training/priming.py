@@ -20,7 +20,7 @@ from models.speech.template import THINK_OPEN, TURN_END, completion_text
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
 from models.training.sft import IGNORED, EmptySplit, fit
-from models.training.tree_sft import TreeSFTTrainer
+from models.training.tree_sft import InOrderSFTTrainer, TreeSFTTrainer
 
 
 def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -38,7 +38,8 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     rows, counts = primed_rows(tokenizer, points, stage.max_length)
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
-    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, TreeSFTTrainer)
+    trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
+    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer)
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:

@@ -102,10 +102,11 @@ def fit(
     trainer_class: type[SFTTrainer] = SFTTrainer,
 ) -> TrainingOutcome:
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
-    score_labelled_positions_only()
+    if stage.engine == "tree":
+        score_labelled_positions_only()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
     model = load_model(job.start_model)
-    if not uses_cuda(job.settings):
+    if stage.engine == "tree" and not uses_cuda(job.settings):
         model.set_attn_implementation(BLOCKS)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)

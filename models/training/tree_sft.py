@@ -16,11 +16,15 @@ from models.engine.scoring import visibility
 from models.engine.tree import NO_LABEL, Row, grow
 
 
-class TreeSFTTrainer(SFTTrainer):
-    """TRL's trainer; rows come in the order given (neighbours share a history) and are labelled at their end only."""
+class InOrderSFTTrainer(SFTTrainer):
+    """TRL's trainer; rows come in the order given."""
 
     def _get_train_sampler(self, *unused: Any) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)
+
+
+class TreeSFTTrainer(InOrderSFTTrainer):
+    """Over prefix trees: neighbours share a history, and rows are labelled at their end only."""
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *more: Any, **others: Any) -> Any:
         """TRL's loss and metrics, of the packed tree: every label is still predicted once, from its own history."""
