@@ -1,10 +1,11 @@
 # Calls things, decides nothing. Every target sets up .venv first if need be (again when the pins change).
 #   make run [SOURCE=sgd DATA=../shared/data/sgd PROFILE=laptop MINUTES=20 SEED=0 ARGS="--conversations 50"]
-#   make test [TESTS="tests/test_settings.py -k names"]     make check     make ui     make clean-venv
+#   make test [TESTS="tests/test_settings.py -k names" WORKERS=2]     make check     make ui     make clean-venv
 
 PYTHON ?= python3.11
 PROFILE ?= laptop
 SOURCE ?= simulated
+WORKERS ?= 2
 READY = .venv/.ready
 
 .DEFAULT_GOAL := help
@@ -23,8 +24,9 @@ $(READY): pyproject.toml constraints.txt .ci/set_up.py
 run: $(READY)
 	.venv/bin/apprentice run --profile $(PROFILE) --source $(SOURCE)$(if $(DATA), --path "$(DATA)")$(if $(MINUTES), --minutes $(MINUTES))$(if $(SEED), --seed $(SEED))$(if $(ARGS), $(ARGS))
 
+# A file's tests stay in one process, which they share fixtures in; the longest files come first (tests/conftest.py).
 test: $(READY)
-	.venv/bin/python -m pytest $(TESTS)
+	.venv/bin/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 check: $(READY)
 	.venv/bin/ruff check .

@@ -81,6 +81,12 @@ def tiny_conversations() -> list[Conversation]:
     return list(runpy.run_path(str(FIXTURES / "conversations.py"))["CONVERSATIONS"])
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests first, so that no process is left with a long one when the other has nothing more to do."""
+    marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "real")}
+    items.sort(key=lambda item: (item.path not in marked["slow"], item.path not in marked["real"]))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say how many tests were skipped and why."""
     reports = terminalreporter.stats.get("skipped", [])

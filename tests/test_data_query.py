@@ -298,11 +298,17 @@ def test_endless_query_is_stopped() -> None:
 
 
 def test_ctrl_c_stays_ctrl_c() -> None:
-    timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])  # as the terminal sends it
-    timer.start()
+    def press_when_it_runs() -> None:
+        while not any("ThreadPoolExecutor" in thread.name for thread in threading.enumerate()):
+            time.sleep(0.01)
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)  # as the terminal sends it
+
+    finger = threading.Thread(target=press_when_it_runs, daemon=True)
+    finger.start()
     with pytest.raises(KeyboardInterrupt):
         run_query("SELECT count(*) FROM range(1000000000) a, range(1000000) b WHERE a.range < b.range")
-    timer.join()
+    finger.join()
 
 
 def test_hungry_query_is_stopped_and_leaves_no_litter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

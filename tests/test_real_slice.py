@@ -71,6 +71,44 @@ def test_the_converted_model_reloads_with_the_same_logits(model, session_var):
     assert tokenizer.decode(ours[0, -1].argmax()).strip() == "Paris"
 
 
+def test_prefix_trees_score_and_learn_as_rows_do_in_float32(model):
+    """Log-probabilities within 1e-4 of plain transformers, gradients within 1e-3 of their size, at T = 0.7."""
+    import torch
+    from trl.trainer.utils import add_fused_lm_head
+
+    from models.engine.scoring import attend_over_trees, score_rows
+    from models.engine.tree import Row
+    from models.policy import load_model, load_tokenizer
+
+    tokenizer = load_tokenizer(model)
+    turns = "user: a table for two on 6 March at 7 pm, please. agent: at which place? user: any in Boston. agent: "
+    history = tokenizer(turns * 4, add_special_tokens=False)["input_ids"]
+    texts = ("Shall I book it?", "Shall I look?", "call find_table city=Boston", "Sorry, nothing is free.")
+    completions = [tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts]
+    rows = [Row(history[:cut] + one, cut) for cut in (len(history) // 2, len(history)) for one in completions]
+    width = max(map(len, completions))
+    policy = load_model(model, dtype=torch.float32).eval()
+    expected = torch.zeros(len(rows), width)
+    for number, row in enumerate(rows):
+        logits = policy(torch.tensor([row.tokens])).logits[0, row.start - 1 : -1] / 0.7
+        scored = logits.log_softmax(-1).gather(-1, torch.tensor(row.tokens[row.start :])[:, None])[:, 0]
+        (scored * torch.linspace(-1.0, 1.0, len(scored))).sum().backward()
+        expected[number, : len(scored)] = scored.detach()
+    theirs = torch.cat([weights.grad.flatten() for weights in policy.parameters()])
+    policy.zero_grad()
+    add_fused_lm_head(policy, temperature=0.7, outputs=("log_probs",))
+    attend_over_trees(policy)
+    found, _ = score_rows(policy, rows, width)
+    weight = torch.zeros_like(found)
+    for number, row in enumerate(rows):
+        length = len(row.tokens) - row.start
+        weight[number, :length] = torch.linspace(-1.0, 1.0, length)
+    (found * weight).sum().backward()
+    ours = torch.cat([weights.grad.flatten() for weights in policy.parameters()])
+    assert torch.allclose(found, expected, atol=1e-4)
+    assert torch.linalg.vector_norm(ours - theirs) < 1e-3 * torch.linalg.vector_norm(theirs)
+
+
 def apprentice(*arguments: str, var: Path) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("apprentice")), *arguments]
     environment = {**os.environ, "APPRENTICE_VAR": str(var), "NO_COLOR": "1"}
