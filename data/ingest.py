@@ -74,7 +74,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
         SourceError: Unknown source, or its files are not where ``settings.path`` says.
         EmptyDataset: No conversation of split ``train`` is left; names the reasons of what was quarantined.
         data.warehouse.WarehouseBusy: Another process holds the warehouse.
-        data.snapshot.SnapshotDamaged: The version was published before and its files have changed since.
+        data.snapshot.SnapshotDamaged: The manifest of a snapshot cannot be read.
         data.workers.WorkerDied: A process that read a part was killed.
     """
     started = time.monotonic()
@@ -85,7 +85,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     previous = snapshot.latest(source.name)
     frozen = evaluation_set.load()
     known = evaluation_set.outcome(described.version, frozen)
-    if known is not None and snapshot.exists(known):
+    if known is not None and snapshot.exists(known) and _sound(known, reporter):
         reporter.say(f"dataset {known}: unchanged, reusing the published snapshot")
         version, reused = _use_again(known), True
     else:
@@ -94,6 +94,28 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     if not reused:
         reporter.say(_told(report))
     return report
+
+
+def _sound(version: str, reporter: Reporter) -> bool:
+    """Whether a published snapshot can be trusted; one that cannot is set aside, so that it is published anew."""
+    try:
+        snapshot.verify(version)
+    except snapshot.SnapshotDamaged as error:
+        reporter.say(f"{error.what}; set aside, publishing it anew")
+        snapshot.set_aside(version)
+        return False
+    return True
+
+
+def published_as(settings: DataSettings) -> str | None:
+    """The published dataset version that ``ingest`` would reuse under these settings, None if it would read.
+
+    Reads the source's bytes, which a source that fetches its own files may have to fetch first.
+    """
+    source = get_source(settings.source)
+    described = describe_version(source.name, source.fingerprint(settings), settings)
+    known = evaluation_set.outcome(described.version, evaluation_set.load())
+    return known if known is not None and snapshot.exists(known) else None
 
 
 def _build(

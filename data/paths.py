@@ -99,6 +99,11 @@ def stages() -> Path:
     return var() / "stages"
 
 
+def code_files() -> Path:
+    """What each file was like behind a digest of code, one JSON file per digest."""
+    return var() / "code"
+
+
 def locks() -> Path:
     """Files for OS locks (``filelock``); a lock dies with its process, the file may stay."""
     return var() / "locks"

@@ -45,7 +45,11 @@ class SnapshotMissing(SnapshotError):
 
 
 class SnapshotDamaged(SnapshotError):
-    """A published file is not what its manifest says."""
+    """A published file is not what its manifest says; ``what`` tells it without the cure."""
+
+    def __init__(self, what: str, cure: str = "") -> None:
+        super().__init__(f"{what}; {cure}" if cure else what)
+        self.what = what
 
 
 class Manifest(Frozen):
@@ -189,6 +193,13 @@ def published() -> list[DatasetVersion]:
 
 def _last_used(version: str) -> int:
     return (paths.dataset(version) / MANIFEST).stat().st_mtime_ns
+
+
+def set_aside(version: str) -> None:
+    """Take a damaged snapshot out of sight, so that it can be published anew; its files stay under a hidden name."""
+    with _publishing(version):
+        target = paths.dataset(check_name(version, "dataset version"))
+        target.rename(target.with_name(f".{version}-{uuid.uuid4().hex}.damaged"))
 
 
 def use_again(version: str) -> None:
@@ -381,7 +392,5 @@ def _drafts(directory: Path) -> Iterator[Path]:
 
 
 def _damaged(version: str, what: str) -> SnapshotDamaged:
-    return SnapshotDamaged(
-        f"snapshot {version} is damaged: {what}; remove {paths.dataset(version)} and run `apprentice ingest` again, "
-        f"it is published anew from the warehouse"
-    )
+    cure = f"run `apprentice ingest` (or `run`) again: it sets {paths.dataset(version)} aside and publishes it anew"
+    return SnapshotDamaged(f"snapshot {version} is damaged: {what}", cure)

@@ -6,15 +6,32 @@ anything is loaded. A stage command runs the very flow that a deployment runs.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_data, cli_rewards
+from flows import cli_data, cli_plan, cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
-
-ProfileChoice = Literal["smoke", "laptop", "night", "paper"]
+from flows.options import (
+    Conversations,
+    DatasetOf,
+    Final,
+    Force,
+    ForceStages,
+    From,
+    MaxSteps,
+    Minutes,
+    Only,
+    Path,
+    Profile,
+    Seed,
+    Set,
+    Source,
+    TotalMinutes,
+    UpstreamRun,
+    checked,
+)
 
 app = typer.Typer(
     name="apprentice",
@@ -32,39 +49,10 @@ app = typer.Typer(
     ),
 )
 
-Profile = Annotated[
-    ProfileChoice,
-    typer.Option(help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something."),
-]
-Source = Annotated[
-    str | None,
-    typer.Option(
-        help="Source of conversations: simulated, sgd, openai (your own), star, tau-bench, toolrl; for evaluation "
-        "only: bfcl, sgd-x-v1 to sgd-x-v5.",
-        show_default=False,
-    ),
-]
-DatasetOf = Annotated[
-    str | None, typer.Option("--source", help="Use the newest dataset of this source.", show_default=False)
-]
-Path = Annotated[str | None, typer.Option(help="The source's files; openai: a file or folder.", show_default=False)]
-Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
-Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]
-TotalMinutes = Annotated[float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False)]
-MaxSteps = Annotated[int | None, typer.Option(min=1, help="Optimizer steps at most.", show_default=False)]
-Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn.", show_default=False)]
-Force = Annotated[bool, typer.Option("--force", help="Do it again although nothing has changed.")]
-Final = Annotated[bool, typer.Option("--final", help="Judge on the test splits. Each use is recorded.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="Any other setting, e.g. sft.learning_rate=1e-4.", show_default=False
-    ),
-]
-
 app.add_typer(cli_rewards.app)
 app.add_typer(cli_data.app)
 app.command()(cli_data.forget)
+app.command()(cli_plan.plan)
 
 
 @app.command()
@@ -77,10 +65,21 @@ def run(
     max_steps: MaxSteps = None,
     seed: Seed = None,
     final: Final = False,
-    force: Force = False,
+    start_at: From = None,
+    only: Only = None,
+    force: ForceStages = None,
+    upstream: UpstreamRun = None,
     set_: Set = None,
 ) -> None:
     """The whole job: ingest, SFT, priming, GRPO, evaluation, results table.
+
+    What of it would be done, and why: `apprentice plan`, with the same options.
+
+    A part of it, on the latest good results of what comes before:
+
+        apprentice run --from grpo --set grpo.weights.format=1.0
+
+        apprentice run --only evaluate
 
     On real conversations within an hour:
 
@@ -93,6 +92,7 @@ def run(
     with plain_errors():
         overrides = checked(profile, set_)
         from flows.pipeline import pipeline
+        from tasks.selection import forced
 
         pipeline(
             profile=profile,
@@ -104,7 +104,10 @@ def run(
             seed=seed,
             final=final,
             overrides=overrides,
-            force=force,
+            start_at=start_at,
+            only=only,
+            force=forced(force),
+            upstream_run_id=upstream,
         )
 
 
@@ -333,20 +336,6 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
 
         typer.echo(f"http://127.0.0.1:{port}  (starts in some seconds, Ctrl-C ends it)")
         raise typer.Exit(serve_ui(port))
-
-
-def checked(profile: ProfileChoice, assignments: list[str] | None) -> dict[str, Any]:
-    """Overrides from ``--set``, refused before Prefect is loaded if the settings do not accept them."""
-    prepare(quiet=True)
-    from data.profiles import resolve
-    from flows.assignments import nested
-
-    overrides = nested(assignments or [])
-    resolve(profile, overrides)
-    from flows.server import shelter
-
-    shelter()
-    return overrides
 
 
 if __name__ == "__main__":

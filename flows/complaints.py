@@ -29,6 +29,7 @@ EXPECTED = (
     "models.training.replay.ReplayError",
     "tasks.records.MissingUpstream",
     "tasks.locks.Busy",
+    "tasks.selection.SelectionError",
     "tasks.evaluation.NothingToEvaluate",
 )
 

@@ -12,8 +12,10 @@ from flows.ingest_data import ingest_data
 from flows.prime_thinking import prime_thinking
 from flows.train_grpo import train_grpo
 from flows.train_sft import train_sft
-from tasks.choices import stated, whole_run
-from tasks.upstream import started_from
+from tasks.choices import whole_job
+from tasks.records import MODEL_STAGES
+from tasks.selection import Forced, StageName, select
+from tasks.upstream import handed_on, started_from
 from tasks.whole import parent_run, show_results
 
 
@@ -28,9 +30,12 @@ def pipeline(
     seed: int | None = None,
     final: bool = False,
     overrides: dict[str, Any] | None = None,
-    force: bool = False,
+    start_at: StageName | None = None,
+    only: StageName | None = None,
+    force: list[Forced] | None = None,
+    upstream_run_id: str | None = None,
 ) -> dict[str, str]:
-    """Run everything that has changed; returns the dataset version and the run id of each model.
+    """Run everything that has changed, or a part; returns the dataset version and the run id of each model.
 
     Args:
         profile: Preset of settings.
@@ -42,27 +47,46 @@ def pipeline(
         seed: Seed of everything that is drawn.
         final: Evaluate on the test splits. Each use is recorded.
         overrides: Any other setting, nested as in data/settings.py.
-        force: Train and evaluate again although nothing has changed.
+        start_at: Begin with this stage, on the latest good results of those before.
+        only: Execute this stage alone, likewise.
+        force: Stages to do again although nothing has changed, or "all".
+        upstream_run_id: With start_at or only: the run to begin with; empty: the latest good one.
     """
-    changes = stated(overrides, "data", source=source, path=path, conversations=conversations, seed=seed)
-    changes = stated(stated(changes, "evaluation", final=final or None), minutes=minutes, seed=seed)
-    settings = whole_run(profile, changes, max_steps=max_steps)
-    with parent_run(settings) as whole:
+    selection = select(start_at, only, force)
+    settings = whole_job(
+        profile,
+        overrides,
+        source=source,
+        path=path,
+        conversations=conversations,
+        minutes=minutes,
+        max_steps=max_steps,
+        seed=seed,
+        final=final,
+    )
+    ids = handed_on(selection, settings.grpo.start, upstream_run_id, source)
+    with parent_run(settings, selection) as whole:
         common: dict[str, Any] = {
             "profile": profile,
             "overrides": settings.model_dump(mode="json"),
             "pipeline_run_id": whole,
         }
-        dataset = ingest_data(**common)
-        sft = train_sft(dataset_version=dataset, force=force, **common)
-        base = started_from(sft)
-        primed = prime_thinking(sft_run_id=sft, force=force, **common)
-        start = {"base": base, "sft": sft, "primed": primed}[settings.grpo.start]
-        grpo = train_grpo(start_run_id=start, force=force, **common)
-        models = [base, sft, primed, grpo]
-        evaluations = [evaluate_model(run_id=run_id, force=force, **common) for run_id in models]
-        show_results(evaluations, dataset, whole)
-    return {"dataset_version": dataset, "base": base, "sft": sft, "primed": primed, "grpo": grpo}
+        if "ingest" in selection:
+            ids["dataset_version"] = ingest_data(**common)
+        if "sft" in selection:
+            ids["sft"] = train_sft(dataset_version=ids["dataset_version"], force="sft" in selection.force, **common)
+            ids["base"] = started_from(ids["sft"])
+        if "prime" in selection:
+            ids["primed"] = prime_thinking(sft_run_id=ids["sft"], force="prime" in selection.force, **common)
+        if "grpo" in selection:
+            start = ids.get(settings.grpo.start)
+            ids["grpo"] = train_grpo(start_run_id=start, source=source, force="grpo" in selection.force, **common)
+        if "evaluate" in selection:
+            again = "evaluate" in selection.force
+            models = [ids[stage] for stage in MODEL_STAGES if stage in ids]
+            evaluations = [evaluate_model(run_id=run_id, force=again, **common) for run_id in models]
+            show_results(evaluations, ids["dataset_version"], whole)
+    return ids
 
 
 if __name__ == "__main__":

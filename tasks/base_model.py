@@ -10,6 +10,7 @@ from prefect.client.schemas.objects import State
 
 from data.settings import Settings
 from tasks import records
+from tasks.addresses import base_address
 from tasks.reporting import reporting
 from tasks.stage import Upstream, Work, perform
 
@@ -33,13 +34,7 @@ def prepare_base_model(settings: Settings, dataset_version: str, pipeline_run_id
     with reporting("base") as reporter:
         model_dir = fetch_base_model(settings.base_model.uri, reporter)
     digest = records.model_sha256(model_dir)
-    address = records.address(
-        "base",
-        code="",
-        settings=settings.base_model.model_dump(mode="json"),
-        dataset_version=dataset_version,
-        start_sha256=digest,
-    )
+    address = base_address(settings, dataset_version, digest)
 
     def do(work: Work) -> dict[str, Any]:
         work.run.tag({"base_model": settings.base_model.uri, "model_sha256": digest})

@@ -40,3 +40,21 @@ def whole_run(
     if settings.evaluation.minutes is not None:
         changes = profiles.merge(changes, {"evaluation": {"minutes": settings.evaluation.minutes / models}})
     return profiles.resolve(profile, changes)
+
+
+def whole_job(
+    profile: ProfileName,
+    overrides: dict[str, Any] | None,
+    *,
+    source: str | None = None,
+    path: str | None = None,
+    conversations: int | None = None,
+    minutes: float | None = None,
+    max_steps: int | None = None,
+    seed: int | None = None,
+    final: bool = False,
+) -> Settings:
+    """Settings of the whole job from what a person or a deployment states; ``seed`` is that of everything drawn."""
+    changes = stated(overrides, "data", source=source, path=path, conversations=conversations, seed=seed)
+    changes = stated(stated(changes, "evaluation", final=final or None), minutes=minutes, seed=seed)
+    return whole_run(profile, changes, max_steps=max_steps)

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
 from data import paths
+from data.files import write_whole
 
 ROOMS = ("data", "models")
 WITHOUT_EFFECT = frozenset(
@@ -38,6 +40,35 @@ def code_digest(*modules: str) -> str:
         text = file.read_text(encoding="utf-8")
         digest.update((ast.dump(ast.parse(text)) if file.suffix == ".py" else text).encode())
     return digest.hexdigest()[:12]
+
+
+def remember_files(*modules: str) -> None:
+    """Keep what each file behind ``code_digest(*modules)`` was like, so that a later digest can say what changed."""
+    target = _remembered(code_digest(*modules))
+    if not target.exists():
+        write_whole(target, json.dumps(_files(modules), indent=0))
+
+
+def changed_files(digest: str, *modules: str) -> list[str] | None:
+    """Files that differ between the code an earlier digest stood for and today's; None if nobody remembers."""
+    file = _remembered(digest)
+    if not file.exists():
+        return None
+    before, now = json.loads(file.read_text(encoding="utf-8")), _files(modules)
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def _remembered(digest: str) -> Path:
+    return paths.code_files() / f"{digest}.json"
+
+
+def _files(modules: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for file in sorted(_reach(modules)):
+        text = file.read_text(encoding="utf-8")
+        meant = ast.dump(ast.parse(text)) if file.suffix == ".py" else text
+        found[file.relative_to(paths.PROJECT_ROOT).as_posix()] = hashlib.sha256(meant.encode()).hexdigest()[:12]
+    return found
 
 
 def _reach(modules: tuple[str, ...]) -> set[Path]:

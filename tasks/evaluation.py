@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data import paths
-from data.schema import TEST_SPLITS, VALIDATION_SPLITS
+from data.schema import TEST_SPLITS
 from data.settings import Settings
 from models import tracking
 from tasks import records
-from tasks.code import code_digest
-from tasks.records import Address, Record
+from tasks.addresses import evaluation_address, thinks
+from tasks.records import Record
 from tasks.reporting import duration
 from tasks.stage import Interrupted, Upstream, Work, now, perform
 
@@ -36,8 +37,8 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
         NothingToEvaluate: The dataset's splits are empty.
     """
     model = records.of_run(run_id)
-    thinking = model.thinking if settings.evaluation.thinking is None else settings.evaluation.thinking
-    address = _address(settings, model, thinking)
+    thinking = thinks(settings, model)
+    address = evaluation_address(settings, model)
     earlier = records.load(address.stage, address.key)
     again = force and earlier is not None and earlier.status == "done"
     evaluation_id = f"{address.key}-{now()[:19].replace(':', '')}" if again else address.key
@@ -56,19 +57,6 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
         begun={"evaluation_id": evaluation_id},
     )
     return str(record.outputs["evaluation_id"])
-
-
-def _address(settings: Settings, model: Record, thinking: bool) -> Address:
-    chosen = settings.evaluation.model_dump(mode="json", exclude={"final", "thinking"})
-    splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
-    facts = {"run_id": model.run_id, "thinking": thinking, "splits": list(splits), **chosen}
-    return records.address(
-        "evaluation",
-        code=code_digest("models.evaluation.run"),
-        settings=facts,
-        dataset_version=settings.evaluation.dataset or model.dataset_version,
-        start_sha256=model.model_sha256,
-    )
 
 
 def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> dict[str, Any]:
@@ -102,7 +90,9 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
     reached = f"{outcome.rows} of {outcome.planned} decision points in {duration(outcome.seconds)}"
     why = " (its budget)" if outcome.stopped == "budget" else ""
     work.reporter.say(f"{model.stage}, {'thinking' if thinking else 'no thinking'}: {reached}{why}")
-    return {"outputs": {"evaluation_id": evaluation_id, "stopped": outcome.stopped, "rows": outcome.rows}}
+    reached_rows = {"stopped": outcome.stopped, "rows": outcome.rows, "seconds": outcome.seconds}
+    files = records.listed(files_of(evaluation_id))
+    return {"outputs": {"evaluation_id": evaluation_id, **reached_rows}, "files": files}
 
 
 def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> None:
@@ -130,6 +120,13 @@ def rows_of(evaluation_id: str) -> pd.DataFrame:
     from data.evaluations import read_evaluations
 
     return read_evaluations(evaluation_id)
+
+
+def files_of(evaluation_id: str) -> list[Path]:
+    """The files of one evaluation's rows."""
+    from data.parquet import shards
+
+    return shards(paths.evaluations() / evaluation_id)
 
 
 def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> None:

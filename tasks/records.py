@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,12 +56,18 @@ class Record(BaseModel):
     pipeline_run_id: str | None = None
     profile: str = ""
     settings: dict[str, Any] = {}
+    code: str = ""
+    """Digest of the code behind it; empty in records older than this field."""
+    start_sha256: str | None = None
+    """Digest of the weights it started from."""
     model_dir: Path | None = None
     model_sha256: str | None = None
     thinking: bool = False
     """Whether the model was trained to think."""
     steps: int = 0
     outputs: dict[str, Any] = {}
+    files: dict[str, str] = {}
+    """Further files of the result, relative to ``var/``, with their SHA-256; checked before reuse."""
     git_commit: str = ""
     lock: str = ""
     """Name of the lock its process holds while it is running."""
@@ -141,10 +147,28 @@ def model_sha256(model_dir: Path) -> str:
 
 
 def intact(record: Record) -> bool:
-    """Whether the model a finished record speaks of is still there, byte for byte."""
+    """Whether the model and files a finished record speaks of are still there, byte for byte."""
+    if any(digest(file) != sha256 for file, sha256 in _files_of(record)):
+        return False
     if record.model_dir is None:
         return True
     return record.model_dir.is_dir() and model_sha256(record.model_dir) == record.model_sha256
+
+
+def listed(files: Iterable[Path]) -> dict[str, str]:
+    """``files`` as ``Record.files`` has them."""
+    return {file.relative_to(paths.var()).as_posix(): sha256 for file in files if (sha256 := digest(file))}
+
+
+def digest(file: Path) -> str | None:
+    """SHA-256 of a file; None if it is not there."""
+    from data.parquet import digest as sha256
+
+    return sha256(file) if file.is_file() else None
+
+
+def _files_of(record: Record) -> Iterator[tuple[Path, str]]:
+    return ((paths.var() / name, sha256) for name, sha256 in record.files.items())
 
 
 def of_run(run_id: str) -> Record:

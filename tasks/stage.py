@@ -17,6 +17,8 @@ from typing import Any
 from data.files import write_whole
 from models import tracking
 from tasks import locks, records
+from tasks.addresses import modules_of
+from tasks.code import remember_files
 from tasks.records import Address, Record
 from tasks.reporting import PlainReporter, reporting
 
@@ -66,7 +68,8 @@ def finished(address: Address, *, quietly: bool = False) -> Record | None:
     if good:
         say(f"{address.stage}: reused, run {record.run_id}")
     elif not quietly:
-        say(f"{address.stage}: the model of run {record.run_id} is gone or was changed; doing it again")
+        what = "model" if record.model_dir else "result"
+        say(f"{address.stage}: the {what} of run {record.run_id} is gone or was changed; doing it again")
     return record if good else None
 
 
@@ -117,6 +120,7 @@ def perform(
             with opened as work:
                 work.record = work.record.model_copy(update={"lock": name, "outputs": dict(begun or {})})
                 records.save(work.record)
+                remember_files(*modules_of(address.stage))
                 outcome = do(work)
         except BaseException as error:
             if work is not None:
@@ -203,6 +207,8 @@ def _begun(address: Address, run_id: str, profile: str, upstream: Upstream, star
         pipeline_run_id=upstream.pipeline_run_id,
         profile=profile,
         settings=address.settings,
+        code=address.code,
+        start_sha256=address.start_sha256,
         git_commit=tracking.git_commit(),
         started=started,
     )

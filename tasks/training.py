@@ -5,15 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data.settings import Settings
-from models.rewards.variants import reward_digest
 from tasks import records
-from tasks.code import code_digest
+from tasks.addresses import TRAINERS, Trainer, training_address
 from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
 from tasks.records import Record, Stage
@@ -22,21 +21,6 @@ from tasks.stage import Interrupted, Upstream, Work, perform, say
 
 if TYPE_CHECKING:
     from models.training.job import TrainingOutcome
-
-
-class Trainer(NamedTuple):
-    """Where a stage's training function is and which section of the settings steers it."""
-
-    module: str
-    function: str
-    section: str
-
-
-TRAINERS: dict[str, Trainer] = {
-    "sft": Trainer("models.training.sft", "train_sft", "sft"),
-    "primed": Trainer("models.training.priming", "prime_thinking", "prime"),
-    "grpo": Trainer("models.training.grpo", "train_grpo", "grpo"),
-}
 
 
 @task(name="train", task_run_name="train {stage}", cache_policy=NO_CACHE)
@@ -60,17 +44,7 @@ def train(
     start = records.of_run(start_run_id)
     if start.dataset_version is not None:
         require_trainable(start.dataset_version)
-    address = records.address(
-        stage,
-        code=code_digest(trainer.module),
-        settings={
-            "seed": settings.seed,
-            **getattr(settings, trainer.section).model_dump(mode="json"),
-            **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
-        },
-        dataset_version=start.dataset_version,
-        start_sha256=start.model_sha256,
-    )
+    address = training_address(stage, settings, start)
     record = perform(
         address,
         lambda work: _train(work, trainer, settings, start),

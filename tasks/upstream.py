@@ -6,6 +6,7 @@ from data.settings import Settings
 from tasks.base_model import prepare_base_model
 from tasks.ingest import dataset, trainable
 from tasks.records import MODEL_STAGES, MissingUpstream, Record, Stage, latest_good, of_run
+from tasks.selection import Selection
 
 
 def start_of(stage: Stage, run_id: str | None, source: str | None) -> Record:
@@ -17,6 +18,44 @@ def start_of(stage: Stage, run_id: str | None, source: str | None) -> Record:
     if run_id is not None:
         return of_run(run_id)
     return latest_good(stage, dataset_version=dataset(None, source) if source else None)
+
+
+def handed_on(selection: Selection, start: Stage, run_id: str | None, source: str | None) -> dict[str, str]:
+    """Ids of earlier results that the chosen stages begin with: ``dataset_version`` and the run id of each model.
+
+    Args:
+        selection: What will be executed.
+        start: Which stage's model GRPO starts from.
+        run_id: Model to begin with (to judge, where only evaluation is chosen); empty: the latest good one.
+        source: Whose newest dataset the latest good one must be of.
+
+    Raises:
+        MissingUpstream: There is none; the message names the command that makes one.
+    """
+    if selection.first == "ingest":
+        return {}
+    if selection.first == "sft":
+        return {"dataset_version": trainable(None, source)}
+    if selection.first == "evaluate":
+        return ancestry(of_run(run_id) if run_id else latest_model(source))
+    needed: Stage = "sft" if selection.first == "prime" else start
+    try:
+        return ancestry(start_of(needed, run_id, source))
+    except MissingUpstream:
+        if needed == "base" and run_id is None:
+            return {}  # the stage itself fetches it
+        raise
+
+
+def ancestry(record: Record | None) -> dict[str, str]:
+    """Run ids by stage of a model and of those it came from, and its dataset version."""
+    ids: dict[str, str] = {}
+    while record is not None:
+        if record.dataset_version:
+            ids.setdefault("dataset_version", record.dataset_version)
+        ids.setdefault(record.stage, record.run_id)
+        record = of_run(record.start_run_id) if record.start_run_id else None
+    return ids
 
 
 def started_from(run_id: str) -> str:

@@ -13,13 +13,16 @@ from prefect.cache_policies import NO_CACHE
 from data.settings import Settings
 from models import tracking
 from tasks import locks, records, results
+from tasks.selection import Selection
 from tasks.stage import Upstream, Work, bury_the_dead, cut_short, now, say, tracked, unfinished_at
 
 
 @contextmanager
-def parent_run(settings: Settings) -> Iterator[str]:
+def parent_run(settings: Settings, selection: Selection) -> Iterator[str]:
     """MLflow run id of the whole; one that was cut short is resumed, a finished one is followed by a new one."""
     facts = settings.model_dump(mode="json")
+    if not selection.whole:
+        facts["stages"] = list(selection.stages)
     address = records.address("pipeline", code="", settings=facts)
     name = f"pipeline-{address.key}"
     with locks.hold(name, "run"):

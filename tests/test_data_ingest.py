@@ -94,12 +94,16 @@ def test_the_place_of_the_files_is_no_part_of_the_version(tmp_path: Path) -> Non
     assert second.dataset_version == first.dataset_version
 
 
-def test_a_damaged_snapshot_is_noticed_and_not_reused(isolated_var: Path) -> None:
+@pytest.mark.parametrize("left", [-1, 100, 0])
+def test_a_truncated_snapshot_is_noticed_set_aside_and_published_anew(isolated_var: Path, left: int) -> None:
     report = ingest(SETTINGS, Silent())
     file = isolated_var / "datasets" / report.dataset_version / "conversations.parquet"
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(snapshot.SnapshotDamaged, match="damaged"):
-        ingest(SETTINGS, Silent())
+    whole = file.read_bytes()
+    file.write_bytes(whole[:left])
+    again = ingest(SETTINGS, Silent())
+    assert (again.dataset_version, again.reused) == (report.dataset_version, False)
+    assert file.read_bytes() == whole
+    assert ingest(SETTINGS, Silent()).reused
 
 
 def test_nothing_to_train_on_is_an_error_that_says_why(tmp_path: Path, isolated_var: Path) -> None:

@@ -243,11 +243,10 @@ def test_damage_is_found_and_the_cure_works(published: str, table: str, damage: 
         file.write_bytes(content[: len(content) // 2])
     elif damage == "one byte":
         file.write_bytes(content[:99] + bytes([content[99] ^ 1]) + content[100:])
-    with pytest.raises(SnapshotDamaged, match=rf"{table}.parquet is .*; remove .*{published} and run `apprentice"):
+    with pytest.raises(SnapshotDamaged, match=rf"{table}.parquet is .*; run `apprentice ingest` .*{published} aside"):
         snapshot.verify(published)
-    for path in paths.dataset(published).iterdir():
-        path.unlink()
-    paths.dataset(published).rmdir()
+    snapshot.set_aside(published)
+    assert not snapshot.exists(published)
     snapshot.publish(published)
     snapshot.verify(published)
 

@@ -8,8 +8,8 @@ import pytest
 
 from data import paths
 from tasks import records
+from tasks.addresses import TRAINERS
 from tasks.code import _reach, code_digest
-from tasks.training import TRAINERS
 
 
 @pytest.fixture

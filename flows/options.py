@@ -1,0 +1,80 @@
+"""Options that several commands share: what they are called, what they accept, what their help says."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from flows.environment import prepare
+
+ProfileChoice = Literal["smoke", "laptop", "night", "paper"]
+
+Profile = Annotated[
+    ProfileChoice,
+    typer.Option(help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something."),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(
+        help="Source of conversations: simulated, sgd, openai (your own), star, tau-bench, toolrl; for evaluation "
+        "only: bfcl, sgd-x-v1 to sgd-x-v5.",
+        show_default=False,
+    ),
+]
+DatasetOf = Annotated[
+    str | None, typer.Option("--source", help="Use the newest dataset of this source.", show_default=False)
+]
+Path = Annotated[str | None, typer.Option(help="The source's files; openai: a file or folder.", show_default=False)]
+Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
+Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]
+TotalMinutes = Annotated[float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False)]
+MaxSteps = Annotated[int | None, typer.Option(min=1, help="Optimizer steps at most.", show_default=False)]
+Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn.", show_default=False)]
+Force = Annotated[bool, typer.Option("--force", help="Do it again although nothing has changed.")]
+Final = Annotated[bool, typer.Option("--final", help="Judge on the test splits. Each use is recorded.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="Any other setting, e.g. sft.learning_rate=1e-4.", show_default=False
+    ),
+]
+
+StageChoice = Literal["ingest", "sft", "prime", "grpo", "evaluate"]
+From = Annotated[
+    StageChoice | None,
+    typer.Option(
+        "--from", help="Begin with this stage, on the latest good results of those before.", show_default=False
+    ),
+]
+Only = Annotated[
+    StageChoice | None,
+    typer.Option("--only", help="This stage alone, on the latest good results of those before.", show_default=False),
+]
+ForceStages = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--force",
+        metavar="STAGE",
+        help="Do this stage again although nothing has changed: sft, prime, grpo, evaluate or all.",
+        show_default=False,
+    ),
+]
+UpstreamRun = Annotated[
+    str | None,
+    typer.Option("--run", help="With --from or --only: the run to begin with.", show_default=False),
+]
+
+
+def checked(profile: ProfileChoice, assignments: list[str] | None) -> dict[str, Any]:
+    """Overrides from ``--set``, refused before Prefect is loaded if the settings do not accept them."""
+    prepare(quiet=True)
+    from data.profiles import resolve
+    from flows.assignments import nested
+
+    overrides = nested(assignments or [])
+    resolve(profile, overrides)
+    from flows.server import shelter
+
+    shelter()
+    return overrides

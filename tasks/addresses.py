@@ -1,0 +1,85 @@
+"""What each stage's result depends on, in one place: the tasks look up and record it, ``apprentice plan`` foretells it.
+
+Knows no Prefect, so that a plan is printed at once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from data.schema import TEST_SPLITS, VALIDATION_SPLITS
+from data.settings import Settings
+from models.rewards.variants import reward_digest
+from tasks import records
+from tasks.code import code_digest
+from tasks.records import Address, Record, Stage
+
+JUDGE = "models.evaluation.run"
+
+
+class Trainer(NamedTuple):
+    """Where a stage's training function is and which section of the settings steers it."""
+
+    module: str
+    function: str
+    section: str
+
+
+TRAINERS: dict[str, Trainer] = {
+    "sft": Trainer("models.training.sft", "train_sft", "sft"),
+    "primed": Trainer("models.training.priming", "prime_thinking", "prime"),
+    "grpo": Trainer("models.training.grpo", "train_grpo", "grpo"),
+}
+
+
+def modules_of(stage: str) -> tuple[str, ...]:
+    """Entry modules of the code behind a stage; none where only settings count."""
+    if stage == "evaluation":
+        return (JUDGE,)
+    return (TRAINERS[stage].module,) if stage in TRAINERS else ()
+
+
+def base_address(settings: Settings, dataset_version: str, model_sha256: str) -> Address:
+    """Of the base model's run for a dataset version."""
+    return records.address(
+        "base",
+        code="",
+        settings=settings.base_model.model_dump(mode="json"),
+        dataset_version=dataset_version,
+        start_sha256=model_sha256,
+    )
+
+
+def training_address(stage: Stage, settings: Settings, start: Record) -> Address:
+    """Of a trained model; the dataset is the one of the run it starts from."""
+    trainer = TRAINERS[stage]
+    return records.address(
+        stage,
+        code=code_digest(trainer.module),
+        settings={
+            "seed": settings.seed,
+            **getattr(settings, trainer.section).model_dump(mode="json"),
+            **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
+        },
+        dataset_version=start.dataset_version,
+        start_sha256=start.model_sha256,
+    )
+
+
+def evaluation_address(settings: Settings, model: Record) -> Address:
+    """Of the judgement of a model, on the dataset it was trained on unless the settings name another."""
+    chosen = settings.evaluation.model_dump(mode="json", exclude={"final", "thinking"})
+    splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
+    facts = {"run_id": model.run_id, "thinking": thinks(settings, model), "splits": list(splits), **chosen}
+    return records.address(
+        "evaluation",
+        code=code_digest(JUDGE),
+        settings=facts,
+        dataset_version=settings.evaluation.dataset or model.dataset_version,
+        start_sha256=model.model_sha256,
+    )
+
+
+def thinks(settings: Settings, model: Record) -> bool:
+    """Whether a model is judged with reasoning: as it was trained unless the settings say otherwise."""
+    return model.thinking if settings.evaluation.thinking is None else settings.evaluation.thinking

@@ -1,0 +1,145 @@
+"""What ``apprentice plan`` foretells is what a run then does, and it says why."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from data import paths, profiles
+from data.settings import Settings
+from models import tracking
+from tasks import locks, records
+from tasks.base_model import prepare_base_model
+from tasks.evaluation import evaluate, files_of
+from tasks.plan import Step, plan
+from tasks.selection import STAGES, Selection, SelectionError, forced, select
+from tasks.training import train
+from tasks.upstream import ancestry, handed_on
+
+STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
+VERSION = "d" * 12
+WHOLE = Selection()
+
+
+@pytest.fixture
+def stages(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Stand-ins for the trainers and the evaluator, and no MLflow."""
+
+    def away(uri: str) -> None:
+        raise ConnectionError("not in this test")
+
+    monkeypatch.setattr(tracking, "_connect", away)
+    stand_ins = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
+    stand_ins.install(monkeypatch)
+    return stand_ins
+
+
+def smoke(**changes: Any) -> Settings:
+    return profiles.resolve("smoke", changes)
+
+
+def run_everything(settings: Settings) -> dict[str, str]:
+    """The whole job as the flow does it, without Prefect."""
+    base = prepare_base_model.fn(settings, VERSION)
+    sft = train.fn("sft", settings, base)
+    primed = train.fn("primed", settings, sft)
+    grpo = train.fn("grpo", settings, primed)
+    made = {"base": base, "sft": sft, "primed": primed, "grpo": grpo}
+    for run_id in made.values():
+        evaluate.fn(settings, run_id)
+    return made
+
+
+def told(steps: list[Step]) -> dict[str, str]:
+    return {step.stage: step.does for step in steps}
+
+
+def why(steps: list[Step], stage: str) -> str:
+    return next(step.why for step in steps if step.stage == stage)
+
+
+def test_nothing_done_everything_runs(stages: SimpleNamespace) -> None:
+    steps = plan(smoke(), WHOLE, {})
+    assert [step.does for step in steps[1:]] == ["runs"] * 8
+    assert why(steps, "base") == "random:qwen3 has to be fetched"
+
+
+def test_what_is_done_is_reused_and_a_changed_weight_is_named(stages: SimpleNamespace) -> None:
+    made = run_everything(smoke())
+    assert set(told(plan(smoke(), WHOLE, {})).values()) == {"reused"}
+    steps = plan(smoke(grpo={"weights": {"format": 1.0}}), WHOLE, {})
+    assert told(steps) == {
+        **{"ingest": "reused", "base": "reused", "sft": "reused", "primed": "reused", "grpo": "runs"},
+        **{f"evaluate {stage}": "reused" for stage in ("base", "sft", "primed")},
+        "evaluate grpo": "runs",
+    }
+    assert why(steps, "grpo") == f"against run {made['grpo'][:8]}…: weights.format 0.5 → 1.0"
+    assert next(step.seconds for step in steps if step.stage == "grpo") == 1.0
+    before = len(stages.calls)
+    run_everything(smoke(grpo={"weights": {"format": 1.0}}))
+    assert [name for name, _ in stages.calls[before:]] == ["grpo", "evaluate grpo"]
+
+
+def test_changed_code_names_the_files(stages: SimpleNamespace) -> None:
+    run_everything(smoke())
+    record = next(records.every("sft"))
+    older = {"models/training/sft.py": "other", "models/gone.py": "x"}
+    remembered = json.loads((paths.code_files() / f"{record.code}.json").read_text())
+    (paths.code_files() / "older.json").write_text(json.dumps({**remembered, **older}))
+    (paths.stages() / "sft" / f"{record.key}.json").unlink()
+    records.save(record.model_copy(update={"code": "older", "key": "k"}))
+    assert why(plan(smoke(), WHOLE, {}), "sft").endswith("code changed: models/gone.py, models/training/sft.py")
+
+
+def test_force_interruption_and_damage_are_told_apart(stages: SimpleNamespace) -> None:
+    made = run_everything(smoke())
+    steps = plan(smoke(), select(force=["sft"]), {})
+    assert why(steps, "sft") == f"forced, although run {made['sft'][:8]}… is there"
+    assert told(steps)["primed"] == "runs"
+
+    for file in files_of(next(records.every("evaluation")).outputs["evaluation_id"]):
+        file.write_bytes(file.read_bytes()[:-4])
+    damaged = [step for step in plan(smoke(), WHOLE, {}) if step.does != "reused"]
+    assert [step.stage.split()[0] for step in damaged] == ["evaluate"]
+    assert "gone or was changed" in damaged[0].why
+
+    grpo = records.of_run(made["grpo"])
+    records.save(grpo.model_copy(update={"status": "running", "lock": "training"}))
+    assert why(plan(smoke(), WHOLE, {}), "grpo") == f"run {made['grpo'][:8]}… was killed"
+    with locks.hold("training", "grpo"):
+        assert "under way in another process" in why(plan(smoke(), WHOLE, {}), "grpo")
+    (records.of_run(made["primed"]).model_place[0] / "model.safetensors").write_bytes(b"x")
+    assert "gone or was changed" in why(plan(smoke(), WHOLE, {}), "primed")
+
+
+def test_a_part_begins_with_the_latest_good_or_the_run_given(stages: SimpleNamespace) -> None:
+    made = run_everything(smoke())
+    other = run_everything(smoke(seed=5))
+    assert handed_on(select("grpo"), "primed", None, None) == {
+        "dataset_version": VERSION,
+        **{stage: other[stage] for stage in ("base", "sft", "primed")},
+    }
+    assert handed_on(select("grpo"), "sft", made["sft"], None)["sft"] == made["sft"]
+    assert handed_on(select(only="evaluate"), "primed", made["grpo"], None)["primed"] == made["primed"]
+    assert handed_on(WHOLE, "primed", None, None) == {}
+    given = ancestry(records.of_run(made["primed"]))
+    steps = plan(smoke(), select("grpo"), given)
+    assert told(steps)["grpo"] == "reused"
+    assert [step.does for step in steps[:4]] == ["given"] * 4
+
+
+def test_stages_that_cannot_be_chosen_together() -> None:
+    assert select().stages == STAGES
+    assert select("prime").stages == ("prime", "grpo", "evaluate")
+    assert select(only="grpo", force=["all"]).force == {"grpo"}
+    with pytest.raises(SelectionError, match="exclude each other"):
+        select("sft", "grpo")
+    with pytest.raises(SelectionError, match="does not execute it, only evaluate"):
+        select(only="evaluate", force=["sft"])
+    with pytest.raises(SelectionError, match="choose among sft"):
+        forced(["ingest"])
