@@ -51,6 +51,15 @@ def plan(
         from tasks.upstream import handed_on
 
         selection = select(start_at, only, forced(force))
-        stated = {"source": source, "path": path, "conversations": conversations, "minutes": minutes}
-        settings = whole_job(profile, overrides, **stated, max_steps=max_steps, seed=seed, final=final)
+        settings = whole_job(
+            profile,
+            overrides,
+            source=source,
+            path=path,
+            conversations=conversations,
+            minutes=minutes,
+            max_steps=max_steps,
+            seed=seed,
+            final=final,
+        )
         print_plan(foretell(settings, selection, handed_on(selection, settings.grpo.start, upstream, source)))
