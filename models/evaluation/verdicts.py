@@ -1,0 +1,246 @@
+"""Is one model better than another? One word with its evidence: better, worse, no difference shown, or underpowered.
+
+Items are paired: both models met the same decision points. Turns of a conversation hang together, and so do all turns
+judged under one training seed; both make up the error. A word that claims a difference needs the interval *and* the
+test (corrected for the number of comparisons, Holm 1979) on its side; a word that claims none needs a comparison that
+would have found one of the size that matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from models.evaluation.statistics import CONFIDENCE, POWER, Floats, Interval, clustered_interval
+
+Word = Literal["better", "worse", "no difference shown", "underpowered"]
+#: What the issue calls worth finding: less than three points of turn success is called "not at this size".
+MARGIN = 0.03
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two models judged on the same items, position by position: all four columns have one entry an item and seed."""
+
+    before: Floats
+    """Scores of the one to beat, usually 0/1; NaN where the metric does not apply."""
+    after: Floats
+    """Scores of the challenger."""
+    clusters: Sequence[object] | ArrayLike
+    """The conversation of each item."""
+    seeds: Sequence[object] | ArrayLike | None = None
+    """The training seed of each pair, where models of several seeds are compared seed by seed; None: one model each."""
+
+    @property
+    def differences(self) -> Floats:
+        """After minus before."""
+        return np.asarray(self.after, dtype=np.float64) - np.asarray(self.before, dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The word, and everything needed to doubt it."""
+
+    word: Word
+    difference: Interval
+    """Mean of after minus before with its 95 % interval; ``n`` counts items, not items times seeds."""
+    p_value: float
+    """Two-sided, of the cluster-robust t test; 1 where nothing could be tested."""
+    adjusted_p: float
+    """The same after Holm's correction for ``comparisons``."""
+    comparisons: int
+    detectable: float
+    """Smallest true difference this comparison finds with 80 % power at the 5 % level."""
+    margin: float
+    """The smallest difference that matters."""
+    seeds: int
+    improved: int
+    """Items (times seeds) at which only after is right."""
+    regressed: int
+    """Items at which only before is right."""
+    mcnemar_p: float
+    """Exact McNemar test of the two counts; ignores that turns hang together, so it is shown, not used."""
+
+    @property
+    def not_worse(self) -> bool:
+        """Whether it is shown that after is not worse by more than ``margin`` (non-inferiority: a tie that is too
+        wide to exclude such a loss does not count)."""
+        return bool(self.difference.clusters > 1 and self.difference.low > -self.margin)
+
+    def as_row(self) -> dict[str, Any]:
+        """JSON-ready, to be stored as evidence."""
+        return {**asdict(self), "not_worse": self.not_worse}
+
+    def line(self) -> str:
+        """``+4.1 points [1.2, 7.0], n = 640, detectable 4.0: better``."""
+        low, mean, high = (100 * value for value in (self.difference.low, self.difference.mean, self.difference.high))
+        return (
+            f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}], n = {self.difference.n}, "
+            f"detectable {100 * self.detectable:.1f}: {self.word}"
+        )
+
+
+def verdict(pairs: Pairs, *, margin: float = MARGIN, seed: int = 0) -> Verdict:
+    """The verdict on one comparison.
+
+    Args:
+        pairs: Scores of both models on the same items.
+        margin: The smallest difference that matters: no difference is only *shown* if one of this size would have been
+            found; and for a guarded slice the loss that is still borne (``Verdict.not_worse``).
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: The columns of ``pairs`` differ in length, or ``margin`` is not positive.
+    """
+    return verdicts({"only": pairs}, margin=margin, seed=seed)["only"]
+
+
+def verdicts(
+    family: Mapping[str, Pairs], *, margin: float | Mapping[str, float] = MARGIN, seed: int = 0
+) -> dict[str, Verdict]:
+    """Verdicts on a family of comparisons that are reported together: p values are corrected by Holm's method.
+
+    Args:
+        family: Name of a comparison → its pairs.
+        margin: As in ``verdict``, for all or for each by name.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: As ``verdict``.
+    """
+    if not family:
+        return {}
+    found = {
+        name: _uncorrected(pairs, margin[name] if isinstance(margin, Mapping) else margin, seed)
+        for name, pairs in family.items()
+    }
+    adjusted = _holm([one.p_value for one in found.values()])
+    return {
+        name: _worded(replace(one, adjusted_p=float(p), comparisons=len(found)))
+        for (name, one), p in zip(found.items(), adjusted, strict=True)
+    }
+
+
+def _holm(p_values: Sequence[float]) -> Sequence[float]:
+    from statsmodels.stats.multitest import multipletests
+
+    if len(p_values) == 1:  # multipletests collects garbage on every call, which takes longer than all else here
+        return p_values
+    return list(multipletests(p_values, alpha=1 - CONFIDENCE, method="holm")[1])
+
+
+def _worded(one: Verdict) -> Verdict:
+    sure = one.adjusted_p <= 1 - CONFIDENCE
+    if sure and one.difference.low > 0:
+        return replace(one, word="better")
+    if sure and one.difference.high < 0:
+        return replace(one, word="worse")
+    return replace(one, word="no difference shown" if one.detectable <= one.margin else "underpowered")
+
+
+def _uncorrected(pairs: Pairs, margin: float, seed: int) -> Verdict:
+    if margin <= 0:
+        raise ValueError(f"margin must be positive, it is the smallest difference that matters; got {margin}")
+    differences, clusters, seeds = _applicable(pairs)
+    improved, regressed = int((differences > 0).sum()), int((differences < 0).sum())
+    difference, error, freedom = _estimate(differences, clusters, seeds, seed)
+    p_value = _p_value(difference.mean, error, freedom)
+    return Verdict(
+        word="underpowered",
+        difference=difference,
+        p_value=p_value,
+        adjusted_p=p_value,
+        comparisons=1,
+        detectable=_detectable(difference, error, freedom),
+        margin=margin,
+        seeds=len(np.unique(seeds)),
+        improved=improved,
+        regressed=regressed,
+        mcnemar_p=_mcnemar(improved, regressed),
+    )
+
+
+def _applicable(pairs: Pairs) -> tuple[Floats, np.ndarray, np.ndarray]:
+    """Differences that are numbers, with the codes of their conversations and seeds."""
+    before, after = np.asarray(pairs.before, dtype=np.float64), np.asarray(pairs.after, dtype=np.float64)
+    clusters = np.asarray(pairs.clusters)
+    seeds = np.zeros(before.shape, dtype=int) if pairs.seeds is None else np.asarray(pairs.seeds)
+    if not before.shape == after.shape == clusters.shape == seeds.shape:
+        raise ValueError(
+            f"{before.size} scores before, {after.size} after, {clusters.size} clusters and {seeds.size} seeds cannot "
+            "be paired; judge both models on the same decision points"
+        )
+    applies = ~np.isnan(after - before)
+    coded = [np.unique(labels[applies], return_inverse=True)[1].reshape(-1) for labels in (clusters, seeds)]
+    return (after - before)[applies], coded[0], coded[1]
+
+
+def _estimate(differences: Floats, clusters: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[Interval, float, float]:
+    """Mean difference with its interval, its standard error, and the error's degrees of freedom."""
+    one = clustered_interval(differences, clusters, seed=seed, signed=True)
+    error, freedom = robust_error(differences, clusters, seeds)
+    drawn = len(np.unique(seeds))
+    if drawn < 2 or not error > 0:
+        return one, error, freedom
+    half = _quantile((1 + CONFIDENCE) / 2, freedom) * error
+    # Never narrower than what the items alone say.
+    low, high = min(one.low, one.mean - half), max(one.high, one.mean + half)
+    return Interval(one.mean, low, high, round(one.n / drawn), one.clusters), error, freedom
+
+
+def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -> tuple[float, float]:
+    """Standard error of the mean difference, and its degrees of freedom.
+
+    With one seed, clustered by conversation, with (conversations − 1) degrees of freedom. With several, clustered both
+    ways (Cameron, Gelbach and Miller 2011), since another training run would have erred elsewhere; degrees of freedom
+    by Satterthwaite from both parts, because few seeds say little about how much seeds vary. NaN below two clusters.
+    """
+    from statsmodels.regression.linear_model import OLS
+    from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
+
+    drawn, seeded = len(np.unique(clusters)), len(np.unique(seeds))
+    if drawn < 2:
+        return math.nan, math.nan
+    fitted = OLS(differences, np.ones(len(differences))).fit()
+    if seeded < 2:
+        return math.sqrt(max(0.0, float(cov_cluster(fitted, clusters)[0, 0]))), drawn - 1.0
+    both, by_item, by_seed = (float(one[0, 0]) for one in cov_cluster_2groups(fitted, clusters, seeds))
+    variance = max(both, by_item, by_seed)  # the two-way estimate can fall below either, or below zero
+    parts = by_item**2 / (drawn - 1) + by_seed**2 / (seeded - 1)
+    return math.sqrt(variance), (by_item + by_seed) ** 2 / parts if parts else drawn - 1.0
+
+
+def _p_value(mean: float, error: float, freedom: float) -> float:
+    from scipy.stats import t
+
+    if not error > 0:  # nothing varies, or one conversation: no test
+        return 1.0
+    return float(2 * t.sf(abs(mean) / error, freedom))
+
+
+def _detectable(difference: Interval, error: float, freedom: float) -> float:
+    """From the error; where nothing varied, how large a difference could have gone unseen; infinite if nothing is."""
+    if difference.clusters < 2:
+        return math.inf
+    if not error > 0:
+        return difference.high - difference.mean if difference.mean <= 0 else difference.mean - difference.low
+    return (_quantile((1 + CONFIDENCE) / 2, freedom) + _quantile(POWER, freedom)) * error
+
+
+def _quantile(share: float, freedom: float) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(share, freedom))
+
+
+def _mcnemar(improved: int, regressed: int) -> float:
+    from statsmodels.stats.contingency_tables import mcnemar
+
+    if not improved + regressed:
+        return 1.0
+    return float(mcnemar([[0, improved], [regressed, 0]], exact=True).pvalue)

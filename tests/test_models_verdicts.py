@@ -1,0 +1,130 @@
+"""Verdicts: against statsmodels and closed forms, and by simulation: how often they claim what is not there."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from scipy.stats import binomtest
+
+from models.evaluation.statistics import clustered_error
+from models.evaluation.verdicts import Pairs, verdict, verdicts
+
+RANDOM = np.random.default_rng(3)
+
+
+def made(
+    random: np.random.Generator, effect: float, *, conversations: int = 60, turns: int = 4, seeds: int = 1, wobble=0.0
+) -> Pairs:
+    """Two models on the same turns: conversations differ in how hard they are and in what a change does to them."""
+    hard = np.repeat(random.normal(0, 0.2, conversations), turns)
+    reacts = np.repeat(random.normal(0, 0.1, conversations), turns)
+    columns: list[tuple[np.ndarray, np.ndarray]] = []
+    for _ in range(seeds):
+        drawn = random.random((2, conversations * turns))
+        shift = effect + random.normal(0, wobble)
+        columns.append((drawn[0] < 0.5 + hard, drawn[1] < 0.5 + hard + reacts + shift))
+    labels = np.tile(np.repeat(np.arange(conversations), turns), seeds)
+    before, after = (np.concatenate([pair[side] for pair in columns]).astype(float) for side in (0, 1))
+    return Pairs(before, after, labels, np.repeat(np.arange(seeds), conversations * turns))
+
+
+def test_the_test_is_statsmodels_clustered_t_test():
+    pairs = made(RANDOM, 0.1)
+    found = verdict(pairs)
+    fitted = sm.OLS(pairs.differences, np.ones(len(pairs.differences))).fit(
+        cov_type="cluster", cov_kwds={"groups": np.asarray(pairs.clusters)}, use_t=True
+    )
+    assert found.p_value == pytest.approx(float(fitted.pvalues[0]))
+    assert found.difference.mean == pytest.approx(float(fitted.params[0]))
+    assert float(fitted.bse[0]) == pytest.approx(clustered_error(pairs.differences, pairs.clusters))
+    assert found.mcnemar_p == pytest.approx(binomtest(found.improved, found.improved + found.regressed).pvalue)
+    assert (found.difference.n, found.difference.clusters, found.seeds) == (240, 60, 1)
+
+
+def test_a_clear_gain_is_better_and_its_mirror_is_worse():
+    pairs = made(RANDOM, 0.3)
+    better, worse = verdict(pairs), verdict(Pairs(pairs.after, pairs.before, pairs.clusters, pairs.seeds))
+    assert (better.word, worse.word) == ("better", "worse")
+    assert better.not_worse
+    assert not worse.not_worse
+    assert better.as_row()["difference"]["low"] > 0
+    assert "better" in better.line()
+
+
+def test_nothing_found_says_whether_it_would_have_been_found():
+    """A comparison of a thousand conversations with rare changes can exclude 3 points, one of twenty cannot."""
+    after = np.zeros(4000)
+    after[::100] = 1.0
+    before = np.zeros(4000)
+    before[50::100] = 1.0
+    wide = verdict(Pairs(before, after, np.arange(4000) // 4))
+    assert (wide.word, wide.not_worse) == ("no difference shown", True)
+    assert wide.detectable < 0.03
+    narrow = verdict(Pairs(before[:80], after[:80], np.arange(80) // 4))
+    assert (narrow.word, narrow.not_worse) == ("underpowered", False)
+
+
+def test_equals_on_few_items_prove_nothing():
+    four = verdict(Pairs(np.ones(4), np.ones(4), np.arange(4)))
+    assert (four.word, four.p_value, four.mcnemar_p) == ("underpowered", 1.0, 1.0)
+    assert four.detectable > 0.3
+    many = verdict(Pairs(np.ones(2000), np.ones(2000), np.arange(2000)))
+    assert (many.word, many.not_worse) == ("no difference shown", True)
+
+
+@pytest.mark.parametrize("n", [0, 5])
+def test_nothing_or_one_conversation_is_underpowered(n):
+    found = verdict(Pairs(np.zeros(n), np.ones(n), np.zeros(n)))
+    assert (found.word, found.not_worse, math.isinf(found.detectable)) == ("underpowered", False, True)
+
+
+def test_what_was_not_judged_is_left_out_and_the_unpaired_refused():
+    found = verdict(Pairs(np.array([0, math.nan, 1]), np.array([1, 1, 1.0]), ["a", "b", "c"]))
+    assert found.difference.n == 2
+    with pytest.raises(ValueError, match="judge both models on the same decision points"):
+        verdict(Pairs(np.zeros(2), np.zeros(3), ["a", "b"]))
+    with pytest.raises(ValueError, match="margin must be positive"):
+        verdict(made(RANDOM, 0), margin=0)
+
+
+def test_a_family_is_corrected_by_holm():
+    family = {"sure": made(RANDOM, 0.3), "weak": made(RANDOM, 0.09), "none": made(RANDOM, 0.0)}
+    alone = {name: verdict(pairs) for name, pairs in family.items()}
+    together = verdicts(family)
+    ordered = sorted(family, key=lambda name: alone[name].p_value)
+    expected, running = {}, 0.0
+    for rank, name in enumerate(ordered):  # Holm 1979: the i-th smallest times (m − i), never falling
+        running = max(running, min(1.0, (len(family) - rank) * alone[name].p_value))
+        expected[name] = running
+    assert {name: one.adjusted_p for name, one in together.items()} == pytest.approx(expected)
+    assert {one.comparisons for one in together.values()} == {3}
+    assert verdicts({}) == {}
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    agreeing, wobbling = (made(np.random.default_rng(5), 0.1, seeds=3, wobble=wobble) for wobble in (0.0, 0.15))
+    narrow, wide = verdict(agreeing), verdict(wobbling)
+    assert (narrow.seeds, narrow.difference.n) == (3, 240)
+    width = [one.difference.high - one.difference.low for one in (narrow, wide)]
+    assert width[1] > 1.5 * width[0]
+    assert wide.detectable > narrow.detectable
+
+
+@pytest.mark.parametrize(("seeds", "wobble"), [(1, 0.0), (3, 0.0), (3, 0.05)])
+def test_false_promotions_stay_below_five_percent(seeds, wobble):
+    """Two models of equal skill: how often the challenger is called better; half of 5 % is what is promised."""
+    random = np.random.default_rng(11)
+    words = [verdict(made(random, 0.0, seeds=seeds, wobble=wobble), seed=n).word for n in range(200)]
+    assert words.count("better") / len(words) <= 0.05
+    assert words.count("worse") / len(words) <= 0.05
+
+
+def test_a_difference_of_the_printed_size_is_found_as_often_as_promised():
+    """80 % of the time; the printed size itself is an estimate, so it is taken from a large study of the same kind."""
+    random = np.random.default_rng(12)
+    printed = float(np.median([verdict(made(random, 0.0), seed=n).detectable for n in range(40)]))
+    found = [verdict(made(random, printed), seed=n).word == "better" for n in range(200)]
+    assert np.mean(found) == pytest.approx(0.8, abs=0.08)
