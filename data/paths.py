@@ -84,6 +84,16 @@ def final_uses() -> Path:
     return var() / "final_uses.jsonl"
 
 
+def notices() -> Path:
+    """One line of JSON for each notice, delivered to the webhook or not."""
+    return var() / "notices.jsonl"
+
+
+def reports() -> Path:
+    """Weekly reports, one HTML file each."""
+    return var() / "reports"
+
+
 def redaction_key() -> Path:
     """Secret behind the built-in pseudonyms; without it the same data gets others."""
     return var() / "redaction.key"

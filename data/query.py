@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from data import paths
 from data.parquet import damage, shards
@@ -24,10 +24,13 @@ from data.warehouse import SCHEMA_SQL, TABLES, interruptible, quote
 if TYPE_CHECKING:
     import duckdb
     import pandas
+    import pyarrow as pa
+
+T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
 MEMORY_LIMIT = "2GB"
-VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations", "pass_rates")
+VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations", "pass_rates", "runs")
 _NEWEST_EVALUATION = (
     "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking "
     "ORDER BY created_at DESC, evaluation_id DESC) = 1"
@@ -48,17 +51,54 @@ class _View:
 
 
 def run_query(
-    sql: str, *, timeout_seconds: float = TIMEOUT_SECONDS, memory_limit: str = MEMORY_LIMIT
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    memory_limit: str = MEMORY_LIMIT,
 ) -> pandas.DataFrame:
     """Answer one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW, SUMMARIZE) over the ``VIEWS``.
 
     ``conversations`` to ``quarantine`` show the newest dataset version of each source, ``dataset_versions`` all of
     them, ``rollouts`` the last attempt of each step, ``evaluations`` the newest row per run, decision point and
-    thinking. Times are UTC.
+    thinking, ``runs`` every run of a stage. Times are UTC. ``parameters`` are bound to ``$name`` in the statement.
 
     Raises:
         QueryError: Not one SELECT, an unknown table or column, a file that cannot be read, out of time or memory.
     """
+    return _answer(sql, parameters, timeout_seconds, memory_limit, lambda connection: connection.df())
+
+
+def run_query_arrow(
+    sql: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    timeout_seconds: float = TIMEOUT_SECONDS,
+    memory_limit: str = MEMORY_LIMIT,
+) -> pa.Table:
+    """As ``run_query``, with the types that SQL gave the columns: for Parquet.
+
+    Raises:
+        QueryError: As ``run_query``.
+    """
+    return _answer(sql, parameters, timeout_seconds, memory_limit, _arrow)
+
+
+def _arrow(connection: duckdb.DuckDBPyConnection) -> pa.Table:
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it advises con.sql(), which cannot bind parameters to every statement
+        return connection.to_arrow_table()
+
+
+def _answer(
+    sql: str,
+    parameters: Mapping[str, Any] | None,
+    timeout_seconds: float,
+    memory_limit: str,
+    fetch: Callable[[duckdb.DuckDBPyConnection], T],
+) -> T:
     import duckdb
 
     connection = duckdb.connect(":memory:")
@@ -67,9 +107,13 @@ def run_query(
         _refuse_all_but_one_select(connection, sql)
         files = _create_views(connection, _mentioned(sql))
         _lock(connection)
+
+        def execute() -> T:
+            return fetch(connection.execute(sql, dict(parameters) if parameters else None))
+
         with _time_limit(connection, timeout_seconds), interruptible(), ThreadPoolExecutor(1) as worker:
             # In a thread of its own, because Ctrl-C is heard between Python's instructions, not inside a query.
-            running = worker.submit(_execute, connection, sql, files, timeout_seconds)
+            running = worker.submit(_complain, execute, files, timeout_seconds)
             try:
                 return running.result()
             except KeyboardInterrupt:
@@ -99,8 +143,13 @@ def _columns(connection: duckdb.DuckDBPyConnection, view: str) -> str:
 
 
 def _configure(connection: duckdb.DuckDBPyConnection, memory_limit: str) -> None:
+    import duckdb
+
     connection.execute("SET TimeZone = 'UTC'")
-    connection.execute(f"SET memory_limit = {quote(memory_limit)}")
+    try:
+        connection.execute(f"SET memory_limit = {quote(memory_limit)}")
+    except duckdb.Error as error:
+        raise QueryError(f"{memory_limit!r} is no amount of memory; write it as 500MB or 2GB") from error
     connection.execute("SET temp_directory = ''")  # otherwise a big sort leaves .tmp where the user stands
     connection.execute("SET enable_progress_bar = false")
 
@@ -183,6 +232,11 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str) -> _View:
     if name == "dataset_versions":
         _fill_dataset_versions(connection)
         return _View([])
+    if name == "runs":
+        from data.runs import run_table
+
+        _fill(connection, name, run_table())
+        return _View([])
     return _View(_snapshot_files(name), columns="* EXCLUDE (record)" if name == "conversations" else "*")
 
 
@@ -210,12 +264,18 @@ def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
     from data.evaluations import EVALUATION_SCHEMA
     from data.pass_rates import PASS_RATE_SCHEMA
     from data.rollouts import ROLLOUT_SCHEMA
+    from data.runs import run_schema
 
     connection.execute("CREATE SCHEMA typed")
     connection.execute("USE typed")
     connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
     connection.execute("USE main")
-    stored = {"rollouts": ROLLOUT_SCHEMA, "evaluations": EVALUATION_SCHEMA, "pass_rates": PASS_RATE_SCHEMA}
+    stored = {
+        "rollouts": ROLLOUT_SCHEMA,
+        "evaluations": EVALUATION_SCHEMA,
+        "pass_rates": PASS_RATE_SCHEMA,
+        "runs": run_schema(),
+    }
     for name, schema in stored.items():
         connection.register("columns_of", schema.empty_table())
         connection.execute(f"CREATE TABLE typed.{name} AS SELECT * FROM columns_of")
@@ -227,18 +287,21 @@ def _fill_dataset_versions(connection: duckdb.DuckDBPyConnection) -> None:
     from data.snapshot import published
 
     if versions := published():
-        connection.register("stored_versions", version_table(versions))
-        connection.execute("INSERT INTO typed.dataset_versions BY NAME SELECT * FROM stored_versions")
-        connection.unregister("stored_versions")
+        _fill(connection, "dataset_versions", version_table(versions))
 
 
-def _execute(
-    connection: duckdb.DuckDBPyConnection, sql: str, files: Sequence[Path], timeout_seconds: float
-) -> pandas.DataFrame:
+def _fill(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
+    connection.register("stored_rows", rows)
+    connection.execute(f"INSERT INTO typed.{name} BY NAME SELECT * FROM stored_rows")
+    connection.unregister("stored_rows")
+
+
+def _complain(execute: Callable[[], T], files: Sequence[Path], timeout_seconds: float) -> T:
+    """Run it; what DuckDB finds wrong becomes a message that names the cure."""
     import duckdb
 
     try:
-        return connection.execute(sql).df()
+        return execute()
     except duckdb.InterruptException as error:
         raise QueryError(f"no answer within {timeout_seconds:g} s; narrow it with WHERE or LIMIT") from error
     except duckdb.OutOfMemoryException as error:
@@ -248,7 +311,7 @@ def _execute(
     except duckdb.CatalogException as error:
         hint = f"; there are {', '.join(VIEWS)}" if "Table with name" in str(error) else ""
         raise QueryError(f"{str(error).splitlines()[0]}{hint}") from error
-    except (duckdb.ParserException, duckdb.BinderException) as error:
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.InvalidInputException) as error:
         raise QueryError(str(error)) from error
     except duckdb.Error as error:
         raise QueryError(_damage_or_message(files, error)) from error

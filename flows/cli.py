@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_data, cli_plan, cli_rewards
+from flows import cli_data, cli_plan, cli_query, cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
 from flows.options import (
@@ -53,6 +53,7 @@ app.add_typer(cli_rewards.app)
 app.add_typer(cli_data.app)
 app.command()(cli_data.forget)
 app.command()(cli_plan.plan)
+app.command()(cli_query.query)
 
 
 @app.command()
@@ -304,27 +305,6 @@ def evaluate(
             force=force,
         )
         print_model(evaluation_id)
-
-
-@app.command()
-def query(
-    sql: Annotated[str, typer.Argument(help="One SELECT over the published tables.")],
-    output: Annotated[Literal["table", "csv", "json"], typer.Option("--format", help="Form of the result.")] = "table",
-) -> None:
-    """Ask the data in SQL (DuckDB), also while training runs. Read-only.
-
-    Tables: conversations, messages, tools, calls, decision_points, quarantine, dataset_versions, rollouts, evaluations,
-    pass_rates.
-
-        apprentice query "SELECT stage, split, avg(turn_success::int) FROM evaluations GROUP BY ALL"
-
-        apprentice query --format json "SELECT * FROM rollouts ORDER BY reward DESC LIMIT 3"
-    """
-    with plain_errors():
-        from data.query import run_query
-        from flows.output import write_frame
-
-        write_frame(run_query(sql), output)
 
 
 @app.command()

@@ -11,10 +11,16 @@ from data.settings import ProfileName
 from tasks.choices import stated
 from tasks.evaluation import evaluate
 from tasks.ingest import dataset
+from tasks.notices import tell_of_failure
 from tasks.upstream import latest_model, start_or_base
 
 
-@flow(name="evaluate-model", flow_run_name="evaluate ({profile})")
+@flow(
+    name="evaluate-model",
+    flow_run_name="evaluate ({profile})",
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def evaluate_model(
     profile: ProfileName = "laptop",
     run_id: str | None = None,

@@ -10,9 +10,12 @@ from data import profiles
 from data.settings import ProfileName
 from tasks.choices import stated
 from tasks.ingest import ingest_source
+from tasks.notices import tell_of_failure
 
 
-@flow(name="ingest-data", flow_run_name="ingest ({profile})")
+@flow(
+    name="ingest-data", flow_run_name="ingest ({profile})", on_failure=[tell_of_failure], on_crashed=[tell_of_failure]
+)
 def ingest_data(
     profile: ProfileName = "laptop",
     source: str | None = None,

@@ -13,13 +13,16 @@ from flows.prime_thinking import prime_thinking
 from flows.train_grpo import train_grpo
 from flows.train_sft import train_sft
 from tasks.choices import whole_job
+from tasks.notices import tell_of_failure
 from tasks.records import MODEL_STAGES
 from tasks.selection import Forced, StageName, select
 from tasks.upstream import handed_on, started_from
 from tasks.whole import parent_run, show_results
 
 
-@flow(name="pipeline", flow_run_name="whole job ({profile})")
+@flow(
+    name="pipeline", flow_run_name="whole job ({profile})", on_failure=[tell_of_failure], on_crashed=[tell_of_failure]
+)
 def pipeline(
     profile: ProfileName = "laptop",
     source: str | None = None,

@@ -11,10 +11,16 @@ from data.settings import ProfileName
 from tasks import training
 from tasks.choices import stated
 from tasks.ingest import trainable
+from tasks.notices import tell_of_failure
 from tasks.upstream import start_of
 
 
-@flow(name="prime-thinking", flow_run_name="priming ({profile})")
+@flow(
+    name="prime-thinking",
+    flow_run_name="priming ({profile})",
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def prime_thinking(
     profile: ProfileName = "laptop",
     sft_run_id: str | None = None,

@@ -10,10 +10,11 @@ from data import profiles
 from data.settings import ProfileName
 from tasks import training
 from tasks.choices import stated
+from tasks.notices import tell_of_failure
 from tasks.upstream import start_or_base
 
 
-@flow(name="train-grpo", flow_run_name="GRPO ({profile})")
+@flow(name="train-grpo", flow_run_name="GRPO ({profile})", on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def train_grpo(
     profile: ProfileName = "laptop",
     start_run_id: str | None = None,

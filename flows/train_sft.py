@@ -12,9 +12,10 @@ from tasks import training
 from tasks.base_model import prepare_base_model
 from tasks.choices import stated
 from tasks.ingest import trainable
+from tasks.notices import tell_of_failure
 
 
-@flow(name="train-sft", flow_run_name="SFT ({profile})")
+@flow(name="train-sft", flow_run_name="SFT ({profile})", on_failure=[tell_of_failure], on_crashed=[tell_of_failure])
 def train_sft(
     profile: ProfileName = "laptop",
     dataset_version: str | None = None,

@@ -15,6 +15,7 @@ from tasks import records
 from tasks.addresses import TRAINERS, Trainer, training_address
 from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
+from tasks.notices import tell_of_alarm
 from tasks.records import Record, Stage
 from tasks.reporting import duration
 from tasks.stage import Interrupted, Upstream, Work, perform, say
@@ -116,6 +117,7 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
     if outcome.verdict is not None:
         run.tag({"monitor": outcome.verdict["verdict"], "breaches": _breaches(outcome)})
         run.log_text(json.dumps(outcome.verdict, indent=2), "monitor.json")
+        tell_of_alarm(record.stage, record.run_id, outcome.verdict)
     run.log_curves()
     tags = {
         "sha256": digest,

@@ -207,3 +207,22 @@ def test_environment_respects_what_is_set(monkeypatch: pytest.MonkeyPatch, isola
     environment.prepare(quiet=True)
     assert os.environ["PREFECT_HOME"] == str(isolated_var.resolve() / "prefect")
     assert os.environ["PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"] == "CRITICAL"
+
+
+def test_saved_queries_are_listed_answered_and_exported(isolated_var: Path, tmp_path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    listed = invoke(app, ["query", "--list"])
+    assert "wrong-arguments" in listed.stdout
+    file = tmp_path / "rewards.parquet"
+    assert invoke(app, ["query", "rewards", "--format", "parquet", "--output", str(file)]).exit_code == 0
+    assert pq.read_table(file).schema.names[0] == "step"
+    assert "WITH chosen AS" in invoke(app, ["query", "rewards", "--sql"]).stdout
+    for arguments, complaint in (
+        (["query", "reward"], "no saved query is called reward; apprentice query --list names them"),
+        (["query", "rewards", "--with", "run"], "--with takes NAME=VALUE"),
+        (["query"], "ask something"),
+    ):
+        failed = invoke(app, arguments)
+        assert failed.exit_code == 1
+        assert complaint in failed.stderr

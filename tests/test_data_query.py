@@ -22,13 +22,18 @@ from hypothesis import strategies as st
 from data import paths, snapshot, warehouse
 from data.decision_points import decision_points
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations
+from data.files import write_whole
 from data.pass_rates import count_rollouts, store
-from data.query import VIEWS, QueryError, describe, run_query
+from data.query import VIEWS, QueryError, describe, run_query, run_query_arrow
 from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
 from data.versions import describe_version
 
+RECORD = {
+    **{"run_id": "run", "stage": "sft", "status": "done", "settings": {"seed": 1}},
+    **{"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:01:00+00:00"},
+}
 EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
 SQL_WORDS = ["SELECT", "*", "FROM", "(", ")", "'", '"', ";", "--", ",", "rollouts", "tool", "1", "$1", "?"]
 HOLD = "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('holding', flush=True); sys.stdin.readline()"
@@ -96,6 +101,7 @@ def test_columns_are_the_same_with_and_without_data(view: str, publish: Publish)
     append_rollouts("run", 1, [rollout()])
     append_evaluations("e", [evaluation()])
     store("run", count_rollouts(read_rollouts("run"), {rollout()["decision_point_id"]: "c"}))
+    write_whole(paths.stages() / "sft" / "0.json", json.dumps(RECORD))
     filled = run_query(f"DESCRIBE {view}")
     assert filled[["column_name", "column_type"]].equals(empty[["column_name", "column_type"]])
     assert len(run_query(f"SELECT * FROM {view}")) > 0 or view == "flags"  # nothing doubtful in what was stored
@@ -149,6 +155,34 @@ def test_evaluations_show_the_newest_row() -> None:
     append_evaluations("second", [evaluation(turn_success=True)])
     found = run_query("SELECT thinking, evaluation_id, turn_success FROM evaluations ORDER BY thinking")
     assert found.to_numpy().tolist() == [[False, "first", False], [True, "second", True]]
+
+
+def test_runs_come_from_records_and_a_broken_record_hides_no_other() -> None:
+    write_whole(paths.stages() / "sft" / "0.json", json.dumps(RECORD))
+    write_whole(paths.stages() / "sft" / "1.json", "{")
+    write_whole(paths.stages() / "evaluation" / "2.json", json.dumps({**RECORD, "stage": "evaluation"}))
+    found = run_query("SELECT run_id, stage, seed, seconds, settings->>'seed' AS again FROM runs")
+    assert found.to_numpy().tolist() == [["run", "sft", 1, 60.0, "1"]]
+
+
+def test_parameters_are_bound_not_pasted() -> None:
+    append_rollouts("run", 1, [rollout()])
+    sql = "SELECT count(*) FROM rollouts WHERE run_id = $run"
+    assert run_query(sql, {"run": "run"}).iat[0, 0] == 1
+    assert run_query(sql, {"run": "' OR true --"}).iat[0, 0] == 0
+    with pytest.raises(QueryError, match="run"):
+        run_query(sql)
+
+
+def test_arrow_keeps_the_types_of_columns_with_nulls() -> None:
+    table = run_query_arrow("SELECT * FROM (VALUES (1), (NULL)) AS t(n)")
+    assert table.schema.field("n").type == "int32"
+    assert table.column("n").null_count == 1
+
+
+def test_an_amount_of_memory_that_is_none_is_refused() -> None:
+    with pytest.raises(QueryError, match="is no amount of memory; write it as 500MB"):
+        run_query("SELECT 1", memory_limit="lots")
 
 
 def test_unfinished_files_are_not_seen(publish: Publish) -> None:
