@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from models.evaluation.statistics import CONFIDENCE, POWER, Floats, Interval, clustered_interval
 
 Word = Literal["better", "worse", "no difference shown", "underpowered"]
-#: What the issue calls worth finding: less than three points of turn success is called "not at this size".
+#: Worth finding: only where less than three points of turn success would have been found may one say "not at this size".
 MARGIN = 0.03
 
 
