@@ -18,7 +18,7 @@ Source = Annotated[
     str | None,
     typer.Option(
         help="Source of conversations: simulated, sgd, openai (your own), star, tau-bench, toolrl; for evaluation "
-        "only: bfcl, sgd-x-v1 to sgd-x-v5.",
+        "only: bfcl, tau2-bench, sgd-x-v1 to sgd-x-v5.",
         show_default=False,
     ),
 ]
