@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 from models.evaluation.statistics import CONFIDENCE, POWER, Floats, Interval, clustered_interval
 
 Word = Literal["better", "worse", "no difference shown", "underpowered"]
-#: Worth finding: only where less than three points of turn success would have been found may one say "not at this size".
+#: What is worth finding: "not at this size" may be said only where a difference this large would have been found.
 MARGIN = 0.03
 
 
