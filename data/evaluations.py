@@ -5,7 +5,6 @@ One file per call under ``paths.evaluations()/<evaluation_id>/``. A resumed eval
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data import paths
-from data.parquet import check_name, read_shards, schema_of, shards, table_of, write_new
+from data.parquet import append_part, check_name, read_shards, schema_of, shards, table_of
 
 if TYPE_CHECKING:
     import pandas
@@ -54,7 +53,6 @@ EVALUATION_SCHEMA: pa.Schema = schema_of(
     },
     nullable=("tool", "reasoning", "action", "tool_name_correct", "argument_names_correct", "exact_call", "facts"),
 )
-_FILE = re.compile(r"\.?part-(?P<number>\d+)\.parquet(\.writing)?")
 
 
 def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -72,13 +70,8 @@ def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) ->
         data.parquet.RowError: No rows, a column is missing or unknown, or a value does not fit its column.
         ValueError: ``evaluation_id`` cannot name a directory.
     """
-    directory = _directory(evaluation_id)
     filled: dict[str, Any] = {"evaluation_id": evaluation_id, "created_at": datetime.now(UTC)}
-    table = table_of([{**row, **filled} for row in rows], EVALUATION_SCHEMA)
-    number = _next_number(directory)
-    while not write_new(table, path := directory / f"part-{number:06d}.parquet"):
-        number += 1
-    return path
+    return append_part(table_of([{**row, **filled} for row in rows], EVALUATION_SCHEMA), _directory(evaluation_id))
 
 
 def done(evaluation_id: str) -> set[str]:
@@ -104,9 +97,3 @@ def read_evaluations(evaluation_id: str) -> pandas.DataFrame:
 
 def _directory(evaluation_id: str) -> Path:
     return paths.evaluations() / check_name(evaluation_id, "evaluation id")
-
-
-def _next_number(directory: Path) -> int:
-    """One more than the highest number begun, finished or not."""
-    found = [_FILE.fullmatch(path.name) for path in directory.glob("*part-*")] if directory.is_dir() else []
-    return max((int(name["number"]) for name in found if name), default=0) + 1

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COMPRESSION = "zstd"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PART = re.compile(r"\.?part-(?P<number>\d+)\.parquet(\.writing)?")
 
 
 class RowError(ValueError):
@@ -100,6 +101,19 @@ def write_new(table: pa.Table, path: Path) -> bool:
     finally:
         file.close()
         hidden.unlink(missing_ok=True)
+
+
+def append_part(table: pa.Table, directory: Path) -> Path:
+    """Write ``table`` as the next ``part-N.parquet`` of a directory, one more than the highest begun, finished or not.
+
+    Returns:
+        The new file; it exists only once it is whole.
+    """
+    found = [_PART.fullmatch(path.name) for path in directory.glob("*part-*")] if directory.is_dir() else []
+    number = max((int(name["number"]) for name in found if name), default=0) + 1
+    while not write_new(table, path := directory / f"part-{number:06d}.parquet"):
+        number += 1
+    return path
 
 
 def hidden_name(path: Path) -> Path:

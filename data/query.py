@@ -30,7 +30,16 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
 MEMORY_LIMIT = "2GB"
-VIEWS: tuple[str, ...] = (*TABLES, "dataset_versions", "rollouts", "evaluations", "pass_rates", "runs")
+VIEWS: tuple[str, ...] = (
+    *TABLES,
+    "dataset_versions",
+    "rollouts",
+    "evaluations",
+    "pass_rates",
+    "episodes",
+    "runs",
+)
+_NEWEST_EPISODE = "QUALIFY row_number() OVER (PARTITION BY episode_id ORDER BY created_at DESC) = 1"
 _NEWEST_EVALUATION = (
     "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking "
     "ORDER BY created_at DESC, evaluation_id DESC) = 1"
@@ -61,7 +70,8 @@ def run_query(
 
     ``conversations`` to ``quarantine`` show the newest dataset version of each source, ``dataset_versions`` all of
     them, ``rollouts`` the last attempt of each step, ``evaluations`` the newest row per run, decision point and
-    thinking, ``runs`` every run of a stage. Times are UTC. ``parameters`` are bound to ``$name`` in the statement.
+    thinking, ``episodes`` the newest row of each episode, ``runs`` every run of a stage. Times are UTC. ``parameters``
+    are bound to ``$name`` in the statement.
 
     Raises:
         QueryError: Not one SELECT, an unknown table or column, a file that cannot be read, out of time or memory.
@@ -229,6 +239,10 @@ def _view(connection: duckdb.DuckDBPyConnection, name: str) -> _View:
         return _View([shard for path in directories for shard in shards(path)], condition=_NEWEST_EVALUATION)
     if name == "pass_rates":
         return _View(shards(paths.pass_rates()))
+    if name == "episodes":
+        from data.episodes import episode_files
+
+        return _View(episode_files(), condition=_NEWEST_EPISODE)
     if name == "dataset_versions":
         _fill_dataset_versions(connection)
         return _View([])
@@ -261,6 +275,7 @@ def _snapshot_files(table: str) -> list[Path]:
 
 def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
     """An empty table per view in schema ``typed``: the columns, whatever files there are."""
+    from data.episodes import EPISODE_SCHEMA
     from data.evaluations import EVALUATION_SCHEMA
     from data.pass_rates import PASS_RATE_SCHEMA
     from data.rollouts import ROLLOUT_SCHEMA
@@ -275,6 +290,7 @@ def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
         "evaluations": EVALUATION_SCHEMA,
         "pass_rates": PASS_RATE_SCHEMA,
         "runs": run_schema(),
+        "episodes": EPISODE_SCHEMA,
     }
     for name, schema in stored.items():
         connection.register("columns_of", schema.empty_table())

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 from data import paths, snapshot, warehouse
 from data.decision_points import decision_points
+from data.episodes import EPISODE_SCHEMA, append_episodes
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations
 from data.files import write_whole
 from data.pass_rates import count_rollouts, store
@@ -35,6 +36,8 @@ RECORD = {
     **{"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T00:01:00+00:00"},
 }
 EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
+#: Of any list: empty.
+EXAMPLES |= {str(field.type): [] for field in EPISODE_SCHEMA if str(field.type).startswith("list")}
 SQL_WORDS = ["SELECT", "*", "FROM", "(", ")", "'", '"', ";", "--", ",", "rollouts", "tool", "1", "$1", "?"]
 HOLD = "import sys, duckdb; c = duckdb.connect(sys.argv[1]); print('holding', flush=True); sys.stdin.readline()"
 APPEND = """
@@ -100,6 +103,7 @@ def test_columns_are_the_same_with_and_without_data(view: str, publish: Publish)
     publish("one")
     append_rollouts("run", 1, [rollout()])
     append_evaluations("e", [evaluation()])
+    append_episodes("evaluation", "e", [row(EPISODE_SCHEMA, {"purpose", "home", "created_at"})])
     store("run", count_rollouts(read_rollouts("run"), {rollout()["decision_point_id"]: "c"}))
     write_whole(paths.stages() / "sft" / "0.json", json.dumps(RECORD))
     filled = run_query(f"DESCRIBE {view}")

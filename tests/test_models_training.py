@@ -366,7 +366,7 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
     ended = []
     for name in ("trees", "rows"):
         if name == "rows":
-            monkeypatch.setattr("models.training.grpo.attend_over_trees", lambda model: None)
+            monkeypatch.setattr("models.training.over_trees.attend_over_trees", lambda model: None)
             theirs = GRPOTrainer._get_per_token_logps_and_entropies
             monkeypatch.setattr(DecisionPointTrainer, "_get_per_token_logps_and_entropies", theirs)
         outcome = train_grpo(job(base_model, tmp_path / name, grpo={**steps, **more, "micro_batch_size": 8}), Silent())

@@ -27,6 +27,10 @@ class Trunk:
     keys: list[torch.Tensor] = field(default_factory=list)
     values: list[torch.Tensor] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        """Tokens it holds."""
+        return int(self.keys[0].shape[1]) if self.keys else 0
+
 
 @dataclass
 class Branches:
@@ -78,7 +82,7 @@ def attend(
         attention_mask: Unused: visibility follows from ``trunk`` or ``decode``.
         scaling: Factor on the scores.
         dropout: Unused, inference only.
-        trunk: Prefill: one row, causal; its keys and values are appended here.
+        trunk: Prefill: one row, causal, continuing what the trunk holds already; its keys and values are added to it.
         decode: One new token per row, attending to its trunk and its own suffix.
         kwargs: What transformers passes to every attention function.
 
@@ -86,13 +90,28 @@ def attend(
         ``(rows, tokens, heads, head_dim)`` and no weights.
     """
     if trunk is not None:
-        trunk.keys.append(key[0].contiguous())
-        trunk.values.append(value[0].contiguous())
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
-        return out.transpose(1, 2), None
+        return _prefill_step(module.layer_idx, query, key, value, scaling, trunk), None
     if decode is None:
         raise RuntimeError(f"attention '{ATTENTION}' needs a trunk to fill or a decode state")
     return _decode_step(module.layer_idx, query, key, value, scaling, decode), None
+
+
+def _prefill_step(
+    layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, trunk: Trunk
+) -> torch.Tensor:
+    """Causal attention of a trunk's new tokens over all of it."""
+    if layer == len(trunk.keys):
+        trunk.keys.append(key[0].contiguous())
+        trunk.values.append(value[0].contiguous())
+        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
+        return out.transpose(1, 2)
+    trunk.keys[layer] = torch.cat([trunk.keys[layer], key[0]], dim=1)
+    trunk.values[layer] = torch.cat([trunk.values[layer], value[0]], dim=1)
+    new, total = query.shape[2], trunk.keys[layer].shape[1]
+    visible = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
+    keys, values = trunk.keys[layer].unsqueeze(0), trunk.values[layer].unsqueeze(0)
+    out = F.scaled_dot_product_attention(query, keys, values, attn_mask=visible, scale=scaling, enable_gqa=True)
+    return out.transpose(1, 2)
 
 
 def _decode_step(

@@ -2,7 +2,8 @@
 
 Prompts that share a conversation share a trunk: it is prefilled once, and all completions of all its decision points
 are decoded together (see ``attention``). A row stops at the end-of-turn token and leaves the batch. Used for GRPO's
-rollouts (through TRL's ``rollout_func``) and, greedily, for evaluation.
+rollouts (through TRL's ``rollout_func``) and, greedily, for evaluation. A conversation that goes on keeps its keys and
+values from turn to turn (``sessions``), so a turn costs what is new in it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import torch
 
 from models.engine.attention import ATTENTION, Branches, DecodeState, Trunk
 from models.engine.sampling import Sampling, choose, rollout_uniforms
+from models.engine.sessions import Sessions
 from models.engine.tree import common_prefix
 from models.policy import merged
 
@@ -25,10 +27,14 @@ LONGEST_TAIL = 32
 
 @dataclass(frozen=True)
 class Request:
-    """One completion to be made: the prompt's tokens, and what its random stream is a function of."""
+    """One completion to be made: the prompt's tokens, and what its random stream is a function of.
+
+    ``session`` names the conversation it belongs to, where its next prompt will continue this one.
+    """
 
     prompt: Sequence[int]
     key: tuple[int | str, ...] = ()
+    session: str | None = None
 
 
 @dataclass
@@ -48,6 +54,7 @@ class _Row:
     visible: int
     forced: list[int]
     uniforms: np.ndarray | None
+    session: str | None = None
     done: bool = False
 
 
@@ -91,6 +98,7 @@ def generate(
     sampling: Sampling,
     max_rows: int = 64,
     on_batch: Callable[[int], None] | None = None,
+    sessions: Sessions | None = None,
 ) -> list[Generated]:
     """Complete every request.
 
@@ -102,6 +110,7 @@ def generate(
         sampling: Greedy or seeded sampling.
         max_rows: Rows decoded together (whole conversations, unless one alone has more).
         on_batch: Called with the number of requests finished so far.
+        sessions: What earlier calls computed of the requests' sessions, and where this one leaves what it computes.
 
     Returns:
         One ``Generated`` per request, in their order.
@@ -109,7 +118,7 @@ def generate(
     results = [Generated() for _ in requests]
     finished = 0
     for batch in _batches(_chains([list(request.prompt) for request in requests]), max_rows):
-        _run(model, requests, batch, results, end_token, max_new_tokens, sampling)
+        _run(model, requests, batch, results, end_token, max_new_tokens, sampling, sessions)
         finished += sum(len(members) for _, members in batch)
         if on_batch:
             on_batch(finished)
@@ -166,19 +175,29 @@ def _run(
     end_token: int,
     max_new_tokens: int,
     sampling: Sampling,
+    sessions: Sessions | None,
 ) -> None:
-    batch = _start(model, requests, chains, max_new_tokens, sampling)
+    batch = _start(model, requests, chains, max_new_tokens, sampling, sessions)
     while batch.rows:
         logits = _step(model, batch, results)
         _take(batch, logits, results, sampling)
         _mark_done(batch, results, end_token, max_new_tokens)
-        _leave(batch)
+        _leave(batch, requests, results, sessions)
 
 
 def _start(
-    model: Any, requests: Sequence[Request], chains: list[Chain], max_new_tokens: int, sampling: Sampling
+    model: Any,
+    requests: Sequence[Request],
+    chains: list[Chain],
+    max_new_tokens: int,
+    sampling: Sampling,
+    sessions: Sessions | None,
 ) -> _Batch:
-    trunks = [_prefill(model, tokens[: max(visible for _, visible in members)]) for tokens, members in chains]
+    trunks = []
+    for tokens, members in chains:
+        seen = tokens[: max(visible for _, visible in members)]
+        names = [requests[index].session for index, _ in members]
+        trunks.append(_prefill(model, seen, None if sessions is None else sessions.known(seen, names)))
     rows = [
         _Row(
             index=index,
@@ -186,6 +205,7 @@ def _start(
             visible=visible,
             forced=list(requests[index].prompt[visible:]),
             uniforms=None if sampling.greedy else rollout_uniforms(requests[index].key, max_new_tokens),
+            session=requests[index].session,
         )
         for number, (_, members) in enumerate(chains)
         for index, visible in members
@@ -199,10 +219,13 @@ def _start(
     return _Batch(rows=rows, trunks=trunks, state=state)
 
 
-def _prefill(model: Any, tokens: list[int]) -> Trunk:
-    trunk = Trunk()
-    ids = torch.tensor([tokens], device=model.device)
-    model.base_model(input_ids=ids, use_cache=False, trunk=trunk)
+def _prefill(model: Any, tokens: list[int], known: Trunk | None = None) -> Trunk:
+    """The trunk of these tokens, of which ``known`` holds some first ones; one at least is left to compute."""
+    trunk = Trunk() if known is None else known
+    begin = len(trunk)
+    ids = torch.tensor([tokens[begin:]], device=model.device)
+    positions = torch.arange(begin, len(tokens), device=model.device).unsqueeze(0)
+    model.base_model(input_ids=ids, position_ids=positions, use_cache=False, trunk=trunk)
     return trunk
 
 
@@ -265,11 +288,17 @@ def _mark_done(batch: _Batch, results: list[Generated], end_token: int, max_new_
         row.done = bool(ids) and (ids[-1] == end_token or len(ids) >= max_new_tokens)
 
 
-def _leave(batch: _Batch) -> None:
+def _leave(
+    batch: _Batch, requests: Sequence[Request], results: list[Generated], sessions: Sessions | None = None
+) -> None:
     """Let finished rows leave, an eighth of the batch at a time: compacting the buffers copies them."""
     staying = [number for number, row in enumerate(batch.rows) if not row.done]
     if staying and len(batch.rows) - len(staying) < len(batch.rows) / 8:
         return
+    for number, row in enumerate(batch.rows):
+        if row.done and row.session is not None and sessions is not None:
+            seen = [*requests[row.index].prompt, *results[row.index].ids[:-1]]  # the last token was never fed
+            sessions.keep(row.session, seen, batch.trunks[row.trunk], row.visible, batch.state, number)
     batch.rows = [batch.rows[number] for number in staying]
     if not batch.rows:
         return

@@ -17,9 +17,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import torch
 from datasets import Dataset
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOConfig
 
 from data.pass_rates import PassRate, content_digest, count_rollouts, store
 from data.reporting import Reporter
@@ -30,8 +29,6 @@ from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name, vllm_available
 from models.engine.rollout import Generated, Request, decoder, generate, refresh
 from models.engine.sampling import Sampling
-from models.engine.scoring import attend_over_trees, score_rows
-from models.engine.tree import rows_of
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
@@ -47,6 +44,7 @@ from models.training.loop import (
     run_trainer,
 )
 from models.training.monitor import Monitor
+from models.training.over_trees import OverTrees, leave_out
 from models.training.prompts import Practice, practice
 from models.training.scoring import BatchScorer, Discarded, advantage_rule
 from models.training.seams import keep_groups_together, score_labelled_positions_only
@@ -165,10 +163,10 @@ def _fit(
     return outcome
 
 
-def grpo_arguments(job: TrainingJob) -> GRPOConfig:
-    """TRL's configuration from ours; one generation batch per optimizer step."""
+def grpo_arguments(job: TrainingJob, **changes: Any) -> GRPOConfig:
+    """TRL's configuration from ours, with ``changes``; one generation batch per optimizer step."""
     stage = job.settings.grpo
-    return GRPOConfig(
+    arguments: dict[str, Any] = dict(
         **common_arguments(job, stage),
         num_generations=stage.num_generations,
         max_completion_length=stage.max_completion_length,
@@ -185,9 +183,10 @@ def grpo_arguments(job: TrainingJob) -> GRPOConfig:
         use_vllm=vllm_available(job.settings) and stage.zero_variance not in REDRAWING,
         vllm_mode="colocate",
     )
+    return GRPOConfig(**{**arguments, **changes})
 
 
-class DecisionPointTrainer(GRPOTrainer):
+class DecisionPointTrainer(OverTrees):
     """TRL's trainer with our rollouts, scoring over prefix trees and rollout store; see the module."""
 
     def __init__(
@@ -201,7 +200,6 @@ class DecisionPointTrainer(GRPOTrainer):
         monitor: Monitor | None = None,
         **trl: Any,
     ) -> None:
-        self._job = job
         self._reporter = reporter
         self._scorer = scorer
         self._twin = twin
@@ -210,13 +208,8 @@ class DecisionPointTrainer(GRPOTrainer):
         rows = trl["train_dataset"]
         self._prompts = dict(zip(rows["decision_point_id"], rows["prompt"], strict=True))
         self._batch_ids: list[str] = []
-        self._reference: Any | None = None
-        self._over_trees = job.settings.grpo.engine == "tree"
-        rollout = self._rollout if self._over_trees and not trl["args"].use_vllm else None
-        super().__init__(reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
-        for scored in (self.model, self.ref_model):
-            if self._over_trees and scored is not None:
-                attend_over_trees(self.accelerator.unwrap_model(scored))
+        rollout = self._rollout if job.settings.grpo.engine == "tree" and not trl["args"].use_vllm else None
+        super().__init__(job=job, reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
 
     def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
         """TRL's ``rollout_func``: it passes prompts only, so the decision points travel in ``_batch_ids``.
@@ -316,76 +309,3 @@ class DecisionPointTrainer(GRPOTrainer):
         maxima = [scorer.maximum(one.point) for one in scorer.batch]
         size = self._job.settings.grpo.num_generations
         return signals(scorer.batch, scorer.reward, maxima, size, lengths, logprobs)
-
-    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """As TRL's, whose mean entropy would count a micro-batch of nothing but left-out groups as 0."""
-        loss = super()._compute_loss(model, inputs)
-        entropies = self._metrics["train"]["entropy"]
-        if not inputs["completion_mask"].any():
-            entropies.pop()
-        if not entropies:
-            del self._metrics["train"]["entropy"]
-        return loss
-
-    @torch.no_grad()
-    def _kl_to_start(self, output: dict[str, Any]) -> float:
-        """KL to the start model on the first group's tokens, by the k3 estimator (Schulman 2020) that TRL uses too."""
-        if self._reference is None:
-            self._reference = self._load_reference()
-        rows = slice(0, self.args.per_device_train_batch_size)
-        ids = torch.cat([output["prompt_ids"][rows], output["completion_ids"][rows]], dim=1)
-        mask = torch.cat([output["prompt_mask"][rows], output["completion_mask"][rows]], dim=1)
-        width = output["completion_ids"].shape[1]
-        policy, _, _ = self._get_per_token_logps_and_entropies(self.model, ids, mask, width)
-        start, _, _ = self._get_per_token_logps_and_entropies(self._reference, ids, mask, width)
-        tokens = output["completion_mask"][rows]
-        k3 = torch.exp(start - policy) - (start - policy) - 1
-        return float((k3 * tokens).sum() / tokens.sum())
-
-    def _load_reference(self) -> Any:
-        from trl.trainer.utils import add_fused_lm_head
-
-        settings = self._job.settings
-        reference = load_model(self._job.start_model, dtype=decode_dtype(settings), device=device_name(settings))
-        add_fused_lm_head(reference.eval().requires_grad_(False), temperature=self.temperature)
-        if self._over_trees:
-            attend_over_trees(reference)
-        return reference
-
-    def _get_per_token_logps_and_entropies(
-        self,
-        model: Any,
-        input_ids: torch.Tensor,
-        attention_mask: torch.Tensor,
-        logits_to_keep: int,
-        batch_size: int | None = None,
-        compute_entropy: bool = False,
-        **others: Any,
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """As TRL's, over the prefix tree of the rows; text only. Rows without completion tokens are not computed."""
-        if not self._over_trees:
-            return super()._get_per_token_logps_and_entropies(
-                model, input_ids, attention_mask, logits_to_keep, batch_size, compute_entropy, **others
-            )
-        told = attention_mask[:, -logits_to_keep:].any(dim=1).nonzero().squeeze(1)
-        rows = rows_of(input_ids[told], attention_mask[told], logits_to_keep)
-        with self.accelerator.autocast():
-            found, spread = score_rows(model, rows, logits_to_keep, entropies=compute_entropy)
-        logps = found.new_zeros(len(input_ids), logits_to_keep).index_put((told,), found)
-        if torch.is_grad_enabled() and not logps.requires_grad:  # nothing to learn, but something to differentiate
-            logps = logps + 0.0 * next(one for one in model.parameters() if one.requires_grad).sum()
-        entropies = None if spread is None else torch.zeros_like(logps).index_put((told,), spread)
-        return logps, entropies, None
-
-
-def leave_out(output: dict[str, Any], flat: Sequence[bool], stage: GRPOSettings) -> None:
-    """Take groups without variance out of a generation batch: neither computed nor counted in the loss's mean.
-
-    Their completion masks become 0. ``dapo`` divides by the tokens that are left, ``grpo`` and ``dr_grpo`` by all rows,
-    which the advantages make up for; ``bnpo`` counts tokens by micro-batch itself.
-    """
-    out = torch.tensor(flat, device=output["completion_mask"].device).repeat_interleave(stage.num_generations)
-    output["completion_mask"] = output["completion_mask"] * (~out).long().unsqueeze(1)
-    output["num_items_in_batch"] = output["completion_mask"].sum()
-    if stage.loss_type in ("grpo", "dr_grpo") and not all(flat):
-        output["advantages"] = output["advantages"] * (len(flat) / (len(flat) - sum(flat)))

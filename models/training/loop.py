@@ -271,7 +271,7 @@ def newest_checkpoint(checkpoints: Path) -> str | None:
 
 
 def read_best(checkpoints: Path) -> dict[str, float] | None:
-    """Step and turn success of the best weights by validation so far; None if there are none."""
+    """Step and score of the best weights by validation so far; None if there are none."""
     mark = checkpoints / MARK
     if not mark.exists() or not (checkpoints / BEST).exists():
         return None

@@ -51,22 +51,24 @@ def _mean(rows: Sequence[dict[str, Any]], column: str) -> float:
 
 
 class ValidationCallback(TrainerCallback):
-    """Validates the policy before the first step and every so many steps, and keeps the best weights.
+    """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
     The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
     resumed run goes on comparing. Ties keep the earlier weights.
     """
 
+    SCORE = "turn_success"
+
     def __init__(
         self,
         run_dir: Path,
-        points: Sequence[DecisionPoint],
+        points: Sequence[Any],
         tokenizer: Any,
         twin: Any,
         settings: Settings,
         reporter: Reporter,
         budget: BudgetCallback,
-        monitor: Monitor,
+        monitor: Monitor | None = None,
     ) -> None:
         self._budget = budget
         self._monitor = monitor
@@ -103,21 +105,24 @@ class ValidationCallback(TrainerCallback):
     def _validate(self, model: Any, step: int) -> None:
         started = time.monotonic()
         refresh(self._twin, model)
-        thinking = self._settings.grpo.thinking
-        figures = validation_figures(
-            self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings
-        )
+        figures = self._figures()
         self._reporter.metrics(figures, step)
-        self._monitor.watch(figures, step)
-        best = read_best(self._directory)
-        if best is None or figures["validation/turn_success"] > best["turn_success"]:
-            self._keep(model, step, figures["validation/turn_success"])
+        if self._monitor is not None:
+            self._monitor.watch(figures, step)
+        best, score = read_best(self._directory), figures[f"validation/{self.SCORE}"]
+        if best is None or score > best[self.SCORE]:
+            self._keep(model, step, score)
         self._budget.reserve = time.monotonic() - started
 
-    def _keep(self, model: Any, step: int, turn_success: float) -> None:
+    def _figures(self) -> dict[str, float]:
+        """``validation/<name>``: what the policy, whose weights the twin has, reaches."""
+        thinking = self._settings.grpo.thinking
+        return validation_figures(self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings)
+
+    def _keep(self, model: Any, step: int, score: float) -> None:
         partial = self._directory / (BEST + ".partial")
         shutil.rmtree(partial, ignore_errors=True)
         save_weights(model, partial)
         shutil.rmtree(self._directory / BEST, ignore_errors=True)
         partial.rename(self._directory / BEST)
-        write_whole(self._directory / MARK, json.dumps({"step": step, "turn_success": turn_success}))
+        write_whole(self._directory / MARK, json.dumps({"step": step, self.SCORE: score}))
