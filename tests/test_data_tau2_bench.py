@@ -167,14 +167,19 @@ def test_every_real_task_is_accounted_for(real: dict[str, Domain]) -> None:
     assert all(judged_right(point) for item in found[::5] for point in decision_points(item))
 
 
-def test_it_is_never_trained_on_and_says_what_it_needs(tmp_path: Path) -> None:
+def test_it_is_never_trained_on_and_says_what_it_needs_and_what_is_broken(tmp_path: Path) -> None:
     assert get_source("tau2-bench").evaluation_only
     with pytest.raises(SourceError, match="--path"):
         read_all(tmp_path)
     shutil.copytree(MINI, tmp_path / "broken")
-    (tmp_path / "broken" / "retail" / "db.json").write_text("[]")
+    tables = tmp_path / "broken" / "retail" / "db.json"
+    tables.write_text(tables.read_text().replace('"first_name"', '"called"'))
+    rejected = {item.record_id: item.reason for item in read_all(tmp_path / "broken") if isinstance(item, Quarantined)}
+    assert rejected["retail/0"] == rejected["retail/1"] == "malformed_row"
+    shutil.copytree(tmp_path / "broken", tmp_path / "no_tables")
+    (tmp_path / "no_tables" / "retail" / "db.json").write_text("[]")
     with pytest.raises(SourceError, match="products"):
-        read_all(tmp_path / "broken")
+        read_all(tmp_path / "no_tables")
 
 
 MINIATURE = {domain.name: domain for domain in domains(MINI)}

@@ -60,6 +60,9 @@ class Tau2Bench:
             return self._rejected(record_id, error.reason, error.detail)
         except ValidationError as error:
             return self._rejected(record_id, "malformed_task", error.errors()[0]["msg"])
+        except (LookupError, TypeError, AttributeError) as error:
+            detail = f"a row that the task's actions touch is not as upstream writes it: {type(error).__name__} {error}"
+            return self._rejected(record_id, "malformed_row", detail)
 
     def _rejected(self, record_id: str, reason: str, detail: str) -> Quarantined:
         return Quarantined(source=self.name, record_id=record_id, reason=reason, detail=detail)
@@ -72,7 +75,7 @@ def _conversation(domain: Domain, task: dict[str, Any], record_id: str, held_out
         raise Unusable("no_reference_action", "no action that a model could be judged by; only a conversation can tell")
     handed_over = any(call.name == HANDED_OVER for call in actions)
     criteria = task["evaluation_criteria"]
-    told = [str(value) for value in criteria.get("communicate_info") or ()]
+    told = [str(value) for value in criteria.get("communicate_info") or []]
     return Conversation(
         id=f"tau2-bench/{record_id}",
         source="tau2-bench",
