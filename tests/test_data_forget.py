@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,7 @@ def test_a_kill_at_any_moment_is_mended_by_the_next_call(
     said: list[Conversation], ingested: Ingest, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     version = ingested().dataset_version
-    real_rename, real_rmtree = Path.rename, snapshot.shutil.rmtree
+    real_rename, real_rmtree = Path.rename, shutil.rmtree
     renames = []
 
     class Killed(BaseException): ...
@@ -232,7 +233,7 @@ def test_a_kill_at_any_moment_is_mended_by_the_next_call(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "rename", rename)
-        patch.setattr(snapshot.shutil, "rmtree", rmtree)
+        patch.setattr(shutil, "rmtree", rmtree)
         with pytest.raises(Killed):
             forget(said[0].id, Silent())
     forget(said[0].id, Silent())

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from data import paths, snapshot, warehouse
+from data import paths, rows, snapshot, warehouse
 from data.decision_points import decision_points
 from data.rows import Unstorable
 from data.schema import Conversation, DecisionPoint, Message, Quarantined, ToolCall
@@ -200,7 +200,7 @@ def test_interrupt_inside_the_transaction_keeps_the_old_version(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(warehouse.rows, "version_table", interrupted)
+    monkeypatch.setattr(rows, "version_table", interrupted)
     with pytest.raises(KeyboardInterrupt):
         store(version, tiny_conversations[:1], [], [])
     assert counts() == before
@@ -315,7 +315,7 @@ def test_damage_inside_the_file_says_what_to_do(
         check=False,
     )
     assert found.returncode == 1
-    assert "data.warehouse.WarehouseError" in found.stderr
+    assert "WarehouseError" in found.stderr
     assert "move the file away and ingest again: published snapshots are not affected" in found.stderr
 
 
