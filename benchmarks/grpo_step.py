@@ -59,7 +59,7 @@ def job_of(directory: Path, folder: Path, rows: int, micro_batch: int, tokens: i
 
 def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int, rows: int) -> float:
     """Seconds of our step: all rows in one micro-batch."""
-    import models.training.grpo as ours
+    import models.training.decision_trainer as ours
     from data.reporting import Silent
     from models.compute import decode_dtype
     from models.engine.rollout import decoder

@@ -113,7 +113,7 @@ def pretend(points, monkeypatch):
                 results.append(Generated(ids, [-0.5] * len(ids)))
             return results
 
-        monkeypatch.setattr("models.training.grpo.generate", generate)
+        monkeypatch.setattr("models.training.decision_trainer.generate", generate)
         return asked
 
     return install
