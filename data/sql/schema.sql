@@ -1,6 +1,6 @@
 -- Tables of the warehouse; published Parquet has the same columns in the same order.
 -- No keys are declared: DuckDB checks them eagerly, so replacing a version inside one transaction (delete, then insert
--- the same keys) would fail. data/warehouse.py checks identifiers before it writes.
+-- the same keys) would fail. data/rows.py checks identifiers before it writes.
 
 CREATE TABLE IF NOT EXISTS dataset_versions (
     version VARCHAR NOT NULL,
@@ -25,7 +25,7 @@ CREATE TABLE IF NOT EXISTS conversations (
     num_messages INTEGER NOT NULL,
     num_tools INTEGER NOT NULL,
     num_calls INTEGER NOT NULL,
-    record VARCHAR NOT NULL, -- the whole conversation as JSON: what data/snapshot.py rebuilds objects from
+    record VARCHAR NOT NULL, -- the whole conversation as JSON: what data/snapshot rebuilds objects from
     metadata JSON, -- what the source says about the whole; null in versions stored by layout 1
     content_hash VARCHAR -- of what user and assistant say (data/content.py); null in versions before layout 3
 );
