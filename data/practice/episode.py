@@ -1,131 +1,221 @@
-"""Plays one practice conversation: user, oracle and an executable world, from one seed to one ``Conversation``."""
+"""One conversation of an agent with a simulated user over an executable world.
+
+    task = draw_task(DOMAINS["hotel"], "seen", 7)
+    episode = Episode(task, user_seed=1)            # messages: system, first user message; tools: what is on offer
+    while not episode.done:
+        message = agent(episode.messages, episode.tools)     # data.schema.Message, role "assistant"
+        result = episode.step(message)              # tool results, or the user's reply; done; info
+    episode.state_hash() == task.expected_state()   # were the right changes made, and no others?
+    episode.required_facts()                        # Facts the answers (``episode.answers``) must convey; {} conveys
+    episode.breaches                                # of the policy
+
+A message with tool calls runs them all; its text is not heard by the user. A message without calls is heard; an empty
+one too. Whatever an agent does comes back as a tool error or as a puzzled user, never as an exception. The user's
+manner, words and slips and the time-outs depend on ``user_seed``; what it wants, and so the expected state, does not.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
-from data.practice.declarations import Domain, Goal, Row, Slice
+from data.practice.calls import sound_arguments
+from data.practice.declarations import Row
+from data.practice.drawing import PracticeTask
+from data.practice.errors import TIME_OUT, Weather
+from data.practice.gold import Gold, owed
 from data.practice.language import WEEKDAYS, say
-from data.practice.moves import Call, UserMove
-from data.practice.oracle import Oracle
-from data.practice.user import Manner, User
-from data.practice.world import World
-from data.schema import Message, ToolCall, ToolSpec
+from data.practice.log import Executed
+from data.practice.manner import Manner
+from data.practice.modelled import ModelledUser, Speaker
+from data.practice.moves import UserMove
+from data.practice.policing import Breach, breaches_before
+from data.practice.user import User
+from data.schema import Fact, Message, ToolCall, ToolSpec
 
-MAX_MESSAGES = 16
-_FIRST_DAY = date(2025, 1, 1)
-_DAYS = 900
+MAX_TURNS = 30
+"""Assistant messages after which an episode ends."""
+MAX_CALLS = 8
+"""Calls of one message that are run."""
+TIME_OUT_RATE = 0.03
 
 
 @dataclass(frozen=True)
-class Played:
-    """What one played conversation leaves: its messages, tools on offer, slices, and the world after it."""
+class StepResult:
+    """What one assistant message led to."""
 
     messages: tuple[Message, ...]
-    tools: tuple[ToolSpec, ...]
-    domains: tuple[str, ...]
-    goals: tuple[Goal, ...]
-    world: World
+    """Tool results in the order of the calls, or the user's reply, or nothing where the conversation has ended."""
+    done: bool
+    info: dict[str, Any] = field(default_factory=dict)
+    """``reason`` it ended (``ended``, ``too_long``), ``breaches`` of this step, ``move``: what the user's reply is
+    (kinds of ``moves.UserMove``), ``errors``: calls that failed."""
 
 
-def play(domain: Domain, part: Slice, seed: str, max_rows: int) -> Played:
-    """Play one conversation whose errand belongs to ``part``.
+class Episode:
+    """The state of one conversation. Episodes share nothing that changes."""
 
-    Args:
-        domain: Declarations to play in.
-        part: Slice of errands to draw from.
-        seed: The same seed gives the same conversation, in any process.
-        max_rows: Rows of a look-up's result at most.
+    def __init__(
+        self,
+        task: PracticeTask,
+        user_seed: str | int,
+        *,
+        user: Speaker | None = None,
+        errors: float = TIME_OUT_RATE,
+        manner: Manner | None = None,
+        gold: Gold | None = None,
+        unjudged: bool = False,
+    ) -> None:
+        """Begin: the system message and the user's first message are there.
 
-    Raises:
-        RuntimeError: No draw of this seed ended within ``MAX_MESSAGES``: the domain's errands are too long.
-    """
-    for attempt in range(50):
-        rng = Random(f"{domain.name}:{seed}:{attempt}")
-        today = _FIRST_DAY + timedelta(days=rng.randrange(_DAYS))
-        world = World(domain, rng, today)
-        goals = _goals(domain, rng.choice(domain.errands[part]), world, today, rng)
-        if goals and (messages := _converse(domain, world, goals, today, rng, max_rows)):
-            return messages
-        world.close()
-    raise RuntimeError(
-        f"no errand of {domain.name}/{part} ends within {MAX_MESSAGES} messages (seed {seed}); shorten it"
-    )
-
-
-def _goals(domain: Domain, names: Sequence[str], world: World, today: date, rng: Random) -> tuple[Goal, ...]:
-    goals: list[Goal] = []
-    lasting: Row = {}
-    for name in names:
-        drawn = domain.tasks[name].sample(rng, world.connection, today, lasting)
-        if drawn is None:
-            return ()
-        values, first = drawn
-        lasting |= {slot: value for slot, value in values.items() if slot in domain.lasting}
-        goals.append(Goal(domain.tasks[name], values, first, choice=rng.randrange(2)))
-    return tuple(goals)
-
-
-def _offered(domain: Domain, goals: Sequence[Goal], rng: Random) -> tuple[ToolSpec, ...]:
-    """The tools these goals take, one or two that distract, in random order.
-
-    Held-out tools never distract: only the slices of these goals and the domain's own slice lend tools.
-    """
-    needed = dict.fromkeys(name for goal in goals for name in goal.task.tools)
-    slices = {domain.name, *(goal.task.domain for goal in goals)}
-    others = [name for name, tool in domain.tools.items() if name not in needed and tool.domain in slices]
-    distracting = rng.sample(others, k=rng.choice((1, 1, 2)) if len(needed) > 1 else 2)
-    names = [*needed, *distracting]
-    rng.shuffle(names)
-    return tuple(domain.tools[name].spec for name in names)
-
-
-def _converse(
-    domain: Domain, world: World, goals: tuple[Goal, ...], today: date, rng: Random, max_rows: int
-) -> Played | None:
-    tools = _offered(domain, goals, rng)
-    names = {tool.name for tool in tools}
-    matters = [matter for matter, tool in domain.outside.items() if tool is None or tool not in names]
-    user = User(domain, goals, Manner.sample(rng), today, matters, rng)
-    oracle = Oracle(domain, today, rng)
-    words = {"place": world.place, "weekday": WEEKDAYS[today.weekday()], "today": today.isoformat()}
-    messages = [Message(role="system", content=say(domain.phrases, "system", rng, words))]
-    move: UserMove | None = user.open()
-    while move is not None:
-        messages.append(Message(role="user", content=move.text))
-        oracle.hear(move)
-        while isinstance(step := oracle.next(), Call):
-            call = _tool_call(step, number=sum(bool(message.tool_calls) for message in messages))
-            result = world.execute(step.tool, step.arguments, max_rows)
-            oracle.observe(result)
-            messages.append(Message(role="assistant", tool_calls=(call,), rationale=step.rationale))
-            messages.append(Message(role="tool", tool_call_id=call.id, content=_json(result)))
-        messages.append(
-            Message(
-                role="assistant",
-                content=step.text,
-                facts=step.facts,
-                acts=step.acts,
-                requested=step.asked_for or step.requested,
-                rationale=step.rationale,
-            )
+        Args:
+            task: What the user wants, and where.
+            user_seed: Seed of the user's manner and words, and of the time-outs.
+            user: A model that plays the user in place of the rules; see ``data.practice.modelled``.
+            errors: Share of calls that time out.
+            manner: A manner in place of the one drawn.
+            gold: Computed from the task if it is needed and not given.
+            unjudged: Leave out what needs the gold conversation: rows wanted are chosen on sight, and nobody is
+                somebody else. For the oracle's own use.
+        """
+        rng = Random(f"{task.id}|{user_seed}")
+        self.task = task
+        self.tools: tuple[ToolSpec, ...] = task.tools
+        self.world = task.world()
+        self.log: list[Executed] = []
+        self.breaches: list[Breach] = []
+        self.moves: list[UserMove] = []
+        self.done = False
+        self.reason = ""
+        self.turns = 0
+        self.gold = None if unjudged else gold or task.gold
+        self._allowed = None if self.gold is None else self.gold.owners
+        self._specs = {tool.name: tool for tool in task.tools}
+        self._consents = 0
+        self._weather = Weather(errors, Random(f"{task.id}|{user_seed}|errors"))
+        drawn = manner or Manner.sample(rng)
+        matters = [matter for matter, tool in task.domain.outside.items() if tool is None or tool not in self._specs]
+        wanted = None if self.gold is None else self.gold.wanted
+        self.user: User | ModelledUser = (
+            ModelledUser(user) if user else User(task.domain, task.goals, drawn, task.today, matters, rng, wanted)
         )
-        if len(messages) > MAX_MESSAGES:
-            return None
-        move = user.react(step)
-    if not any(message.tool_calls for message in messages):
-        return None
-    domains = tuple(dict.fromkeys(goal.task.domain for goal in goals))
-    return Played(tuple(messages), tools, domains, goals, world)
+        self.messages: list[Message] = [Message(role="system", content=_system(task))]
+        self._hear(self.user.open() if isinstance(self.user, User) else self.user.open(self.messages))
+
+    def step(self, message: Message) -> StepResult:
+        """Take one assistant message.
+
+        Raises:
+            ValueError: The message is not an assistant's; nothing an assistant says raises.
+        """
+        if message.role != "assistant":
+            raise ValueError(f"an episode is stepped with assistant messages, not with role {message.role}")
+        if self.done:
+            return StepResult((), True, {"reason": self.reason})
+        self.turns += 1
+        self.messages.append(message)
+        before, breaches, calls = len(self.messages), len(self.breaches), len(self.log)
+        if message.tool_calls:
+            self.messages += [self._result(call, number) for number, call in enumerate(message.tool_calls)]
+        else:
+            self._listen(message.content or "")
+        if self.turns >= MAX_TURNS and not self.done:
+            self._end("too_long")
+        info: dict[str, Any] = {
+            "reason": self.reason,
+            "breaches": self.breaches[breaches:],
+            "errors": sum("error" in step.result for step in self.log[calls:]),
+            "move": self.moves[-1].kind if self.moves and not message.tool_calls else None,
+        }
+        return StepResult(tuple(self.messages[before:]), self.done, info)
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the agent has said to the user so far."""
+        return tuple(m.content or "" for m in self.messages if m.role == "assistant" and not m.tool_calls)
+
+    def state_hash(self) -> str:
+        """Hash of the rows as they are now; compare with ``task.expected_state()``."""
+        return self.world.digest()
+
+    def required_facts(self) -> tuple[Fact, ...]:
+        """What the agent's answers must have conveyed, with the codes that this episode's changes were given."""
+        return owed(self.gold or self.task.gold, self.log)
+
+    @property
+    def rows_chosen(self) -> list[Row | None]:
+        """By goal: the row the user chose, if any."""
+        return self.user.chosen if isinstance(self.user, User) else []
+
+    def close(self) -> None:
+        """Give the database's memory back."""
+        self.world.close()
+
+    def _end(self, reason: str) -> None:
+        self.done, self.reason = True, reason
+
+    def _hear(self, move: UserMove) -> None:
+        self.moves.append(move)
+        self._consents += move.consents
+        self.messages.append(Message(role="user", content=move.text))
+
+    def _listen(self, text: str) -> None:
+        if self.moves[-1].kind == "leave":
+            return self._end("ended")
+        move = self.user.react(text, self.log) if isinstance(self.user, User) else self.user.react(self.messages)
+        return self._end("ended") if move is None else self._hear(move)
+
+    def _result(self, call: ToolCall, number: int) -> Message:
+        result = (
+            self._run(call) if number < MAX_CALLS else {"error": f"too many calls at once; the most is {MAX_CALLS}"}
+        )
+        return Message(role="tool", tool_call_id=call.id, content=to_text(result))
+
+    def _run(self, call: ToolCall) -> Row:
+        spec = self._specs.get(call.name)
+        if spec is None:
+            return {"error": f"unknown tool {call.name[:60]!r}; on offer: {', '.join(self._specs)}"}
+        sound = sound_arguments(call.arguments, spec)
+        if isinstance(sound, str):
+            return self._logged(call.name, call.arguments, {"error": sound})
+        if self._weather.strikes():
+            return self._logged(call.name, sound, TIME_OUT)
+        self._police(spec, sound)
+        result = self._logged(call.name, sound, self.world.execute(call.name, sound, self.task.max_rows))
+        if spec.is_write and "error" not in result:
+            self._spend_consent(spec)
+        return result
+
+    def _logged(self, tool: str, arguments: Row, result: Row) -> Row:
+        self.log.append(Executed(tool, arguments, result))
+        return result
+
+    def _police(self, spec: ToolSpec, arguments: Row) -> None:
+        said = [value for move in self.moves for value in move.values.values()]
+        for found in breaches_before(
+            self.task.domain, self.world.connection, spec.name, arguments, self.log, self._allowed, said
+        ):
+            self._breach(found.kind, spec.name, found.detail)
+
+    def _spend_consent(self, spec: ToolSpec) -> None:
+        """One yes covers one change."""
+        if self._consents < 1:
+            self._breach("unconfirmed_write", spec.name, f"{spec.name} changed something without the user's yes to it")
+        self._consents = max(0, self._consents - 1)
+
+    def _breach(self, kind: Any, tool: str, detail: str) -> None:
+        index = max(index for index, message in enumerate(self.messages) if message.role == "assistant")
+        self.breaches.append(Breach(kind, tool, index, detail))
 
 
-def _tool_call(step: Call, number: int) -> ToolCall:
-    return ToolCall(id=f"call_{number}", name=step.tool, arguments=step.arguments, arguments_raw=_json(step.arguments))
+def to_text(result: Row) -> str:
+    """A tool's result as the agent sees it."""
+    return json.dumps(result, ensure_ascii=False)
 
 
-def _json(value: Row) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _system(task: PracticeTask) -> str:
+    words = {"place": task.place, "weekday": WEEKDAYS[task.today.weekday()], "today": task.today.isoformat()}
+    opening = say(task.domain.phrases, "system", Random(f"{task.id}|system"), words)
+    return f"{opening} {task.domain.policy.text}"

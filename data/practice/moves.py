@@ -8,20 +8,39 @@ from typing import Literal
 from data.practice.declarations import Row
 from data.schema import Act, Fact
 
+MoveKind = Literal[
+    "state",
+    "answer",
+    "correct",
+    "choose",
+    "prefer",
+    "affirm",
+    "refuse",
+    "clarify",
+    "ask_outside",
+    "ask_detail",
+    "repeat",
+    "wait",
+    "leave",
+]
+
 
 @dataclass(frozen=True)
 class UserMove:
-    """One user message: its words, and what it means."""
+    """One user message: its words, and what it means. An agent sees the words; only the oracle knows the meaning."""
 
     text: str
-    kind: Literal["state", "answer", "correct", "choose", "affirm", "refuse", "ask_outside", "leave"]
+    kind: MoveKind
     task: str | None = None
     values: Row = field(default_factory=dict)
     relative: dict[str, str] = field(default_factory=dict)
     """Words of those values that depend on today's date, by slot."""
-    choice: int = 0
+    row: Row | None = None
+    """The row chosen."""
     matter: str | None = None
     """What a question is about that no tool covers."""
+    consents: bool = False
+    """Whether this says yes to a change."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +61,4 @@ class Answer:
     acts: tuple[Act, ...] = ()
     facts: tuple[Fact, ...] = ()
     requested: tuple[str, ...] = ()
-    """Slots whose value the user may answer with."""
-    options: tuple[Row, ...] = ()
-    """Results offered for choice."""
-    asked_for: tuple[str, ...] = ()
-    """The same for ``Message.requested``, slots of which one suffices joined by ``|``; empty: as ``requested``."""
+    """For ``Message.requested``: slots asked for, those of which one suffices joined by ``|``."""

@@ -12,7 +12,8 @@ from datetime import date
 from random import Random
 from typing import Any
 
-from data.practice.declarations import Domain, Requirement, Row, Task
+from data.practice.declarations import Domain, Lookup, Requirement, Row, Task
+from data.practice.errors import TIME_OUT
 from data.practice.language import WEEKDAYS, join, narrowed, say, tidy
 from data.practice.moves import Answer, Call, UserMove
 from data.schema import Act, Fact
@@ -28,19 +29,31 @@ class Oracle:
         self.rng = rng
         self.task: Task | None = None
         self.known: Row = {}
+        """What the user said."""
         self.relative: dict[str, str] = {}
+        self.found: dict[str, tuple[Row, list[Row]]] = {}
+        """By look-up tool: its latest arguments and rows."""
+        self.kept: Row = {}
+        """What look-ups on the way brought to light."""
         self.leaving = False
         self.matter: str | None = None
+        self.pending: Call | None = None
+        self.again = False
+        """Whether the user asks for what was told already."""
         self._forget_results()
 
     def _forget_results(self) -> None:
         self.read_with: Row | None = None
         self.results: list[Row] = []
         self.chosen: Row | None = None
+        self.declined = 0
+        """Offers the user wanted another than."""
         self.confirmed = False
         self.outcome: Row | None = None
+        self.last_told: tuple[str, str, tuple[Act, ...], Row] | None = None
         self.refused = False
         self.news = False
+        self.timed_out = False
 
     def hear(self, move: UserMove) -> None:
         """Take in what the user meant."""
@@ -50,9 +63,11 @@ class Oracle:
         for slot, value in move.values.items():
             self._learn(slot, value)
         self.relative.update(move.relative)
-        if move.kind == "choose":
-            self.chosen = self.results[move.choice]
-        self.confirmed = move.kind == "affirm"
+        if move.row is not None and self.task and self.task.outcome == "choose":
+            self.chosen = move.row
+        self.declined += move.kind == "prefer"
+        self.again = move.kind == "ask_detail"
+        self.confirmed = move.consents
         self.refused = move.kind == "refuse"
         self.leaving = move.kind == "leave"
 
@@ -60,13 +75,14 @@ class Oracle:
         lasting = {slot: value for slot, value in self.known.items() if slot in self.domain.lasting}
         same = self.task is not None and self.task.read == task.read
         chosen = self.chosen if same else None
-        for source in (self.chosen or {}, self.outcome or {}):
+        for source in (self.kept, self.chosen or {}, self.outcome or {}):
             lasting.update({slot: value for slot, value in source.items() if slot in self.domain.lasting})
         for requirement in task.needs:
             for alternative in [slot for slot in requirement if slot in lasting][1:]:
                 del lasting[alternative]
         self._forget_results()
         self.task, self.known, self.relative = task, lasting, {}
+        self.kept = {slot: value for slot, value in self.kept.items() if slot in self.domain.lasting}
         if chosen:  # looked up a moment ago: no need to look again
             self.chosen, self.results, self.read_with = chosen, [chosen], self._pick(task.read_slots)
 
@@ -81,67 +97,127 @@ class Oracle:
 
     def observe(self, result: Row) -> None:
         """Take in a tool's result."""
-        self.news = True
-        if "results" not in result:
-            self.outcome = result
-            return
+        assert self.pending is not None
         assert self.task is not None
-        self.results = result["results"]
-        if self.task.outcome == "single":
-            self.chosen = self.results[0] if self.results else None
-        elif self.chosen not in self.results:
-            self.chosen = None
+        call, self.pending = self.pending, None
+        self.timed_out = result == TIME_OUT
+        if self.timed_out:
+            return
+        self.news = True
+        rows = result.get("results", [] if "error" in result else [result])
+        if call.tool == self.task.write:
+            self.outcome = result
+            self.found = {tool: made for tool, made in self.found.items() if tool == self.domain.policy.verify}
+        elif call.tool == self.task.read and not self._on_the_way(call.tool):
+            self.read_with, self.results = call.arguments, rows
+            if self.task.outcome == "single":
+                self.chosen = rows[0] if rows else None
+            elif self.chosen not in rows:
+                self.chosen = None
+        else:
+            self.found[call.tool] = (call.arguments, rows)
+
+    def _on_the_way(self, tool: str) -> bool:
+        assert self.task is not None
+        return tool in {step.tool for step in (*self.task.before, *self.task.after)}
 
     def next(self) -> Call | Answer:
         """What the agent does now."""
         if self.leaving:
-            return self._answer("agent.goodbye", "The guest is leaving, so I say goodbye.", (Act.GOODBYE,))
+            why = f"The {self.domain.person} is leaving, so I say goodbye."
+            return self._answer("agent.goodbye", why, (Act.GOODBYE,))
         step = self._step()
-        if self.matter is None or isinstance(step, Call):
+        if isinstance(step, Call):
+            self.pending = step
             return step
-        return self._decline_matter(step)
+        return step if self.matter is None else self._decline_matter(step)
 
     def _step(self) -> Call | Answer:
         task = self.task
         assert task is not None
         if self.refused:
             self._settle()
-            why = "The guest does not want it, so I change nothing and offer more help."
+            why = f"The {self.domain.person} does not want it, so I change nothing and offer more help."
             return self._answer("agent.refused", why, _done(Act.INFORM))
+        if self.again and self.last_told is not None:
+            return self._answer(*self.last_told)
         if self.outcome is not None:
             return self._report(task, self.outcome)
+        return self._find(task) or self._finish(task)
+
+    def _find(self, task: Task) -> Call | Answer | None:
+        """Everything up to the row in question; None once it is known."""
+        if step := self._on_way(task.before, task.needs):
+            return step
         if missing := self._missing(task.needs):
             return self._request(missing)
         if task.read and self.read_with != self._pick(task.read_slots):
             return self._look_up(task.read, task)
         if task.read and self.read_with is not None and not self.results:
-            return self._nothing_found(task)
+            return self._nothing_found(task.read, self.read_with, task.revise)
+        return self._offer(task) if task.outcome == "choose" and self.chosen is None else None
+
+    def _finish(self, task: Task) -> Call | Answer:
+        """Everything from the row in question to the change."""
         if task.outcome == "tell":
             return self._tell(task)
-        if task.outcome == "choose" and self.chosen is None:
-            return self._offer(task)
+        if step := self._on_way(task.after, ()):
+            return step
         if missing := self._missing(task.then):
             return self._request(missing)
         if not task.write:
             return self._tell(task)
         return self._change(task.write, task) if self.confirmed else self._confirm(task)
 
+    def _on_way(self, steps: Sequence[Lookup], needs: Sequence[Requirement]) -> Call | Answer | None:
+        """The first look-up on the way that is not made yet, or what it lacks; None once all are."""
+        for step in steps:
+            wanted = [requirement for requirement in needs if set(requirement) & set(step.slots)]
+            if missing := self._missing(wanted):
+                return self._request(missing)
+            arguments = self._arguments_on_way(step)
+            made_with, rows = self.found.get(step.tool, (None, []))
+            if made_with != arguments:
+                self.confirmed = False
+                return Call(step.tool, arguments, self._why_look_up(step.tool, arguments, again=bool(made_with)))
+            if not rows:
+                return self._nothing_found(step.tool, arguments, step.revise)
+            self.kept.update({column: rows[0][column] for column in step.keeps})
+        return None
+
+    def _arguments_on_way(self, step: Lookup) -> Row:
+        """From what the user said, then from the row in question and other look-ups; never from its own result."""
+        kept = {slot: value for slot, value in self.kept.items() if slot not in step.keeps}
+        source = {**(self.chosen or {}), **kept, **self.known}
+        return {slot: source[slot] for slot in step.slots if slot in source}
+
     def _missing(self, requirements: Iterable[Requirement]) -> list[Requirement]:
         return [requirement for requirement in requirements if not any(slot in self.known for slot in requirement)]
 
     def _pick(self, slots: Iterable[str]) -> Row:
-        return {slot: self.known[slot] for slot in slots if slot in self.known}
+        source = {**self.kept, **self.known}
+        return {slot: source[slot] for slot in slots if slot in source}
 
     def _look_up(self, tool: str, task: Task) -> Call:
         arguments = self._pick(task.read_slots)
-        again = "The details changed, so I look again with" if self.read_with else f"{tool} needs"
-        self.read_with, self.results, self.confirmed = arguments, [], False
-        return Call(tool, arguments, f"{self._wish()} {again} {_listed(arguments)}.{self._dates(arguments)}")
+        self.confirmed = False
+        return Call(tool, arguments, self._why_look_up(tool, arguments, again=self.read_with is not None))
+
+    def _why_look_up(self, tool: str, arguments: Row, *, again: bool) -> str:
+        if self.timed_out:
+            return f"{tool} timed out, so I try again with {_listed(arguments)}."
+        lead = "The details changed, so I look again with" if again else f"{tool} needs"
+        return f"{self._wish()} {lead} {_listed(arguments)}.{self._dates(arguments)}"
 
     def _change(self, tool: str, task: Task) -> Call:
-        source = {**self.known, **(self.chosen or {})}
+        source = {**self.known, **self.kept, **(self.chosen or {})}
         arguments = {slot: source[slot] for slot in task.carry} | self._pick(task.write_slots)
-        return Call(tool, arguments, f"The guest confirmed, so I call {tool} with {_listed(arguments)}.")
+        lead = (
+            f"{tool} timed out, so I try again"
+            if self.timed_out
+            else f"The {self.domain.person} confirmed, so I call {tool}"
+        )
+        return Call(tool, arguments, f"{lead} with {_listed(arguments)}.")
 
     def _request(self, missing: Sequence[Requirement]) -> Answer:
         asked = missing[:2]
@@ -151,25 +227,22 @@ class Oracle:
         verb = "is" if len(asked) == 1 else "are"
         why = f"{self._wish()} I know {known or 'nothing yet'}; {names} {verb} missing, so I ask."
         text = f"{'' if self.matter else self._say('agent.start')} {' And '.join(_lower_after_first(questions))}"
-        requested = tuple(slot for requirement in asked for slot in requirement)
-        asked_for = tuple("|".join(requirement) for requirement in asked)
-        return Answer(tidy(text), why, (Act.REQUEST,), requested=requested, asked_for=asked_for)
+        requested = tuple("|".join(requirement) for requirement in asked)
+        return Answer(tidy(text), why, (Act.REQUEST,), requested=requested)
 
     def _relevant(self) -> tuple[str, ...]:
         assert self.task is not None
-        return (*self.task.read_slots, *(slot for slot in self.task.write_slots if slot not in self.task.read_slots))
+        return self.task.mentioned
 
-    def _nothing_found(self, task: Task) -> Answer:
-        assert self.read_with is not None
-        said = {slot: self.read_with[slot] for slot in task.revise if slot in self.read_with}
-        key = f"agent.nothing.{task.read}"
-        revise = " or ".join(task.revise)
-        why = f"{task.read} found nothing for {_listed(self.read_with)}, so I say so and ask for {revise}."
-        answer = self._answer(key, why, (Act.REPORT_FAILURE, Act.REQUEST), said, requested=task.revise)
-        return replace(answer, asked_for=("|".join(task.revise),))
+    def _nothing_found(self, tool: str, arguments: Row, revise: tuple[str, ...]) -> Answer:
+        said = {slot: arguments[slot] for slot in revise if slot in arguments}
+        why = f"{tool} found nothing for {_listed(arguments)}, so I say so and ask for {' or '.join(revise)}."
+        acts = (Act.REPORT_FAILURE, Act.REQUEST)
+        return self._answer(f"agent.nothing.{tool}", why, acts, said, requested=("|".join(revise),))
 
     def _offer(self, task: Task) -> Answer:
-        options = self.results[:2]
+        start = 2 * self.declined if 2 * self.declined < len(self.results) else 0
+        options = self.results[start : start + 2]
         told = [{column: option[column] for column in task.told} for option in options]
         facts = {fact: None for option in told for fact in self._facts(option)}
         described = [self._say(f"agent.option.{task.read}", self._words(option)) for option in told]
@@ -177,20 +250,23 @@ class Oracle:
         words = dict(zip(("a", "b"), described, strict=False))
         why = f"{task.read} found {_count(self.results)}; I offer {offered} and ask for a choice."
         text = self._say(f"agent.offer.{number}", words)
-        return Answer(tidy(text), why, (Act.OFFER, Act.REQUEST), tuple(facts), ("choice",), tuple(options))
+        return Answer(tidy(text), why, (Act.OFFER, Act.REQUEST), tuple(facts), ("choice",))
 
     def _tell(self, task: Task) -> Answer:
+        source = self.results[0] if self.results else self.kept
         self._settle()
-        row = {column: self.results[0][column] for column in task.told if self.results[0].get(column) is not None}
-        why = f"{task.read} answered {_listed(row)}; I tell the guest and offer more help."
+        row = {column: source[column] for column in task.told if source.get(column) is not None}
+        asked = task.read or task.before[-1].tool
+        why = f"{asked} answered {_listed(row)}; I tell the {self.domain.person} and offer more help."
         key = narrowed(self.domain.phrases, f"agent.tell.{task.name}", *self.known.values())
-        return self._answer(key, why, _done(Act.INFORM), row)
+        self.last_told = (key, why, _done(Act.INFORM), row)
+        return self._answer(*self.last_told)
 
     def _confirm(self, task: Task) -> Answer:
         seen = {slot: value for slot, value in (self.chosen or {}).items() if slot in (*task.carry, *task.told)}
-        source = {**seen, **self.known}
-        row = {slot: source[slot] for slot in task.confirm if slot in source}
-        why = f"{task.write} changes the hotel's records, so I first confirm {_listed(row)}.{self._dates(row)}"
+        source = {**seen, **self.kept, **self.known}
+        row = {slot: source[slot] for slot in task.confirm if source.get(slot) is not None}
+        why = f"{task.write} changes the records, so I first confirm {_listed(row)}.{self._dates(row)}"
         words = self._words(row)
         keys = [narrowed(self.domain.phrases, f"agent.detail.{slot}", value) for slot, value in row.items()]
         words["details"] = ", ".join(self._say(key, words) for key in keys)
@@ -202,11 +278,21 @@ class Oracle:
             return self._answer("agent.more", "The errand is done, so I offer more help.", (Act.REQUEST_MORE,))
         self.news = False
         if "error" in outcome:
-            why = f"{task.write} failed: {outcome['error']}. I say so and offer more help."
-            return self._answer(f"agent.failed.{task.name}", why, _done(Act.REPORT_FAILURE))
+            return self._failed(task, str(outcome["error"]))
         row = {column: outcome[column] for column in task.report}
         why = f"{task.write} succeeded with {_listed(row)}; I report it and offer more help."
-        return self._answer(f"agent.report.{task.name}", why, _done(Act.REPORT_SUCCESS), row)
+        self.last_told = (f"agent.report.{task.name}", why, _done(Act.REPORT_SUCCESS), row)
+        return self._answer(*self.last_told)
+
+    def _failed(self, task: Task, error: str) -> Answer:
+        """The change failed: ask for what may be amended, if anything may."""
+        if not task.amend:
+            why = f"{task.write} failed: {error}. I say so and offer more help."
+            return self._answer(f"agent.failed.{task.name}", why, _done(Act.REPORT_FAILURE))
+        self.outcome, self.confirmed = None, False
+        why = f"{task.write} failed: {error}. I say so and ask for another {' or '.join(task.amend)}."
+        acts = (Act.REPORT_FAILURE, Act.REQUEST)
+        return self._answer(f"agent.failed.{task.name}", why, acts, requested=("|".join(task.amend),))
 
     def _settle(self) -> None:
         """The errand is over without a change of records."""
@@ -222,7 +308,7 @@ class Oracle:
 
     def _wish(self) -> str:
         assert self.task is not None
-        return f"The guest's wish: {self.task.name.replace('_', ' ')}."
+        return f"The {self.domain.person}'s wish: {self.task.name.replace('_', ' ')}."
 
     def _dates(self, used: Row) -> str:
         """How a relative date follows from today's."""

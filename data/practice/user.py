@@ -1,185 +1,321 @@
-"""A rule-based, seeded user: knows its goals, speaks in its own manner, reacts to what the desk's acts ask of it.
+"""A rule-based, seeded user: knows its goals, hears any agent's free text, and reacts in its own manner.
 
-It may say everything at once or one thing at a time, give a wrong value first and put it right, refuse at the last
-moment, decline all offers, or ask what no tool covers.
+It may say everything at once or one thing at a time, give a wrong value first and put it right, change its mind, refuse
+at the last moment, decline all offers, ask what no tool covers, chat, or leave. What it does not understand it answers
+by repeating itself, twice; then it gives up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date
 from random import Random
+from typing import Any
 
 from data.practice.declarations import Domain, Goal, Row
-from data.practice.language import join, narrowed, say, tidy
-from data.practice.moves import Answer, UserMove
-from data.schema import Act
+from data.practice.hearing import Heard, contradicted, hear, plain, says
+from data.practice.log import Executed, rows_found, written
+from data.practice.manner import Manner
+from data.practice.moves import UserMove
+from data.practice.voice import Voice
 
-
-@dataclass(frozen=True)
-class Manner:
-    """How a user behaves; shares are tuned so that calls are about four in ten assistant turns."""
-
-    eagerness: float
-    """Probability that the opening mentions a value the desk will need."""
-    one_at_a_time: bool
-    refuses: bool
-    declines_offers: bool
-    asks_outside: bool
-    chatty: bool
-    takes_leave: bool
-
-    @classmethod
-    def sample(cls, rng: Random) -> Manner:
-        """Draw a manner."""
-        return cls(
-            eagerness=rng.choice((1.0, 1.0, 1.0, 0.7, 0.4, 0.0)),
-            one_at_a_time=rng.random() < 0.3,
-            refuses=rng.random() < 0.07,
-            declines_offers=rng.random() < 0.06,
-            asks_outside=rng.random() < 0.22,
-            chatty=rng.random() < 0.12,
-            takes_leave=rng.random() < 0.3,
-        )
+PATIENCE = 3
+"""Messages in a row that a user does not understand before it gives up."""
 
 
 class User:
     """One user of one conversation."""
 
     def __init__(
-        self, domain: Domain, goals: Sequence[Goal], manner: Manner, today: date, matters: Sequence[str], rng: Random
+        self,
+        domain: Domain,
+        goals: Sequence[Goal],
+        manner: Manner,
+        today: date,
+        matters: Sequence[str],
+        rng: Random,
+        wanted: Sequence[Row | None] | None = None,
     ) -> None:
-        """``matters`` are topics that no tool on offer covers."""
+        """``matters`` are topics that no tool on offer covers; ``wanted`` is the row each goal is after.
+
+        Without ``wanted`` the user takes the goal's choice among the first two rows found.
+        """
         self.domain = domain
         self.manner = manner
-        self.today = today
         self.matters = list(matters)
         self.rng = rng
-        self.waiting = list(goals)
-        self.goal = goals[0]
+        self.voice = Voice(domain, manner, today, rng)
+        self.goals = list(goals)
+        self.wanted = list(wanted) if wanted is not None else None
+        self.chosen: list[Row | None] = [None for _ in goals]
+        """By goal: the row it chose."""
+        self.number = -1
         self.first: Row = {}
-        self.opened = False
+        self.since = 0
+        self.missed = 0
+        self.waited = 0
+        self.told = ""
+        """All the agent said on this errand."""
+        self.aside: str | None = None
+        """The matter outside the desk's tools it has asked about."""
+        self.finished = False
+        self.detail_asked = False
+        self.left_early = False
         self.wants_outside = manner.asks_outside
 
-    def open(self) -> UserMove:
+    @property
+    def goal(self) -> Goal:
+        """The errand in question."""
+        return self.goals[self.number]
+
+    def open(self, log: Sequence[Executed] = ()) -> UserMove:
         """State the next goal."""
-        self.goal = self.waiting.pop(0)
-        self.first = dict(self.goal.first)
+        self.number += 1
+        self.since = len(log)
+        self.missed = self.waited = 0
+        self.told = ""
+        self.finished = self.detail_asked = False
+        self.first = dict(self.goal.first) if self.manner.errs else {}
+        return self._state(self._lead())
+
+    def react(self, text: str, log: Sequence[Executed]) -> UserMove | None:
+        """The user's next message to what an agent said, or None when they have nothing more to say.
+
+        Args:
+            text: What the agent said.
+            log: Every call of the conversation so far with its result.
+        """
+        choices = self._rows(log) if self.goal.task.outcome == "choose" else ()
+        heard = hear(text, self.domain, self.goal.task, choices, self.aside)
+        self.told = f"{self.told} {plain(text)}"
+        if heard.goodbye and not heard.options:
+            return None
+        if self._turns_aside(heard):
+            return self._ask_outside()
+        move = self._react(heard, plain(text), log)
+        if move is not None and move.kind in ("repeat", "prefer", "clarify"):
+            self.missed += 1
+            if self.missed >= PATIENCE:
+                return UserMove(self.voice.line("user.give_up"), "leave")
+        else:
+            self.missed = 0
+        return move
+
+    def _react(self, heard: Heard, said: str, log: Sequence[Executed]) -> UserMove | None:
+        if not self.finished:
+            if heard.asks and not (heard.confirms and not heard.failed):
+                return self._answer(heard)
+            settled = heard.proposes or (heard.confirms and self.chosen[self.number] is not None)
+            if heard.options and not settled and not self._written(log):
+                return self._choose(heard, log)
+            if heard.confirms and not heard.failed and self.goal.task.write and not self._written(log):
+                return self._confirm(heard, said, log)
+            self._settle(heard, log)
+        if self.finished:
+            return self._go_on(log)
+        return self._unsettled(heard)
+
+    # What is asked
+
+    def _answer(self, heard: Heard) -> UserMove:
+        """Answer what is asked for; what was said wrongly is put right where it was not found."""
         task = self.goal.task
-        mentioned = [slot for slot in self.goal.values if self._mentions(slot)]
-        mentioned += [slot for slot in self.first if slot not in mentioned]
-        words, relative = self._words(mentioned)
-        opening = self._say(f"user.open.{task.name}", words)
-        inline = [
-            slot for slot in mentioned if slot not in task.core and self._key("inline", slot) in self.domain.phrases
-        ]
-        self.rng.shuffle(inline)
-        opening = " ".join([opening, *(self._say(self._key("inline", slot), words) for slot in inline)])
-        rest = [slot for slot in mentioned if slot not in task.core and slot not in inline]
-        told = [self._say(self._key("tell", slot), words) + "." for slot in rest]
-        parts = [self._say("user.next" if self.opened else "user.greet"), opening + (self._end(opening) or "."), *told]
-        if self.manner.chatty and not self.opened:
-            parts.append(self._say("user.chat"))
-        self.opened = True
-        return UserMove(
-            tidy(" ".join(parts)), "state", task=task.name, values=self._values(mentioned), relative=relative
+        if heard.failed:
+            wrong = [slot for slot in self.first if slot in heard.asks]
+            for slot in wrong:
+                del self.first[slot]
+            if not wrong and not self._open_slots(heard.asks):
+                self.finished = True
+                return UserMove(self.voice.line("user.refuse"), "refuse")
+        asked = self._open_slots(heard.asks)
+        if not asked:
+            return UserMove(self.voice.line("user.dunno"), "repeat")
+        values = {slot: self._value(slot) for slot in (asked[:1] if self.manner.one_at_a_time else asked)}
+        text, relative = self.voice.answer(task, values)
+        return UserMove(text, "answer", values=values, relative=relative)
+
+    def _open_slots(self, asks: Sequence[str]) -> list[str]:
+        return [slot for slot in asks if slot in self.goal.values]
+
+    # What is offered
+
+    def _choose(self, heard: Heard, log: Sequence[Executed]) -> UserMove:
+        goal = self.goal
+        if change := self._change_of_mind():
+            return change
+        if goal.ending == "decline":
+            self.finished = True
+            return UserMove(self.voice.line("user.decline"), "refuse")
+        wanted = self._wanted(log)
+        if wanted not in heard.options and self.first:
+            return self._correct("user.change_mind", list(self.first))
+        if wanted not in heard.options:
+            text = self.voice.preference(wanted, heard.options) if wanted else self.voice.line("user.repeat")
+            return UserMove(text, "prefer" if wanted else "repeat")
+        self.chosen[self.number] = wanted
+        if len(heard.options) == 1:
+            return UserMove(self.voice.line("user.accept"), "choose", row=wanted)
+        return UserMove(self.voice.choice(wanted, heard.options), "choose", row=wanted)
+
+    def _change_of_mind(self) -> UserMove | None:
+        """What was said first is taken back at the sight of an offer."""
+        if not (self.first and self.manner.changes_mind):
+            return None
+        return self._correct("user.change_mind", list(self.first))
+
+    # What is to be confirmed
+
+    def _confirm(self, heard: Heard, said: str, log: Sequence[Executed]) -> UserMove:
+        goal = self.goal
+        if self.first:
+            return self._correct("user.correct", list(self.first))
+        wanted = self._wanted(log) if goal.task.outcome == "choose" else None
+        if heard.options and wanted and wanted not in heard.options:
+            return UserMove(self.voice.preference(wanted, heard.options), "prefer")
+        stated = {slot: value for slot, value in goal.values.items() if slot in goal.task.mentioned}
+        if wrong := contradicted(said, stated, self.domain):
+            return self._correct("user.correct", wrong)
+        if not self._names_something(said, log):
+            return UserMove(self.voice.line("user.clarify"), "clarify")
+        if goal.ending == "refuse":
+            self.finished = True
+            return UserMove(self.voice.line("user.refuse"), "refuse")
+        if goal.ending == "leave":
+            self.finished = self.left_early = True
+            return UserMove(self.voice.line("user.leave_early"), "leave")
+        self.chosen[self.number] = wanted
+        return UserMove(self.voice.line("user.affirm"), "affirm", consents=True, row=wanted)
+
+    def _names_something(self, said: str, log: Sequence[Executed]) -> bool:
+        """Whether a request for confirmation says what is to be confirmed: any value of the errand."""
+        slots = self.domain.slots
+        rows = [self.goal.values, *self._rows(log)]
+        return any(
+            slots[name].kind == "boolean" or says(said, slots[name], value)
+            for row in rows
+            for name, value in row.items()
+            if name in slots and value is not None
         )
 
-    def react(self, answer: Answer) -> UserMove | None:
-        """The user's next message, or None when they have nothing more to say."""
-        acts = set(answer.acts)
-        if Act.GOODBYE in acts:
+    def _correct(self, key: str, slots: Sequence[str]) -> UserMove:
+        for slot in slots:
+            self.first.pop(slot, None)
+        values = {slot: self.goal.values[slot] for slot in slots}
+        text, relative = self.voice.correction(key, values)
+        return UserMove(text, "correct", values=values, relative=relative)
+
+    # How it ends
+
+    def _settle(self, heard: Heard, log: Sequence[Executed]) -> None:
+        """Whether what was said settles the errand as far as the user can tell."""
+        task = self.goal.task
+        if task.write:
+            tried = any(step.tool == task.write for step in log[self.since :])
+            self.finished = self._written(log) or heard.claims_done or (heard.failed and tried)
+        else:
+            self.finished = self._told_anything(log)
+
+    def _go_on(self, log: Sequence[Executed]) -> UserMove | None:
+        """The errand is over: ask for what was left out, go on to the next one, or take leave."""
+        missing = self._left_out(log)
+        if missing and not self.detail_asked:
+            self.detail_asked = True
+            return UserMove(self.voice.line("user.detail", detail=self.domain.slots[missing].words), "ask_detail")
+        if self.number + 1 < len(self.goals):
+            return self.open(log)
+        return UserMove(self.voice.line("user.leave"), "leave") if self.manner.takes_leave else None
+
+    def _left_out(self, log: Sequence[Executed]) -> str | None:
+        """A value the user came for and was not told."""
+        task, row = self.goal.task, self._answer_row(log)
+        if row is None or self.goal.ending != "done":
             return None
-        if self.wants_outside and self.matters and Act.OFFER not in acts and self.rng.random() < 0.4:
-            return self._ask_outside()
-        if Act.OFFER in acts:
-            return self._choose(answer)
-        if Act.CONFIRM in acts:
-            return self._confirm()
-        if Act.REQUEST in acts:
-            return self._answer(answer.requested, failed=Act.REPORT_FAILURE in acts)
-        if self.waiting:
-            return self.open()
-        return UserMove(tidy(self._say("user.leave")), "leave") if self.manner.takes_leave else None
+        columns = task.report if task.write else task.told
+        slots = self.domain.slots
+        return next(
+            (name for name in columns if row.get(name) is not None and not says(self.told, slots[name], row[name])),
+            None,
+        )
+
+    def _told_anything(self, log: Sequence[Executed]) -> bool:
+        row = self._answer_row(log) or {}
+        told = [name for name in self.goal.task.told if row.get(name) is not None]
+        return any(says(self.told, self.domain.slots[name], row[name]) for name in told)
+
+    def _answer_row(self, log: Sequence[Executed]) -> Row | None:
+        """What the user is owed: the result of the change, or the first row found."""
+        if self.goal.task.write:
+            return written(log[self.since :], self.goal.task.write)
+        rows = self._rows(log)
+        return rows[0] if rows else None
+
+    def _unsettled(self, heard: Heard) -> UserMove:
+        """Neither asked, nor offered, nor settled: wait, put a slip right, or say it again."""
+        if heard.please_wait and self.waited < 2:
+            self.waited += 1
+            return UserMove(self.voice.line("user.wait"), "wait")
+        if heard.failed and self.first:
+            return self._correct("user.correct", list(self.first))
+        lead = self.voice.say("user.repeat") if self.missed or not heard.question else ""
+        move = self._state(lead, eager=True)
+        return UserMove(move.text, "repeat", values=move.values, relative=move.relative)
+
+    # What is said
+
+    def _state(self, lead: str, *, eager: bool = False) -> UserMove:
+        task = self.goal.task
+        mentioned = [slot for slot in self.goal.values if eager or self._mentions(slot)]
+        mentioned += [slot for slot in self.first if slot not in mentioned]
+        values = {slot: self._value(slot) for slot in mentioned}
+        text, relative = self.voice.opening(task, values, lead)
+        if self.manner.chatty and not eager and self.rng.random() < 0.7:
+            text = f"{text} {self.voice.line('user.chat')}"
+        return UserMove(text, "state", task=task.name, values=values, relative=relative)
+
+    def _lead(self) -> str:
+        if self.number:
+            return self.voice.say("user.next")
+        greeting = self.voice.say("user.greet")
+        if len(self.goals) > 1 and self.manner.announces:
+            return f"{greeting} {self.voice.say('user.announce')}"
+        return greeting
 
     def _mentions(self, slot: str) -> bool:
-        asked = any(slot in requirement for requirement in (*self.goal.task.needs, *self.goal.task.then))
-        if self.opened and slot in self.domain.lasting:
+        task = self.goal.task
+        if self.number and slot in self.domain.lasting:
             return False  # said or found before; asked for again if need be
-        if slot in self.goal.task.core or slot in self.first or not asked:
+        asked = any(slot in requirement for requirement in (*task.needs, *task.then))
+        if slot in task.core or slot in self.first or not asked:
             return True  # what the desk never asks for must be said unasked
         return self.rng.random() < self.manner.eagerness
 
-    def _answer(self, requested: Sequence[str], *, failed: bool) -> UserMove:
-        asked = [slot for slot in requested if slot in self.goal.values]
-        if failed:
-            for slot in requested:
-                self.first.pop(slot, None)
-        if self.manner.one_at_a_time:
-            asked = asked[:1]
-        words, relative = self._words(asked)
-        if self.rng.random() < 0.35 and all(self.domain.slots[slot].kind != "boolean" for slot in asked):
-            text = ", ".join(words[slot] for slot in asked)
-        else:
-            text = join([self._say(self._key("tell", slot), words) for slot in asked])
-        text = tidy(f"{self._say('user.fill')} {text}{self._end(text)}")
-        return UserMove(text, "answer", values=self._values(asked), relative=relative)
-
-    def _confirm(self) -> UserMove:
-        if self.first:
-            wrong = list(self.first)
-            self.first = {}
-            words, relative = self._words(wrong)
-            text = self._say("user.correct", {"right": join([words[slot] for slot in wrong])})
-            return UserMove(tidy(text), "correct", values=self._values(wrong), relative=relative)
-        if self.manner.refuses:
-            return UserMove(tidy(self._say("user.refuse")), "refuse")
-        return UserMove(tidy(self._say("user.affirm")), "affirm")
-
-    def _choose(self, answer: Answer) -> UserMove:
-        if self.manner.declines_offers:
-            return UserMove(tidy(self._say("user.decline")), "refuse")
-        if len(answer.options) == 1:
-            return UserMove(tidy(self._say("user.accept")), "choose", choice=0)
-        choice = self.goal.choice
-        taken, other = answer.options[choice], answer.options[1 - choice]
-        keys = [("first", "second")[choice]]
-        keys += [
-            column
-            for column in taken
-            if f"user.choose.{column}" in self.domain.phrases and taken[column] != other[column]
-        ]
-        words = {column: str(value) for column, value in taken.items()}
-        text = self._say(f"user.choose.{self.rng.choice(keys)}", words)
-        return UserMove(tidy(text + self._end(text)), "choose", choice=choice)
+    def _turns_aside(self, heard: Heard) -> bool:
+        if not (self.wants_outside and self.matters) or heard.options or heard.goodbye:
+            return False
+        return self.rng.random() < 0.4
 
     def _ask_outside(self) -> UserMove:
         self.wants_outside = False
-        matter = self.rng.choice(self.matters)
-        return UserMove(tidy(self._say("user.outside", {"matter": matter})), "ask_outside", matter=matter)
+        self.aside = matter = self.rng.choice(self.matters)
+        return UserMove(self.voice.line("user.outside", matter=matter), "ask_outside", matter=matter)
 
-    def _values(self, slots: Sequence[str]) -> Row:
-        return {slot: self.first.get(slot, self.goal.values.get(slot)) for slot in slots}
+    def _value(self, slot: str) -> Any:
+        return self.first.get(slot, self.goal.values.get(slot))
 
-    def _words(self, slots: Sequence[str]) -> tuple[dict[str, str], dict[str, str]]:
-        words, relative = {}, {}
-        for slot, value in self._values(slots).items():
-            words[slot], needs_today = self.domain.slots[slot].in_guests_words(value, self.rng, self.today)
-            if needs_today:
-                relative[slot] = words[slot]
-        return words, relative
+    def _rows(self, log: Sequence[Executed]) -> list[Row]:
+        return rows_found(log, self.goal.task.read) if self.goal.task.read else []
 
-    def _key(self, kind: str, slot: str) -> str:
-        value = self._values([slot])[slot]
-        return narrowed(self.domain.phrases, f"user.{kind}.{slot}", self.goal.task.name, value)
+    def _written(self, log: Sequence[Executed]) -> bool:
+        task = self.goal.task
+        return bool(task.write and written(log[self.since :], task.write))
 
-    def _end(self, text: str) -> str:
-        if text.split(" ")[0].lower() in ("can", "could", "is", "what", "when", "do", "where", "how", "have"):
-            return "?"
-        if "please" in text or "thank" in text:
-            return "."
-        return self.rng.choice((".", ".", ".", "", ", please.", ", thanks."))
+    def _wanted(self, log: Sequence[Executed]) -> Row | None:
+        if self.wanted is not None and self.wanted[self.number] is not None:
+            return self.wanted[self.number]
+        rows = self._rows(log)[:2]
+        return rows[self.goal.choice % len(rows)] if rows else None
 
-    def _say(self, key: str, words: dict[str, str] | None = None) -> str:
-        return say(self.domain.phrases, key, self.rng, words)
+
+def true_values(goals: Sequence[Goal]) -> Mapping[str, Any]:
+    """All that a user may rightly say, for comparing with what calls refer to."""
+    return {slot: value for goal in goals for slot, value in (goal.first | goal.values).items()}

@@ -1,19 +1,21 @@
-"""The practice source: oracle conversations at a hotel desk, made on the spot from a seed. Needs no download.
+"""The practice source: oracle conversations in the contact centre's domains, made from a seed. Needs no download.
 
 Splits come in fixed shares at any number of conversations. Training and the ``_seen`` splits draw on seen tools only;
-one family of tools is first met in ``validation_unseen``, another in the test splits, and neither is ever offered
-before.
+some domains and families of tools are first met in ``validation_unseen``, others in the test splits, and neither is
+ever offered before.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from random import Random
 
 from data.practice.declarations import Domain, Slice
-from data.practice.domains.hotel import HOTEL
-from data.practice.episode import play
+from data.practice.domains import DOMAINS
+from data.practice.drawing import draw_task
+from data.practice.gold import play_oracle
 from data.reporting import Reporter
 from data.schema import Conversation, Quarantined, Split
 from data.settings import DataSettings
@@ -59,19 +61,19 @@ def split_of(number: int) -> Split:
 
 
 class Simulated:
-    """Oracle conversations of the practice domain."""
+    """Oracle conversations of the practice domains."""
 
     name = "simulated"
     evaluation_only = False
 
-    def __init__(self, domain: Domain = HOTEL) -> None:
-        """Conversations of ``domain``."""
-        self.domain = domain
+    def __init__(self, domains: Mapping[str, Domain] = DOMAINS) -> None:
+        """Conversations of these domains, in equal shares of those that have errands of a split."""
+        self.domains = domains
 
     def fingerprint(self, settings: DataSettings) -> str:
         """Hash of the generator's parameters; its code is hashed into the dataset version elsewhere."""
         parameters = {
-            "domain": self.domain.name,
+            "domains": sorted(self.domains),
             "conversations": settings.conversations or DEFAULT_CONVERSATIONS,
             "seed": settings.seed,
             "max_result_rows": settings.max_result_rows,
@@ -90,16 +92,21 @@ class Simulated:
     def conversation(self, number: int, settings: DataSettings) -> Conversation:
         """The conversation with this number."""
         split = split_of(number)
-        played = play(self.domain, SLICES[split], f"{settings.seed}:{number}", settings.max_result_rows)
-        played.world.close()
+        seed = f"{settings.seed}:{number}"
+        able = [domain for domain in self.domains.values() if domain.errands.get(SLICES[split])]
+        domain = Random(f"{self.name}:{seed}").choice(able)
+        task = draw_task(domain, SLICES[split], seed, max_rows=settings.max_result_rows)
+        played = play_oracle(task, seed)
+        played.close()
         return Conversation(
             id=f"{self.name}/{number}",
             source=self.name,
             record_id=str(number),
             split=split,
-            domains=played.domains,
-            tools=played.tools,
-            messages=played.messages,
+            domains=task.domains,
+            tools=task.tools,
+            messages=tuple(played.messages),
+            metadata={"task": task.id},
         )
 
 

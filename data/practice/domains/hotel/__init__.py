@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data.practice.declarations import Domain
+from data.practice.declarations import Domain, Policy
 from data.practice.domains.hotel.agent_phrases import AGENT_PHRASES
 from data.practice.domains.hotel.entities import build
 from data.practice.domains.hotel.tasks import ERRANDS, SLOTS, TASKS
@@ -32,4 +32,13 @@ HOTEL = Domain(
         "restaurant menu": None,
         "gym hours": "hotel_info",
     },
+    person="guest",
+    policy=Policy(
+        text="Ask for what is missing, two things at most at a time. Offer only what a look-up found. Never touch the "
+        "booking of another guest.",
+        owners={
+            "booking_code": "SELECT guest_name FROM bookings WHERE booking_code = ?",
+            "guest_name": "SELECT guest_name FROM bookings WHERE guest_name = ?",
+        },
+    ),
 )

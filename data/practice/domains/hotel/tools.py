@@ -8,6 +8,7 @@ from typing import Any
 from data.practice.declarations import Row, Tool
 from data.practice.domains.hotel.entities import BREAKFAST_PRICE, ROOM_TYPES
 from data.practice.domains.hotel.vocabulary import DIRECTIONS, FACILITIES, SERVICE_PRICES, SERVICES, TREATMENTS
+from data.practice.world import fresh_code
 from data.schema import ToolSpec
 
 HOTEL, SPA, SHUTTLE = "hotel", "spa", "shuttle"
@@ -28,12 +29,6 @@ def _rows(connection: sqlite3.Connection, sql: str, parameters: Row) -> list[Row
     return [dict(row) for row in connection.execute(sql, parameters)]
 
 
-def _fresh_code(connection: sqlite3.Connection) -> str:
-    code: str = connection.execute("SELECT code FROM fresh_codes ORDER BY rowid LIMIT 1").fetchone()["code"]
-    connection.execute("DELETE FROM fresh_codes WHERE code = ?", (code,))
-    return code
-
-
 def _total(price: int, nights: int, breakfast: bool) -> int:
     return nights * (price + (BREAKFAST_PRICE if breakfast else 0))
 
@@ -51,7 +46,7 @@ def book_room(connection: sqlite3.Connection, arguments: Row) -> Row:
     room = connection.execute(sql, {"booking_code": None, **arguments}).fetchone()
     if room is None:
         return {"error": "room not available"}
-    code, breakfast = _fresh_code(connection), arguments.get("breakfast", False)
+    code, breakfast = fresh_code(connection), arguments.get("breakfast", False)
     connection.execute(
         "INSERT INTO bookings VALUES (:code, :room_id, :guest_name, :check_in, :nights, :breakfast, 'active')",
         {**arguments, "code": code, "breakfast": int(breakfast)},
@@ -105,7 +100,7 @@ def order_service(connection: sqlite3.Connection, arguments: Row) -> Row:
     sql = "SELECT 1 FROM bookings WHERE booking_code = ? AND status = 'active'"
     if connection.execute(sql, (arguments["booking_code"],)).fetchone() is None:
         return {"error": "booking not found"}
-    row = {**arguments, "order_code": _fresh_code(connection), "price": SERVICE_PRICES[arguments["service"]]}
+    row = {**arguments, "order_code": fresh_code(connection), "price": SERVICE_PRICES[arguments["service"]]}
     connection.execute("INSERT INTO orders VALUES (:order_code, :booking_code, :service, :date, :time, :price)", row)
     return {"status": "ordered", "order_code": row["order_code"], "price": row["price"]}
 
@@ -128,7 +123,7 @@ def spa_book(connection: sqlite3.Connection, arguments: Row) -> Row:
         (SELECT 1 FROM treatment_bookings b WHERE b.slot_id = t.slot_id AND b.date = :date)"""
     if (slot := connection.execute(sql, arguments).fetchone()) is None:
         return {"error": "slot not available"}
-    row = {**arguments, "confirmation": _fresh_code(connection)}
+    row = {**arguments, "confirmation": fresh_code(connection)}
     connection.execute("INSERT INTO treatment_bookings VALUES (:confirmation, :slot_id, :date, :guest_name)", row)
     return {"status": "booked", "confirmation": row["confirmation"], "price": slot["price"]}
 
@@ -149,7 +144,7 @@ def shuttle_book(connection: sqlite3.Connection, arguments: Row) -> Row:
     sql = f"SELECT price FROM shuttles s WHERE shuttle_id = :shuttle_id AND {_SEATS_LEFT}"
     if (shuttle := connection.execute(sql, arguments).fetchone()) is None:
         return {"error": "not enough seats"}
-    row = {**arguments, "confirmation": _fresh_code(connection)}
+    row = {**arguments, "confirmation": fresh_code(connection)}
     connection.execute(
         "INSERT INTO shuttle_bookings VALUES (:confirmation, :shuttle_id, :date, :passengers, :guest_name)", row
     )
