@@ -94,6 +94,16 @@ def reports() -> Path:
     return var() / "reports"
 
 
+def promotions() -> Path:
+    """One JSON file for each decision about the champion, with its evidence."""
+    return var() / "promotions"
+
+
+def exports() -> Path:
+    """Models as folders that others can use, ``exports/<run_id>/<name>``."""
+    return var() / "exports"
+
+
 def redaction_key() -> Path:
     """Secret behind the built-in pseudonyms; without it the same data gets others."""
     return var() / "redaction.key"

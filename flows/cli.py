@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_data, cli_plan, cli_query, cli_rewards
+from flows import cli_data, cli_plan, cli_promote, cli_query, cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
 from flows.options import (
@@ -53,6 +53,14 @@ app.add_typer(cli_rewards.app)
 app.add_typer(cli_data.app)
 app.command()(cli_data.forget)
 app.command()(cli_plan.plan)
+for _command in (
+    cli_promote.promote,
+    cli_promote.rollback,
+    cli_promote.champions,
+    cli_promote.export,
+    cli_promote.endpoint,
+):
+    app.command()(_command)
 app.command()(cli_query.query)
 
 

@@ -24,7 +24,21 @@ from flows.complaints import plain_errors
 from tasks.locks import Busy
 from tasks.stage import Interrupted
 
-COMMANDS = ["run", "ingest", "sft", "prime", "grpo", "evaluate", "query", "ui"]
+COMMANDS = [
+    "run",
+    "ingest",
+    "sft",
+    "prime",
+    "grpo",
+    "evaluate",
+    "query",
+    "ui",
+    "promote",
+    "rollback",
+    "champions",
+    "export",
+    "endpoint",
+]
 #: Set by importing the flows here; the command must find its own.
 PREPARED = {*environment._ALWAYS, *environment._QUIET, "PREFECT_HOME"}
 invoke: Callable = CliRunner().invoke

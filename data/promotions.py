@@ -1,0 +1,35 @@
+"""Decisions about the champion: one JSON file each, with everything they were based on; what is here was decided once.
+
+Lies under ``var/promotions/``, written whole and never changed. The newest file of a name is the newest decision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from data import paths
+from data.files import write_whole
+
+#: ``first``: there was nobody to beat; ``promoted``: the challenger took the place; ``kept``: it did not;
+#: ``rolled back``: a person gave the place back to the champion before.
+Outcome = Literal["first", "promoted", "kept", "rolled back"]
+
+
+def store(name: str, outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep a decision; returns it with its ``promotion_id`` and time."""
+    at = datetime.now(UTC).isoformat()
+    digest = hashlib.sha256(f"{name}\x1f{at}\x1f{json.dumps(facts, sort_keys=True)}".encode()).hexdigest()[:12]
+    row = {"promotion_id": digest, "at": at, "name": name, "outcome": outcome, **facts}
+    stamp = at[:19].replace("-", "").replace(":", "")
+    write_whole(paths.promotions() / f"{stamp}-{digest}.json", json.dumps(row, indent=1) + "\n")
+    return row
+
+
+def decisions(name: str | None = None) -> Iterator[dict[str, Any]]:
+    """Every decision (about one registered model), oldest first."""
+    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(paths.promotions().glob("*.json"))]
+    yield from sorted((row for row in found if name in (None, row["name"])), key=lambda row: str(row["at"]))

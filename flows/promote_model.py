@@ -1,0 +1,62 @@
+"""A challenger against the champion on the frozen evaluation set: it takes the place only if shown to be better."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow
+
+from data import profiles
+from data.schema import TEST_SPLITS, VALIDATION_SPLITS
+from data.settings import ProfileName
+from flows.evaluate_model import evaluate_model
+from tasks.choices import stated
+from tasks.notices import tell_of_failure
+from tasks.promotion import NAME, contest, settle
+from tasks.records import of_run
+from tasks.upstream import latest_model
+
+
+@flow(
+    name="promote-model",
+    flow_run_name="promote ({profile})",
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
+def promote_model(
+    profile: ProfileName = "laptop",
+    run_id: str | None = None,
+    source: str | None = None,
+    name: str = NAME,
+    final: bool = False,
+    decision_points: int | None = None,
+    minutes: float | None = None,
+    overrides: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Judge challenger and champion on the same decision points and decide; returns the stored decision.
+
+    Args:
+        profile: Preset of settings.
+        run_id: Run of the challenger; empty: the newest trained model.
+        source: The newest model on this source's newest dataset.
+        name: Registered model whose champion is challenged.
+        final: Decide on the test splits. Each use is recorded.
+        decision_points: Per split; a guard that has too few stands in the way.
+        minutes: Wall-clock budget of each of the two evaluations.
+        overrides: Any other setting, nested as in data/settings.py.
+    """
+    challenger = of_run(run_id) if run_id else latest_model(source)
+    met = contest(name, challenger)
+    chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points, minutes=minutes)
+    final = profiles.resolve(profile, chosen).evaluation.final
+    evaluations = {}
+    for who, model in (("challenger", met.challenger), ("champion", met.champion)):
+        if model is not None:
+            own = of_run(model).model_place[1] == met.dataset_version
+            elsewhere = stated(chosen, "evaluation", dataset=None if own else met.dataset_version)
+            evaluations[who] = evaluate_model(profile=profile, run_id=model, overrides=elsewhere)
+    return settle(name, met, evaluations, list(TEST_SPLITS if final else VALIDATION_SPLITS))
+
+
+if __name__ == "__main__":
+    promote_model()

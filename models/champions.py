@@ -1,0 +1,175 @@
+"""The model in use and the one that wants its place: aliases ``champion`` and ``challenger`` in MLflow's registry.
+
+A version of the registered model is a whole package: an export (models/export.py) with the one file of code that
+answers chat requests (models/portable_chat.py). ``mlflow.pyfunc.load_model("models:/NAME@champion")`` works wherever
+the registry and its artifacts are reached; this project need not be installed there. Who was champion before is a tag
+of the version, so a rollback needs nothing but the registry.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data import paths
+from models import portable_chat, tracking
+from models.export import ExportError
+from models.registry import TrackingAway
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+CHAMPION, CHALLENGER = "champion", "challenger"
+#: Tag of a version that became champion: the version it followed; empty for the first.
+BEFORE = "champion_before"
+#: Where the package lies among the artifacts of the model's run.
+PACKAGE = "chat"
+#: What a package needs where it is loaded, in the versions it was tested with here.
+REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "jinja2")
+
+
+class RegistryError(Exception):
+    """The registry is not as it has to be; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model."""
+
+    name: str
+    version: str
+    run_id: str
+    tags: dict[str, str]
+
+
+@contextmanager
+def asked() -> Iterator[MlflowClient]:
+    """The client; whatever goes wrong with the store is said as one thing.
+
+    Raises:
+        TrackingAway: The store does not answer, or refuses.
+    """
+    try:
+        yield tracking.ask()[0]
+    except (RegistryError, ExportError):
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise TrackingAway(
+            f"MLflow at {tracking.tracking_uri()} does not do what was asked ({first[:300]}). Start it or correct "
+            "MLFLOW_TRACKING_URI, then run the command again"
+        ) from error
+
+
+def holder(name: str, alias: str) -> Registered | None:
+    """The version that an alias of the registered model points to.
+
+    Raises:
+        TrackingAway: The store does not answer.
+    """
+    with asked() as client:
+        for model in client.search_registered_models(filter_string=f"name='{name}'"):
+            if alias in model.aliases:
+                return _version(client, name, str(model.aliases[alias]))
+    return None
+
+
+def _version(client: MlflowClient, name: str, version: str) -> Registered:
+    found = client.get_model_version(name, version)
+    return Registered(name, version, found.run_id, dict(found.tags))
+
+
+def challenge(name: str, run_id: str, export: Path, sha256: str, tags: Mapping[str, str]) -> Registered:
+    """Register the export of a run's model as the challenger; a model that is registered already is not copied again.
+
+    Args:
+        name: Registered model.
+        run_id: MLflow run of the model, which receives the package.
+        export: Folder that ``models.export.export_model`` wrote.
+        sha256: Digest of the weights.
+        tags: Further facts for the version.
+
+    Raises:
+        TrackingAway: The store does not answer, or does not know the run.
+    """
+    with asked() as client:
+        if not client.search_registered_models(filter_string=f"name='{name}'"):
+            client.create_registered_model(name, description="Conversational agents; the champion is the one in use.")
+        versions = client.search_model_versions(f"name='{name}'")
+        known = [str(one.version) for one in versions if (one.run_id, one.tags.get("sha256")) == (run_id, sha256)]
+        version = known[0] if known else _upload(client, name, run_id, export, {**tags, "sha256": sha256})
+        client.set_registered_model_alias(name, CHALLENGER, version)
+        return _version(client, name, version)
+
+
+def _upload(client: MlflowClient, name: str, run_id: str, export: Path, tags: Mapping[str, str]) -> str:
+    with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".package-") as making:
+        package = Path(making) / PACKAGE
+        save_package(export, package)
+        client.log_artifacts(run_id, str(package), PACKAGE)
+    made = client.create_model_version(name, f"runs:/{run_id}/{PACKAGE}", run_id, tags=dict(tags), await_creation_for=0)
+    return str(made.version)
+
+
+def save_package(export: Path, target: Path) -> None:
+    """Write an export as an MLflow model that answers chat requests."""
+    from mlflow import pyfunc
+
+    code = Path(portable_chat.__file__)
+    pyfunc.save_model(
+        target,
+        loader_module=code.stem,
+        data_path=str(export),
+        code_paths=[str(code)],
+        pip_requirements=[f"{name}=={installed(name).partition('+')[0]}" for name in REQUIREMENTS],
+    )
+
+
+def crown(challenger: Registered) -> Registered:
+    """Make a version champion; remembers whom it follows."""
+    former = holder(challenger.name, CHAMPION)
+    with asked() as client:
+        client.set_model_version_tag(challenger.name, challenger.version, BEFORE, former.version if former else "")
+        client.set_registered_model_alias(challenger.name, CHAMPION, challenger.version)
+        client.delete_registered_model_alias(challenger.name, CHALLENGER)
+        return _version(client, challenger.name, challenger.version)
+
+
+def step_back(name: str) -> tuple[Registered, Registered]:
+    """Give the place back to the champion before; returns who left and who is champion now.
+
+    Raises:
+        RegistryError: There is no champion, or none before it.
+        TrackingAway: The store does not answer.
+    """
+    present = holder(name, CHAMPION)
+    if present is None:
+        raise RegistryError(f"{name} has no champion, so there is nothing to roll back; `apprentice promote` makes one")
+    before = present.tags.get(BEFORE)
+    if not before:
+        raise RegistryError(
+            f"version {present.version} of {name} is the first champion; there is none before it to roll back to"
+        )
+    with asked() as client:
+        client.set_registered_model_alias(name, CHAMPION, before)
+        return present, _version(client, name, before)
+
+
+def annotate(registered: Registered, tags: Mapping[str, str], description: str | None = None) -> None:
+    """Say something about a version, where people look at it."""
+    with asked() as client:
+        for key, value in tags.items():
+            client.set_model_version_tag(registered.name, registered.version, key, value)
+        if description is not None:
+            client.update_model_version(registered.name, registered.version, description)
+
+
+def store_evidence(run_id: str, name: str, row: Mapping[str, Any]) -> None:
+    """Keep a decision with the run of the model it was about, as ``promotion/<name>.json``."""
+    with asked() as client:
+        client.log_dict(run_id, dict(row), f"promotion/{name}.json")

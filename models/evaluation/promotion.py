@@ -1,0 +1,219 @@
+"""Whether a challenger takes the champion's place: one gain that must be shown, and losses that must be ruled out.
+
+The gain: turn success on unseen tools, paired by decision point, its interval above zero. The losses: on each guarded
+slice the whole interval of the difference must lie above minus its margin, so a slice too small to tell also stands in
+the way, and says so. All must hold at once, which makes a wrong promotion no likelier than the weakest of them alone
+(intersection–union test, Berger 1982), so nothing has to be corrected for their number. A tie never promotes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from models.evaluation.statistics import Interval, clustered_interval
+from models.evaluation.table import METRICS, exposure
+from models.evaluation.verdicts import MARGIN, Pairs, Verdict, verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POLICY = "policy"
+#: Suffixes of the columns of two models side by side.
+SIDES = ("_before", "_after")
+
+
+class Slice(NamedTuple):
+    """Turns and the metric they are compared by: an entry of ``METRICS``, on one exposure or on all turns."""
+
+    metric: str
+    where: str | None = None
+
+
+HEADLINE = Slice("turn_success", "unseen")
+#: What must not get worse. That calls pay better than answers makes no-call turns the first victim of a reward.
+GUARDED: dict[str, Slice] = {
+    "no-call turns": Slice("no_call_right"),
+    "seen tools": Slice("turn_success", "seen"),
+    "format": Slice("format_ok"),
+}
+#: Loss that is still borne, by guarded slice.
+MARGINS: dict[str, float] = {"no-call turns": MARGIN, "seen tools": MARGIN, "format": 0.02, POLICY: 0.02}
+
+
+class NothingShared(ValueError):
+    """Two models were judged on no common decision points; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The word, why, and everything needed to doubt it."""
+
+    promote: bool
+    reasons: tuple[str, ...]
+    """One sentence for each thing that stands in the way; if none does, what the gain is."""
+    headline: Verdict
+    guards: dict[str, Verdict]
+    scores: dict[str, dict[str, Interval]]
+    """``champion`` and ``challenger`` → name of the slice → its mean with interval, on the shared items."""
+    items: int
+    """Decision points compared."""
+
+    def as_row(self) -> dict[str, Any]:
+        """JSON-ready, to be stored as evidence."""
+        return {
+            "promote": self.promote,
+            "reasons": list(self.reasons),
+            "items": self.items,
+            "headline": finite(self.headline.as_row()),
+            "guards": {name: finite(one.as_row()) for name, one in self.guards.items()},
+            "scores": {
+                who: {name: finite(asdict(one)) for name, one in slices.items()} for who, slices in self.scores.items()
+            },
+        }
+
+
+def finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose NaN and infinity became None, which JSON can say; nested rows too."""
+    return {
+        key: finite(value)
+        if isinstance(value, Mapping)
+        else None
+        if isinstance(value, float) and not math.isfinite(value)
+        else value
+        for key, value in row.items()
+    }
+
+
+def decide(
+    champion: pd.DataFrame,
+    challenger: pd.DataFrame,
+    *,
+    conversations: Collection[str] | None = None,
+    policy: Pairs | None = None,
+    margins: Mapping[str, float] = MARGINS,
+    seed: int = 0,
+) -> Decision:
+    """Compare two models on the decision points that both were judged on.
+
+    Args:
+        champion: Rows with the columns of ``data.evaluations``, of the model in use.
+        challenger: The same of the one that wants its place.
+        conversations: Ids of those that may be compared: the frozen evaluation set; None: all.
+        policy: Episodes without a breach of policy, where both models played any (``policy_pairs``).
+        margins: Loss that is still borne, by guarded slice.
+        seed: Of the bootstrap.
+
+    Raises:
+        NothingShared: No decision points are left to compare.
+    """
+    both = _joined(champion, challenger, conversations)
+    headline = verdict(_pairs(both, HEADLINE), seed=seed)
+    compared = {name: _pairs(both, one) for name, one in GUARDED.items()}
+    if policy is not None:
+        compared[POLICY] = policy
+    guards = {name: verdict(pairs, margin=margins[name], seed=seed) for name, pairs in compared.items()}
+    reasons = _reasons(headline, guards)
+    return Decision(
+        promote=not reasons,
+        reasons=reasons or (f"turn success on unseen tools: {headline.line()}",),
+        headline=headline,
+        guards=guards,
+        scores={who: _scores(both, side) for who, side in (("champion", "_before"), ("challenger", "_after"))},
+        items=len(both),
+    )
+
+
+def scores_of(rows: pd.DataFrame, conversations: Collection[str] | None = None) -> dict[str, Interval]:
+    """A model's own figures by slice, for the one that had nobody to beat.
+
+    Raises:
+        NothingShared: No decision points are left.
+    """
+    return _scores(_joined(rows, rows, conversations), "_after")
+
+
+def policy_pairs(champion: pd.DataFrame, challenger: pd.DataFrame) -> Pairs | None:
+    """Episodes that both models played (same task, same user), 1 where no policy was breached; None if there are none.
+
+    Args:
+        champion: Episodes with ``task_id``, ``trial``, ``user_seed`` and ``breaches`` (a list of names).
+        challenger: The same.
+    """
+    key = ["task_id", "trial", "user_seed"]
+    both = champion[[*key, "breaches"]].merge(
+        challenger[[*key, "breaches"]], on=key, suffixes=SIDES, validate="one_to_one"
+    )
+    if both.empty:
+        return None
+    clean = {side: np.asarray(both[f"breaches{side}"].map(len) == 0, dtype=np.float64) for side in SIDES}
+    return Pairs(clean["_before"], clean["_after"], both["task_id"].to_numpy(dtype=str))
+
+
+_KEYS = ["decision_point_id", "conversation_id", "split", "kind"]
+
+
+def _joined(champion: pd.DataFrame, challenger: pd.DataFrame, conversations: Collection[str] | None) -> pd.DataFrame:
+    columns = sorted({METRICS[one.metric][0] for one in (HEADLINE, *GUARDED.values())})
+    kept = [*_KEYS, *columns]
+    both = champion[kept].merge(challenger[kept], on=_KEYS, suffixes=SIDES, validate="one_to_one")
+    if conversations is not None:
+        both = both[both["conversation_id"].isin(set(conversations))]
+    if both.empty:
+        raise NothingShared(
+            "the two models share no judged decision points of the frozen evaluation set; judge both with more "
+            "(--decision-points, --minutes), or ingest the source of one again"
+        )
+    return both.assign(exposure=both["split"].map(exposure)).reset_index(drop=True)
+
+
+def _pairs(both: pd.DataFrame, part: Slice) -> Pairs:
+    column, _ = METRICS[part.metric]
+    rows = _rows_of(both, part)
+    before, after = (_numbers(rows[f"{column}{side}"]) for side in SIDES)
+    return Pairs(before, after, rows["conversation_id"].to_numpy(dtype=str))
+
+
+def _rows_of(both: pd.DataFrame, part: Slice) -> pd.DataFrame:
+    _, kind = METRICS[part.metric]
+    chosen = both if part.where is None else both[both["exposure"] == part.where]
+    return chosen if kind is None else chosen[chosen["kind"] == kind]
+
+
+def _numbers(values: pd.Series) -> Any:
+    return values.astype("Float64").to_numpy(dtype=float, na_value=float("nan"))
+
+
+def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
+    slices = {"unseen tools": HEADLINE, **GUARDED}
+    found = {}
+    for name, part in slices.items():
+        rows = _rows_of(both, part)
+        values = _numbers(rows[f"{METRICS[part.metric][0]}{side}"])
+        found[name] = clustered_interval(values, rows["conversation_id"].to_numpy(dtype=str))
+    return found
+
+
+def _reasons(headline: Verdict, guards: Mapping[str, Verdict]) -> tuple[str, ...]:
+    """What stands in the way."""
+    found = []
+    if headline.word != "better":
+        found.append(f"no gain shown on unseen tools: {headline.line()}")
+    for name, one in guards.items():
+        if not one.not_worse:
+            found.append(_doubt(name, one))
+    return tuple(found)
+
+
+def _doubt(name: str, one: Verdict) -> str:
+    margin = f"{100 * one.margin:g} points"
+    if one.difference.clusters < 2:
+        return f"{name}: too few turns to rule out a loss of {margin}"
+    worse = one.difference.high < 0
+    said = "worse" if worse else f"a loss of {margin} cannot be ruled out"
+    low, mean, high = (100 * value for value in (one.difference.low, one.difference.mean, one.difference.high))
+    return f"{name}: {said} ({mean:+.1f} points [{low:+.1f}, {high:+.1f}], n = {one.difference.n})"

@@ -1,0 +1,250 @@
+"""Promotion as tasks: who meets whom on what, the decision stored with its evidence, the registry moved accordingly."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+
+from data import promotions
+from data.schema import Split
+from models import tracking
+from tasks import locks, records
+from tasks.export import export
+from tasks.notices import tell_of_promotion
+from tasks.promotion_text import describe, said
+from tasks.records import Record
+from tasks.stage import say
+
+if TYPE_CHECKING:
+    from models.champions import Registered
+    from models.evaluation.promotion import Decision
+    from models.evaluation.verdicts import Pairs
+
+#: The registered model that promotions are about unless a name is given.
+NAME = "apprentice"
+
+
+class AlreadyChampion(Exception):
+    """The challenger is the champion; the message says what to do."""
+
+
+class NoChampion(Exception):
+    """A registered model has no champion; the message says what to do."""
+
+
+class Contest(NamedTuple):
+    """Run ids of the two, and the dataset version both are judged on."""
+
+    challenger: str
+    champion: str | None
+    dataset_version: str
+
+
+def lock_of(name: str) -> str:
+    """Name of the lock that a promotion or rollback of a registered model holds."""
+    return f"promotion-{name}"
+
+
+@task(name="contest", cache_policy=NO_CACHE)
+def contest(name: str, challenger: Record) -> Contest:
+    """Who meets whom: the challenger and the registry's champion, on the challenger's dataset.
+
+    Raises:
+        AlreadyChampion: It is the champion itself.
+        MissingUpstream: The champion's model is gone.
+        models.registry.TrackingAway: The registry does not answer.
+    """
+    from models.champions import CHAMPION, holder
+
+    champion = holder(name, CHAMPION)
+    if champion is not None and champion.run_id == challenger.run_id:
+        raise AlreadyChampion(
+            f"run {challenger.run_id} is the champion of {name} (version {champion.version}) already; name another "
+            "with --run, or train a new one"
+        )
+    if champion is not None:
+        records.of_run(champion.run_id)
+    return Contest(challenger.run_id, champion.run_id if champion else None, challenger.model_place[1])
+
+
+@task(name="decide", cache_policy=NO_CACHE)
+def settle(name: str, met: Contest, evaluations: dict[str, str], splits: list[Split]) -> dict[str, Any]:
+    """Register the challenger, compare, store the decision and its evidence, and move the alias if it is a gain.
+
+    Args:
+        name: Registered model.
+        met: Who met whom.
+        evaluations: Evaluation id of ``challenger`` and, if there is one, of ``champion``.
+        splits: What they were judged on.
+
+    Returns:
+        The stored decision (data/promotions.py).
+
+    Raises:
+        Busy: Another promotion of this name is under way.
+        models.evaluation.promotion.NothingShared: They share no judged decision points of the frozen set.
+        models.registry.TrackingAway: The registry does not answer; nothing was decided.
+    """
+    from models import champions
+
+    challenger = records.of_run(met.challenger)
+    champion = records.of_run(met.champion) if met.champion else None
+    with locks.hold(lock_of(name), "promote"):
+        present = champions.holder(name, champions.CHAMPION)
+        if (present.run_id if present else None) != met.champion:
+            raise locks.Busy(f"promote: the champion of {name} changed meanwhile; run the same command again")
+        judged, conversations = _compared(challenger, champion, evaluations, splits)
+        registered = _registered(name, challenger)
+        outcome = _outcome(judged)
+        row = promotions.store(
+            name, outcome, _facts(met, evaluations, splits, conversations, registered, present, judged)
+        )
+        _tell_registry(registered, row)
+        if outcome != "kept":
+            champions.crown(registered)
+    _announce(row)
+    return row
+
+
+def _compared(
+    challenger: Record, champion: Record | None, evaluations: dict[str, str], splits: list[Split]
+) -> tuple[Decision | dict[str, Any], int]:
+    """The decision, or the challenger's own scores where there is nobody to beat; and on how many conversations."""
+    from data.evaluation_set import shared_items
+    from models.evaluation.promotion import decide, finite, scores_of
+    from tasks.evaluation import rows_of
+
+    versions = [one.model_place[1] for one in (challenger, champion) if one is not None]
+    frozen = {item.conversation_id for item in shared_items(list(dict.fromkeys(versions)), splits)}
+    after = rows_of(evaluations["challenger"])
+    if champion is None:
+        return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
+    before = rows_of(evaluations["champion"])
+    return decide(before, after, conversations=frozen, policy=_policy(champion, challenger, splits)), len(frozen)
+
+
+def _policy(champion: Record, challenger: Record, splits: list[Split]) -> Pairs | None:
+    """Episodes that both played with the practice environment as they were trained, where there are any."""
+    from data.episodes import episodes_of
+    from models.evaluation.promotion import policy_pairs
+
+    played = [episodes_of(one.run_id, splits, thinking=one.thinking) for one in (champion, challenger)]
+    return policy_pairs(*played)
+
+
+def _registered(name: str, challenger: Record) -> Registered:
+    from models import champions
+
+    say(f"promote: packing the model of run {challenger.run_id} for the registry")
+    folder = export(challenger.run_id, name)
+    facts = {
+        "stage": challenger.stage,
+        "dataset_version": challenger.dataset_version or "",
+        "thinking": str(challenger.thinking).lower(),
+        "git_commit": challenger.git_commit,
+    }
+    return champions.challenge(name, challenger.run_id, folder, challenger.model_sha256 or "", facts)
+
+
+def _outcome(judged: Decision | dict[str, Any]) -> promotions.Outcome:
+    if isinstance(judged, dict):
+        return "first"
+    return "promoted" if judged.promote else "kept"
+
+
+def _facts(
+    met: Contest,
+    evaluations: dict[str, str],
+    splits: list[Split],
+    conversations: int,
+    registered: Registered,
+    present: Registered | None,
+    judged: Decision | dict[str, Any],
+) -> dict[str, Any]:
+    alone = {"promote": True, "reasons": ["there was no champion to beat"], "scores": {"challenger": judged}}
+    return {
+        "challenger": _side(records.of_run(met.challenger), registered.version),
+        "champion": _side(records.of_run(met.champion), present.version) if met.champion and present else None,
+        "dataset_version": met.dataset_version,
+        "splits": list(splits),
+        "frozen_conversations": conversations,
+        "evaluations": evaluations,
+        "decision": alone if isinstance(judged, dict) else judged.as_row(),
+        "git_commit": tracking.git_commit(),
+    }
+
+
+def _side(record: Record, version: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "run_id": record.run_id,
+        "stage": record.stage,
+        "dataset_version": record.dataset_version,
+        "model_sha256": record.model_sha256,
+        "thinking": record.thinking,
+    }
+
+
+def _tell_registry(registered: Registered, row: dict[str, Any]) -> None:
+    from models import champions
+
+    champions.store_evidence(registered.run_id, row["promotion_id"], row)
+    tags = {
+        "promotion_id": row["promotion_id"],
+        "promotion": row["outcome"],
+        "promotion_reason": "; ".join(row["decision"]["reasons"])[:4900],
+        "judged_on": row["dataset_version"],
+    }
+    champions.annotate(registered, tags, describe(row))
+
+
+def _announce(row: dict[str, Any]) -> None:
+    create_markdown_artifact(describe(row), key="promotion", description=f"{row['name']}: {row['outcome']}")
+    say(f"promote: {said(row)}")
+    for reason in row["decision"]["reasons"]:
+        say(f"promote: {reason}")
+    if row["outcome"] != "kept":
+        why = "; ".join(row["decision"]["reasons"])
+        tell_of_promotion(row["name"], row["challenger"]["version"], row["challenger"]["run_id"], why)
+
+
+def roll_back(name: str, reason: str = "") -> dict[str, Any]:
+    """Give the place back to the champion before; returns the stored decision.
+
+    Raises:
+        Busy: A promotion of this name is under way.
+        models.champions.RegistryError: There is no champion, or none before it.
+        models.registry.TrackingAway: The registry does not answer; nothing was changed.
+    """
+    from models import champions
+
+    with locks.hold(lock_of(name), "rollback"):
+        left, now = champions.step_back(name)
+        sides = {
+            "from": {"version": left.version, "run_id": left.run_id},
+            "to": {"version": now.version, "run_id": now.run_id},
+        }
+        row = promotions.store(name, "rolled back", {**sides, "reason": reason})
+        champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": reason})
+        champions.store_evidence(left.run_id, row["promotion_id"], row)
+    say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
+    return row
+
+
+def champion_run(name: str) -> str:
+    """Run id of the champion's model.
+
+    Raises:
+        NoChampion: There is none.
+        models.registry.TrackingAway: The registry does not answer.
+    """
+    from models.champions import CHAMPION, holder
+
+    champion = holder(name, CHAMPION)
+    if champion is None:
+        raise NoChampion(f"{name} has no champion yet: run `apprentice promote` first, or name a model with --run")
+    return champion.run_id
