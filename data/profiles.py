@@ -31,8 +31,15 @@ PROFILES: dict[str, dict[str, Any]] = {
             "warmup_steps": 0,
             "validate_every": 1,
             "validation_decision_points": 2,
+            "episode_tasks": 4,
+            "max_turns": 2,
+            "validation_episodes": 2,
         },
-        "evaluation": {"decision_points": 4, "max_completion_length": 8},
+        "evaluation": {
+            "decision_points": 4,
+            "max_completion_length": 8,
+            "episodes": {"tasks": 1, "trials": 1, "max_turns": 2},
+        },
     },
     # About 20 minutes on two cores: shows the whole job; its intervals say how little it proves.
     "laptop": {
@@ -40,19 +47,23 @@ PROFILES: dict[str, dict[str, Any]] = {
         "sft": {"minutes": 7.0, "batch_size": 2, "learning_rate": 3e-4, "max_length": 1536},
         "prime": {"minutes": 2.0, "batch_size": 8, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
-            "minutes": 6.0,
+            "minutes": 5.0,
             "batch_size": 16,
             "max_length": 1536,
             "validate_every": 1000,
         },
-        "evaluation": {"decision_points": 40, "minutes": 5.0},
+        "evaluation": {
+            "decision_points": 40,
+            "minutes": 3.5,
+            "episodes": {"tasks": 6, "trials": 1, "max_turns": 10, "minutes": 2.5},
+        },
     },
     # About eight hours on two cores: the class defaults with the time shared out.
     "night": {
         "sft": {"minutes": 120.0, "max_steps": 2000},
         "prime": {"minutes": 15.0},
         "grpo": {"minutes": 270.0},
-        "evaluation": {"minutes": 60.0},
+        "evaluation": {"minutes": 40.0, "episodes": {"minutes": 80.0}},
     },
     # One GPU, bf16: the paper's model; its unknowns are the named assumptions of PaperAssumptions.
     "paper": {

@@ -107,7 +107,10 @@ class TreeSettings(TrainingSettings):
     def _whole_batch(cls, values: Any) -> Any:
         if not isinstance(values, dict) or "micro_batch_size" in values or values.get("engine") == "trl":
             return values
-        return {**values, "micro_batch_size": values.get("batch_size", cls.model_fields["batch_size"].default)}
+        batch = values.get("batch_size", cls.model_fields["batch_size"].default)
+        if values.get("unit") == "episode":  # an episode is ten times as long as a turn's completion
+            batch = 1 if batch % 2 else 2
+        return {**values, "micro_batch_size": batch}
 
 
 class PrimingSettings(TreeSettings):
@@ -159,8 +162,19 @@ class MonitorSettings(StageSettings):
 
 
 class GRPOSettings(TreeSettings):
-    """GRPO on decision points."""
+    """GRPO on decision points, or on whole episodes with a simulated user."""
 
+    unit: Literal["turn", "episode"] = "turn"
+    """What a completion is: one turn at a recorded history, or a whole episode that the model plays itself, in which
+    case ``micro_batch_size`` is 2 unless stated and the settings of turns (reward, weights, curriculum) are unused."""
+    episode_reward: Literal["outcome", "milestones"] = "outcome"
+    """The product of final state, facts told and policy kept, or partial credit below it for what was reached."""
+    episode_tasks: int = Field(400, ge=1)
+    """Tasks to practise on before they come again."""
+    max_turns: int = Field(16, ge=1)
+    """Assistant messages of an episode."""
+    validation_episodes: int = Field(16, ge=1)
+    """Episodes of a validation, where ``unit`` is episode; the weights with the best pass^1 are kept."""
     start: Literal["base", "sft", "primed"] = "primed"
     """Which model GRPO starts from."""
     thinking: bool = True
@@ -224,6 +238,12 @@ class GRPOSettings(TreeSettings):
         return self
 
     @model_validator(mode="after")
+    def _episodes_take_the_tree(self) -> GRPOSettings:
+        if self.unit == "episode" and (self.engine == "trl" or self.zero_variance not in ("keep", "skip")):
+            raise ValueError("unit=episode needs engine=tree and zero_variance keep or skip; set these, or unit=turn")
+        return self
+
+    @model_validator(mode="after")
     def _groups_divide(self) -> GRPOSettings:
         if self.batch_size % self.num_generations:
             raise ValueError(
@@ -232,6 +252,26 @@ class GRPOSettings(TreeSettings):
                 f"{max(1, round(self.batch_size / self.num_generations)) * self.num_generations}"
             )
         return self
+
+
+class EpisodeEvaluationSettings(StageSettings):
+    """Judging a model by whole episodes with simulated users, where it was trained on ``simulated``."""
+
+    tasks: int = Field(75, ge=0)
+    """Tasks per split, the domains taking turns; 0 leaves episodes out."""
+    trials: int = Field(4, ge=1, le=8)
+    """Attempts at each task, every one with another user: pass^k is told for k up to it."""
+    temperature: Positive = 0.7
+    max_turns: int = Field(16, ge=1)
+    """Assistant messages of an episode; the gold agent needs 4 to 9."""
+    drop_reasoning: bool = False
+    """Leave earlier turns' reasoning out of the history, to see what it is good for. Training always keeps it."""
+    any_source: bool = False
+    """Play episodes with models trained on other sources too."""
+    batch_size: int = Field(16, ge=1)
+    """Episodes under way at once; each holds some 100 MB for the 135M model."""
+    minutes: Positive | None = None
+    """Wall-clock budget; whole tasks that were reached are reported with their n."""
 
 
 class EvaluationSettings(StageSettings):
@@ -249,8 +289,10 @@ class EvaluationSettings(StageSettings):
     """Decision points decoded together; whole conversations, so that each history is computed once."""
     max_completion_length: int = Field(256, ge=8)
     max_prompt_length: int = Field(4096, ge=16)
+    """Tokens of a prompt, and of a whole episode."""
     minutes: Positive | None = None
     """Wall-clock budget; what was reached is reported with its n."""
+    episodes: EpisodeEvaluationSettings = EpisodeEvaluationSettings()
 
 
 class PaperAssumptions(StageSettings):

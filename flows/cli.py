@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_data, cli_plan, cli_promote, cli_query, cli_rewards
+from flows import cli_data, cli_plan, cli_practice, cli_promote, cli_query, cli_rewards
 from flows.complaints import plain_errors
 from flows.environment import prepare
 from flows.options import (
@@ -52,6 +52,8 @@ app = typer.Typer(
 app.add_typer(cli_rewards.app)
 app.add_typer(cli_data.app)
 app.command()(cli_data.forget)
+app.command()(cli_practice.show)
+app.command()(cli_practice.chat)
 app.command()(cli_plan.plan)
 for _command in (
     cli_promote.promote,
@@ -293,10 +295,15 @@ def evaluate(
     apprentice evaluate --run 3f2a --no-thinking
 
     apprentice evaluate --on bfcl --decision-points 200
+
+    Models of the simulated source play whole episodes as well: pass^k over tasks.
+
+    apprentice evaluate --set evaluation.episodes.tasks=100 --set evaluation.episodes.trials=4
     """
     with plain_errors():
         overrides = checked(profile, set_)
         from flows.evaluate_model import evaluate_model
+        from tasks.episode_results import print_episodes
         from tasks.results import print_model
 
         evaluation_id = evaluate_model(
@@ -313,6 +320,7 @@ def evaluate(
             force=force,
         )
         print_model(evaluation_id)
+        print_episodes([evaluation_id])
 
 
 @app.command()

@@ -19,6 +19,7 @@ EXPECTED = (
     "data.snapshot.SnapshotError",
     "data.parquet.DamagedFile",
     "data.query.QueryError",
+    "data.episodes.EpisodeError",
     "models.rewards.user_reward.RewardError",
     "data.diff.UnknownVersion",
     "data.forget.UnknownConversation",

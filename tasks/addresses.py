@@ -10,11 +10,13 @@ from typing import NamedTuple
 from data.schema import TEST_SPLITS, VALIDATION_SPLITS
 from data.settings import Settings
 from models.rewards.variants import reward_digest
-from tasks import records
+from tasks import choices, records
 from tasks.code import code_digest
 from tasks.records import Address, Record, Stage
 
 JUDGE = "models.evaluation.run"
+#: Judges by whole episodes, where a model's tools execute.
+PLAYER = "models.practice.evaluation"
 
 
 class Trainer(NamedTuple):
@@ -35,7 +37,7 @@ TRAINERS: dict[str, Trainer] = {
 def modules_of(stage: str) -> tuple[str, ...]:
     """Entry modules of the code behind a stage; none where only settings count."""
     if stage == "evaluation":
-        return (JUDGE,)
+        return (JUDGE, PLAYER)
     return (TRAINERS[stage].module,) if stage in TRAINERS else ()
 
 
@@ -69,13 +71,15 @@ def training_address(stage: Stage, settings: Settings, start: Record) -> Address
 def evaluation_address(settings: Settings, model: Record) -> Address:
     """Of the judgement of a model, on the dataset it was trained on unless the settings name another."""
     chosen = settings.evaluation.model_dump(mode="json", exclude={"final", "thinking"})
+    dataset = settings.evaluation.dataset or model.dataset_version
+    plays = dataset is not None and choices.plays_episodes(settings, choices.source_of(dataset))
     splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
     facts = {"run_id": model.run_id, "thinking": thinks(settings, model), "splits": list(splits), **chosen}
     return records.address(
         "evaluation",
-        code=code_digest(JUDGE),
+        code=code_digest(*((JUDGE, PLAYER) if plays else (JUDGE,))),
         settings=facts,
-        dataset_version=settings.evaluation.dataset or model.dataset_version,
+        dataset_version=dataset,
         start_sha256=model.model_sha256,
     )
 

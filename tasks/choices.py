@@ -9,6 +9,8 @@ from data.settings import ProfileName, Settings
 
 #: Shares of a whole run's minutes; the rest is start-up, ingestion, loading and saving.
 SHARES = {"sft": 0.31, "prime": 0.09, "grpo": 0.27, "evaluation": 0.22}
+#: What episodes take of the share of evaluation, where models are judged by them.
+EPISODES = 0.4
 TRAINED = ("sft", "prime", "grpo")
 
 
@@ -16,6 +18,19 @@ def stated(overrides: dict[str, Any] | None, section: str | None = None, **value
     """``overrides`` with the values that are not None laid over them, in ``section`` of the settings or at the top."""
     given = {name: value for name, value in values.items() if value is not None}
     return profiles.merge(overrides or {}, {section: given} if section and given else given)
+
+
+def plays_episodes(settings: Settings, source: str) -> bool:
+    """Whether models of this source are judged by whole episodes too: the tools of ``simulated`` execute."""
+    chosen = settings.evaluation.episodes
+    return chosen.tasks > 0 and (source == "simulated" or chosen.any_source)
+
+
+def source_of(dataset_version: str) -> str:
+    """The source that a dataset was made from."""
+    from data import snapshot
+
+    return snapshot.manifest(dataset_version).source
 
 
 def whole_run(
@@ -32,13 +47,20 @@ def whole_run(
     settings = profiles.resolve(profile, overrides)
     changes: dict[str, Any] = dict(overrides or {})
     if settings.minutes is not None:
-        shares = {stage: {"minutes": settings.minutes * share} for stage, share in SHARES.items()}
+        shares: dict[str, Any] = {stage: {"minutes": settings.minutes * share} for stage, share in SHARES.items()}
+        if plays_episodes(settings, settings.data.source):
+            whole = settings.minutes * SHARES["evaluation"]
+            shares["evaluation"] = {"minutes": whole * (1 - EPISODES), "episodes": {"minutes": whole * EPISODES}}
         changes = profiles.merge(shares, changes)
     for stage in TRAINED if max_steps is not None else ():
         changes = stated(changes, stage, max_steps=max_steps)
     settings = profiles.resolve(profile, changes)
-    if settings.evaluation.minutes is not None:
-        changes = profiles.merge(changes, {"evaluation": {"minutes": settings.evaluation.minutes / models}})
+    judging = settings.evaluation
+    if judging.minutes is not None:
+        changes = profiles.merge(changes, {"evaluation": {"minutes": judging.minutes / models}})
+    if judging.episodes.minutes is not None:
+        each = {"episodes": {"minutes": judging.episodes.minutes / models}}
+        changes = profiles.merge(changes, {"evaluation": each})
     return profiles.resolve(profile, changes)
 
 

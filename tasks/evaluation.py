@@ -13,7 +13,7 @@ from data import paths
 from data.schema import TEST_SPLITS
 from data.settings import Settings
 from models import tracking
-from tasks import records
+from tasks import choices, records
 from tasks.addresses import evaluation_address, thinks
 from tasks.records import Record
 from tasks.reporting import duration
@@ -86,6 +86,8 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
             f"dataset {dataset_version} has no decision points in {', '.join(splits)}, or the budget was too "
             "short for one: ingest more conversations (--conversations) or raise --minutes"
         )
+    if choices.plays_episodes(settings, choices.source_of(dataset_version)):
+        _play(work, settings, model, thinking, evaluation_id)
     _publish(work, model, thinking, evaluation_id)
     reached = f"{outcome.rows} of {outcome.planned} decision points in {duration(outcome.seconds)}"
     why = " (its budget)" if outcome.stopped == "budget" else ""
@@ -95,14 +97,44 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
     return {"outputs": {"evaluation_id": evaluation_id, **reached_rows}, "files": files}
 
 
+def _play(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> None:
+    """Whole episodes beside single turns, on tasks that are the same for every model."""
+    from models.practice.evaluation import evaluate_episodes
+
+    model_dir, _ = model.model_place
+    outcome = evaluate_episodes(
+        model_dir,
+        run_id=model.run_id,
+        stage=model.stage,
+        evaluation_id=evaluation_id,
+        splits=work.record.settings["splits"],
+        thinking=thinking,
+        settings=settings,
+        reporter=work.reporter,
+    )
+    if outcome.stopped == "interrupted":
+        raise Interrupted(
+            f"evaluation: stopped after {outcome.episodes} of {outcome.planned} episodes, which are kept. "
+            "Run the same command again to go on."
+        )
+    why = " (its budget)" if outcome.stopped == "budget" else ""
+    reached = f"{outcome.episodes} of {outcome.planned} episodes in {duration(outcome.seconds)}"
+    work.reporter.say(f"{model.stage}: {reached}{why}")
+
+
 def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> None:
-    from data import snapshot
+    import pandas as pd
+
+    from models.evaluation.passes import summarise_episodes
     from models.evaluation.table import flat_metrics, summarise
 
-    summary = summarise(rows_of(evaluation_id))
+    tables = [summarise(rows_of(evaluation_id))]
+    if len(episodes := episodes_of(evaluation_id)):
+        tables.append(summarise_episodes(episodes))
+    summary = pd.concat(tables, ignore_index=True)
     prefix = _prefix(work.record.settings["splits"], thinking, model.thinking)
     if (elsewhere := work.record.settings["dataset"]) is not None:
-        prefix = f"{prefix}_on_{snapshot.manifest(elsewhere).source}"
+        prefix = f"{prefix}_on_{choices.source_of(elsewhere)}"
     figures = {name.replace("eval", prefix, 1): value for name, value in flat_metrics(summary).items()}
     work.run.log_results(figures, model.steps)
     work.run.log_table(summary, f"evaluation/{evaluation_id}.json")
@@ -123,10 +155,19 @@ def rows_of(evaluation_id: str) -> pd.DataFrame:
 
 
 def files_of(evaluation_id: str) -> list[Path]:
-    """The files of one evaluation's rows."""
+    """The files of one evaluation's rows and episodes."""
+    from data.episodes import FOLDER
     from data.parquet import shards
 
-    return shards(paths.evaluations() / evaluation_id)
+    directory = paths.evaluations() / evaluation_id
+    return shards(directory) + shards(directory / FOLDER)
+
+
+def episodes_of(evaluation_id: str) -> pd.DataFrame:
+    """The episodes of one evaluation; empty where it has none."""
+    from data.episodes import read_episodes
+
+    return read_episodes("evaluation", evaluation_id)
 
 
 def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> None:

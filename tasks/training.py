@@ -62,7 +62,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
     from models.training.job import TrainingJob
 
     model_dir, dataset_version = start.model_place
-    if work.record.stage == "grpo":
+    if work.record.stage == "grpo" and settings.grpo.unit == "turn":
         _check_reward(work, settings)
     function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)
     job = TrainingJob(work.record.run_id, dataset_version, model_dir, work.directory, settings)

@@ -12,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from data.settings import Settings
 from models import tracking
-from tasks import locks, records, results
+from tasks import episode_results, locks, records, results
 from tasks.selection import Selection
 from tasks.stage import Upstream, Work, bury_the_dead, cut_short, now, say, tracked, unfinished_at
 
@@ -44,7 +44,9 @@ def parent_run(settings: Settings, selection: Selection) -> Iterator[str]:
 def show_results(evaluation_ids: Sequence[str], dataset_version: str, pipeline_run_id: str) -> None:
     """Print the table, say where to look next, and leave it in Prefect and in the parent run."""
     lines = results.print_results(evaluation_ids)
-    text = f"{results.markdown_table(lines)}\n\n{results.caution(lines) or ''}"
+    episodes = episode_results.print_episodes(evaluation_ids)
+    parts = [results.markdown_table(lines), episode_results.episode_markdown(episodes), results.caution(lines)]
+    text = "\n\n".join(part for part in parts if part)
     create_markdown_artifact(text, key="results", description=f"dataset {dataset_version}")
     _describe(pipeline_run_id, text, lines, dataset_version)
     say(where_to_look())
@@ -70,4 +72,6 @@ Curves and comparisons:  apprentice ui
 What went wrong:         apprentice query "SELECT stage, tool, count(*) AS wrong FROM evaluations
                            WHERE NOT turn_success GROUP BY ALL ORDER BY wrong DESC LIMIT 10"
 What it thought:         apprentice query "SELECT text, reward FROM rollouts ORDER BY reward DESC LIMIT 5"
+A whole conversation:    apprentice query "SELECT episode_id, stage, domain, cause FROM episodes LIMIT 10"
+                           apprentice show EPISODE
 """

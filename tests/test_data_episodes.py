@@ -1,6 +1,7 @@
 """Stored episodes: whole rows, the newest of each, found by the beginning of an id and asked in SQL."""
 
-from typing import Any
+import runpy
+from pathlib import Path
 
 import pytest
 
@@ -8,50 +9,8 @@ from data.episodes import EpisodeError, append_episodes, episode_id, find_episod
 from data.parquet import RowError
 from data.query import run_query
 
-MESSAGES = [
-    {"role": "user", "content": "Block my card.", "reasoning": None, "calls": None, "tokens": 0, "fault": None},
-    {
-        "role": "assistant",
-        "content": None,
-        "reasoning": "Look.",
-        "calls": '[{"name": "x"}]',
-        "tokens": 9,
-        "fault": None,
-    },
-]
-
-
-def row(home: str = "e1", task: str = "bank/seen/1", trial: int = 0, **changes: Any) -> dict[str, Any]:
-    return {
-        "episode_id": episode_id(home, task, trial),
-        "run_id": "r1",
-        "stage": "sft",
-        "step": None,
-        "task_id": task,
-        "domain": "bank",
-        "split": "validation_seen",
-        "trial": trial,
-        "user_seed": f"{trial}",
-        "thinking": True,
-        "keeps_reasoning": True,
-        "temperature": 0.7,
-        "success": True,
-        "state_right": True,
-        "facts": None,
-        "breaches": ["unverified"],
-        "milestones": None,
-        "ended": "done",
-        "failed_turn": None,
-        "cause": None,
-        "turns": 3,
-        "calls": 1,
-        "call_errors": 0,
-        "completion_tokens": 40,
-        "reward": None,
-        "advantage": None,
-        "messages": MESSAGES,
-        **changes,
-    }
+STORED = runpy.run_path(str(Path(__file__).parent / "fixtures" / "episodes.py"))
+MESSAGES, row = STORED["MESSAGES"], STORED["row"]
 
 
 def test_an_episode_played_again_replaces_its_older_row():

@@ -34,7 +34,8 @@ def test_groups_and_batches_fit_in_every_profile(profile: ProfileName) -> None:
 
 def test_laptop_fits_into_about_twenty_minutes() -> None:
     settings = resolve("laptop")
-    minutes = [settings.sft.minutes, settings.prime.minutes, settings.grpo.minutes, settings.evaluation.minutes]
+    stages = [settings.sft, settings.prime, settings.grpo, settings.evaluation, settings.evaluation.episodes]
+    minutes = [stage.minutes for stage in stages]
     assert all(minute is not None for minute in minutes)
     assert 15 <= sum(minute for minute in minutes if minute) <= 22
 

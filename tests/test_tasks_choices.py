@@ -13,15 +13,22 @@ def test_minutes_of_a_run_are_shared_out() -> None:
     assert settings.sft.minutes == pytest.approx(60 * 0.31)
     assert settings.prime.minutes == pytest.approx(60 * 0.09)
     assert settings.grpo.minutes == pytest.approx(60 * 0.27)
+    assert settings.evaluation.minutes == pytest.approx(60 * 0.22 * 0.6 / 4)
+    assert settings.evaluation.episodes.minutes == pytest.approx(60 * 0.22 * 0.4 / 4)
+    judging = settings.evaluation.minutes + settings.evaluation.episodes.minutes
+    assert settings.sft.minutes + settings.prime.minutes + settings.grpo.minutes + 4 * judging < 60
+
+
+def test_conversations_whose_tools_do_not_execute_leave_the_whole_evaluation_to_turns() -> None:
+    settings = whole_run("laptop", {"minutes": 60, "data": {"source": "sgd"}})
     assert settings.evaluation.minutes == pytest.approx(60 * 0.22 / 4)
-    total = settings.sft.minutes + settings.prime.minutes + settings.grpo.minutes + 4 * settings.evaluation.minutes
-    assert total < 60
 
 
 def test_without_minutes_the_profile_keeps_its_own_and_evaluation_is_split() -> None:
     settings = whole_run("laptop", None)
     assert settings.sft.minutes == 7.0
-    assert settings.evaluation.minutes == pytest.approx(5.0 / 4)
+    assert settings.evaluation.minutes == pytest.approx(3.5 / 4)
+    assert settings.evaluation.episodes.minutes == pytest.approx(2.5 / 4)
 
 
 def test_a_stated_stage_budget_wins_over_its_share() -> None:

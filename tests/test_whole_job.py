@@ -23,11 +23,13 @@ def test_the_smoke_profile_runs_end_to_end_and_is_reused(tmp_path):
     done = apprentice(*whole, var=var)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Results, with 95 % intervals" in done.stdout
+    assert "Whole episodes with simulated users" in done.stdout
     sql = (
-        "SELECT (SELECT count(*) FROM rollouts) AS rollouts, (SELECT count(DISTINCT stage) FROM evaluations) AS models"
+        "SELECT (SELECT count(*) FROM rollouts) AS rollouts, (SELECT count(DISTINCT stage) FROM evaluations) AS models,"
+        " (SELECT count(DISTINCT stage) FROM episodes) AS playing"
     )
     (counts,) = json.loads(apprentice("query", "--format", "json", sql, var=var).stdout)
-    assert counts == {"rollouts": 8, "models": 4}
+    assert counts == {"rollouts": 8, "models": 4, "playing": 4}
     gold = next((var / "datasets").glob("*/gold_failures.jsonl"))
     assert gold.read_text() == ""  # the oracle's own conversations
     again = apprentice(*whole, var=var)

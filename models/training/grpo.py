@@ -60,6 +60,10 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     if outcome := finished_before(job):
         return outcome
     stage = job.settings.grpo
+    if stage.unit == "episode":
+        from models.training.episodes import train_episodes
+
+        return train_episodes(job, reporter)
     tokenizer = load_tokenizer(job.start_model)
     reporter.phase("checking gold rewards and prompts", unit="decision points")
     offered = read_decision_points(job.dataset_version, splits=["train"])
