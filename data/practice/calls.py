@@ -19,6 +19,7 @@ from data.schema import ToolSpec
 #: SQLite stores 64 bits, JSON readers agree on 53; no desk counts that far.
 _LARGEST = 2**53
 _LONGEST = 500
+_MOST = 50
 
 
 def sound_arguments(arguments: Mapping[str, Any], spec: ToolSpec) -> Row | str:
@@ -27,6 +28,8 @@ def sound_arguments(arguments: Mapping[str, Any], spec: ToolSpec) -> Row | str:
     A whole number written ``2.0`` is the integer 2, as JSON Schema has it.
     """
     for name, value in arguments.items():
+        if not _encodable(name):
+            return "invalid arguments: the name of one is not valid text"
         if problem := _unstorable(value):
             return f"invalid arguments: {name} {problem}"
     validator = _validator(parameters_json(spec))
@@ -42,11 +45,19 @@ def _unstorable(value: Any) -> str | None:
         if len(value) > _LONGEST:
             return f"is longer than {_LONGEST} characters"
         return None if _encodable(value) else "is not valid text"
-    if isinstance(value, (list, tuple, dict)):
-        return "must be a single value"
+    if isinstance(value, dict):
+        return "must not be an object"
+    if isinstance(value, (list, tuple)):
+        return _unstorable_list(value)
     if isinstance(value, (int, float)) and not -_LARGEST < value < _LARGEST:
         return "is out of range"
     return None
+
+
+def _unstorable_list(values: list[Any] | tuple[Any, ...]) -> str | None:
+    if len(values) > _MOST or any(isinstance(value, (list, tuple, dict)) for value in values):
+        return f"must be a list of at most {_MOST} single values"
+    return next((problem for problem in map(_unstorable, values) if problem), None)
 
 
 def _encodable(text: str) -> bool:

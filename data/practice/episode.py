@@ -211,8 +211,8 @@ class Episode:
 
 
 def to_text(result: Row) -> str:
-    """A tool's result as the agent sees it."""
-    return json.dumps(result, ensure_ascii=False)
+    """A tool's result, or arguments, as the agent sees it; what is no valid text is replaced."""
+    return json.dumps(result, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
 def _system(task: PracticeTask) -> str:

@@ -23,6 +23,8 @@ class Heard:
 
     asks: tuple[str, ...] = ()
     """Slots of the errand it asks for."""
+    asks_more: bool = False
+    """Whether it asks something that is no slot of the errand, as far as the user can tell."""
     options: tuple[Row, ...] = ()
     """Rows it offers, in the order mentioned."""
     confirms: bool = False
@@ -71,13 +73,14 @@ _ACCEPT = re.compile(
     r"|\bis (?:that|this|it) (?:all right|ok|okay|fine|good)\b"
 )
 _ASK = re.compile(
-    r"\b(?:what|which|when|where|who|how many|how much|how long|how old|whose)\b"
+    r"\b(?:what|which|when|where|who|whom|how many|how much|how long|how old|whose)\b"
     r"|\b(?:could|can|may|might|would|will) (?:you|i|we) (?:please |kindly |also )?"
     r"(?:give|tell|provide|have|get|know|share|state|specify|enter|send|spell|let|ask|repeat|check|verify|confirm your)"
     r"|\b(?:please|kindly) (?:give|tell|provide|share|state|specify|enter|send|let|verify|confirm your)"
     r"|\b(?:i|we)(?:'ll| will| would)? (?:also |just |still |first )?(?:need|require)\b|\blet me know\b|\bremind me\b"
     r"|\b(?:is there|do you have|have you got|would another|would a different|do you know|is it|by)\b|\bplease\?"
 )
+_WH = re.compile(r"^(?:[\w']+,? ){0,3}?(?:what|which|when|where|who|whom|whose|how (?!about))\b")
 _DONE = re.compile(
     r"\b(?:done|all set|success\w*|completed?|arranged|confirmed)\b"
     r"|\b(?:have|has|is|are|was|were|been|it's|i|'ve|now) (?:now |just |been |already )*"
@@ -89,9 +92,13 @@ _WAIT = re.compile(
     r"\b(?:one|a|just a) (?:moment|second|minute)\b|\bplease wait\b|\bhold on\b"
     r"|\b(?:let me|i'll|i will|i am going to|i'm going to) (?:just |now |quickly )?(?:check|look|see|find|search)\b"
 )
-_WHEN = re.compile(r"\bwhen\b|\b(?:what|which) (?:day|date)\b")
+_WHEN = re.compile(r"\bwhen\b|\b(?:what|which|another|other) (?:day|date)\b")
 _CLOCK = re.compile(r"\bwhen\b|\b(?:what|which) time\b")
 _MONEY_OR_CODE = re.compile(r"\d")
+
+
+_ATTENTION = 4000
+"""Characters of one message that a user takes in."""
 
 
 def plain(text: str) -> str:
@@ -109,7 +116,7 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
         rows: What the errand's look-up has returned so far: what an agent can offer.
         aside: A matter beside the errand; sentences about it are no answer to the errand.
     """
-    said = plain(text)
+    said = plain(text)[:_ATTENTION]
     sentences = [sentence.strip() for sentence in _SENTENCE.findall(said)]
     if aside:
         sentences = [sentence for sentence in sentences if plain(aside) not in sentence]
@@ -119,9 +126,12 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
     asks = [slot for sentence in asking if _ASK.search(sentence) for slot in asked_slots(sentence, domain, task)]
     asks += [slot for sentence in asking for slot in _yes_no_slots(sentence, domain, task)]
     confirming = [s for s in asking if _confirms(s) and not (_ASK.search(s) and asked_slots(s, domain, task))]
+    options = tuple(mentioned_rows(said, rows, domain, task))
+    opened = not asks and not confirming and not options and bool(asking)
     return Heard(
         asks=tuple(dict.fromkeys(asks)),
-        options=tuple(mentioned_rows(said, rows, domain, task)),
+        asks_more=opened,
+        options=options,
         confirms=bool(confirming),
         proposes=any(_PROPOSES.search(sentence) for sentence in confirming),
         accepts=any(_ACCEPT.search(sentence) for sentence in asking),
@@ -135,7 +145,7 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
 
 
 def _confirms(sentence: str) -> bool:
-    return bool(_PROPOSES.search(sentence) or _ASSURES.search(sentence))
+    return not _WH.search(sentence) and bool(_PROPOSES.search(sentence) or _ASSURES.search(sentence))
 
 
 def _is_question(sentence: str) -> bool:
@@ -182,30 +192,54 @@ def _cue(slot: Slot) -> re.Pattern[str]:
 def mentioned_rows(said: str, rows: Sequence[Row], domain: Domain, task: Task) -> list[Row]:
     """Rows that the text offers, in the order it does.
 
-    A row counts where all its told columns are said, or one that no other row has.
+    A row counts where all its told columns are said together, or one that no other row has. Where values of two rows
+    are interleaved (``a twin with sea view or a double with city view``), the row said more closely is meant.
     """
-    told = [column for column in (*task.told, *task.carry) if column in domain.slots or column in task.carry]
-    placed = []
+    spans: dict[int, tuple[int, int]] = {}
     for number, row in enumerate(rows):
-        places = {column: place(said, row, column, domain) for column in told if row.get(column) is not None}
-        shown = [column for column in task.told if row.get(column) is not None]
-        whole = bool(shown) and all(places[column] >= 0 for column in shown)
-        alone = [column for column, at in places.items() if at >= 0 and _is_alone(row, column, rows)]
-        if whole or alone:
-            seen = [at for column, at in places.items() if at >= 0]
-            placed.append((sum(seen) / len(seen), number))
-    return [rows[number] for _, number in sorted(placed)]
+        places = {
+            column: everywhere_said(said, _forms(row, column, domain))
+            for column in (*task.told, *task.carry)
+            if row.get(column) is not None
+        }
+        told = [places[column] for column in task.told if column in places]
+        if told and all(told):
+            spans[number] = _closest(told)
+        elif alone := [at for column, at in places.items() if at and _is_alone(row, column, rows)]:
+            spans[number] = _closest(alone)
+    meant = [number for number in spans if not any(_inside(other, spans[number]) for other in spans.values())]
+    return [rows[number] for number in sorted(meant, key=lambda number: (spans[number], number))]
+
+
+def _closest(places: Sequence[Sequence[int]]) -> tuple[int, int]:
+    """The shortest stretch with one place of each kind."""
+    best: tuple[int, int] | None = None
+    for start in sorted({at for kind in places for at in kind}):
+        after = [next((at for at in kind if at >= start), None) for kind in places]
+        if all(at is not None for at in after):
+            end = max(at for at in after if at is not None)
+            if best is None or end - start < best[1] - best[0]:
+                best = (start, end)
+    assert best is not None
+    return best
+
+
+def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
+    return inner != outer and outer[0] <= inner[0] and inner[1] <= outer[1]
 
 
 def _is_alone(row: Row, column: str, rows: Sequence[Row]) -> bool:
     return len(rows) > 1 and sum(other.get(column) == row[column] for other in rows) == 1
 
 
-def place(said: str, row: Row, column: str, domain: Domain) -> int:
-    """Where the text says this column of this row; -1 if it does not."""
+def _forms(row: Row, column: str, domain: Domain) -> tuple[str, ...]:
     slot = domain.slots.get(column)
-    forms = slot.forms(row[column]) if slot else (str(row[column]),)
-    return where_said(said, forms)
+    return slot.forms(row[column]) if slot else (str(row[column]),)
+
+
+def everywhere_said(said: str, forms: Iterable[str]) -> list[int]:
+    """All places where any of these spellings stands as whole words in a ``plain`` text, in order."""
+    return sorted({match.start() for form in forms for match in _spelling(form).finditer(said)})
 
 
 def where_said(said: str, forms: Iterable[str]) -> int:

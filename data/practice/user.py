@@ -7,7 +7,7 @@ by repeating itself, twice; then it gives up.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from random import Random
 from typing import Any
@@ -56,6 +56,8 @@ class User:
         self.waited = 0
         self.told = ""
         """All the agent said on this errand."""
+        self.said: set[str] = set()
+        """Slots it has spoken of on this errand."""
         self.aside: str | None = None
         """The matter outside the desk's tools it has asked about."""
         self.finished = False
@@ -74,6 +76,7 @@ class User:
         self.since = len(log)
         self.missed = self.waited = 0
         self.told = ""
+        self.said = set()
         self.finished = self.detail_asked = False
         self.first = dict(self.goal.first) if self.manner.errs else {}
         return self._state(self._lead())
@@ -103,7 +106,7 @@ class User:
 
     def _react(self, heard: Heard, said: str, log: Sequence[Executed]) -> UserMove | None:
         if not self.finished:
-            if heard.asks and not (heard.confirms and not heard.failed):
+            if (heard.asks or heard.asks_more) and not (heard.confirms and not heard.failed):
                 return self._answer(heard)
             settled = heard.proposes or (heard.confirms and self.chosen[self.number] is not None)
             if heard.options and not settled and not self._written(log):
@@ -127,14 +130,17 @@ class User:
             if not wrong and not self._open_slots(heard.asks):
                 self.finished = True
                 return UserMove(self.voice.line("user.refuse"), "refuse")
-        asked = self._open_slots(heard.asks)
+        slips = [slot for slot in heard.asks if heard.failed and slot in self.goal.first]
+        asked = self._open_slots(dict.fromkeys((*slips, *heard.asks)))  # one at a time: what was wrong comes first
+        asked = asked or [slot for slot in self.goal.values if slot not in self.said]
         if not asked:
-            return UserMove(self.voice.line("user.dunno"), "repeat")
+            return UserMove(self.voice.line("user.dunno"), "repeat") if heard.asks else self._unsettled(heard)
         values = {slot: self._value(slot) for slot in (asked[:1] if self.manner.one_at_a_time else asked)}
+        self.said.update(values)
         text, relative = self.voice.answer(task, values)
         return UserMove(text, "answer", values=values, relative=relative)
 
-    def _open_slots(self, asks: Sequence[str]) -> list[str]:
+    def _open_slots(self, asks: Iterable[str]) -> list[str]:
         return [slot for slot in asks if slot in self.goal.values]
 
     # What is offered
@@ -170,7 +176,8 @@ class User:
         if self.first:
             return self._correct("user.correct", list(self.first))
         wanted = self._wanted(log) if goal.task.outcome == "choose" else None
-        if heard.options and wanted and wanted not in heard.options:
+        unchosen = self.chosen[self.number] is None
+        if unchosen and heard.options and wanted and wanted not in heard.options:
             return UserMove(self.voice.preference(wanted, heard.options), "prefer")
         stated = {slot: value for slot, value in goal.values.items() if slot in goal.task.mentioned}
         if wrong := contradicted(said, stated, self.domain):
@@ -267,6 +274,7 @@ class User:
         mentioned = [slot for slot in self.goal.values if eager or self._mentions(slot)]
         mentioned += [slot for slot in self.first if slot not in mentioned]
         values = {slot: self._value(slot) for slot in mentioned}
+        self.said.update(values)
         text, relative = self.voice.opening(task, values, lead)
         if self.manner.chatty and not eager and self.rng.random() < 0.7:
             text = f"{text} {self.voice.line('user.chat')}"
@@ -290,7 +298,7 @@ class User:
         return self.rng.random() < self.manner.eagerness
 
     def _turns_aside(self, heard: Heard) -> bool:
-        if not (self.wants_outside and self.matters) or heard.options or heard.goodbye:
+        if not (self.wants_outside and self.matters) or heard.options or heard.failed or heard.goodbye:
             return False
         return self.rng.random() < 0.4
 

@@ -59,6 +59,14 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "[I'm sorry|Unfortunately|I'm afraid], [I can't find|there is no|I see no] booking {booking_code}. "
         "[Could you check the code|Is there another code or name|What is the right code or the name]?",
     ),
+    "agent.nothing.spa_search": (
+        "[I'm sorry|Unfortunately|I'm afraid], [nothing is free|there is no time left] on {date}. "
+        "[Would another day do|Which other day would you like]?",
+    ),
+    "agent.nothing.shuttle_search": (
+        "[I'm sorry|Unfortunately|I'm afraid], [the shuttles are full|there are no seats left] on {date}. "
+        "[Would another day do|Which other day would you like]?",
+    ),
     "agent.option.search_rooms": (
         "a {room_type} room with {view} view [for|at] {price} euros[| a night]",
         "a {view} view {room_type} room [for|at] {price} euros[| per night]",

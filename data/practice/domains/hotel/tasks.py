@@ -15,7 +15,7 @@ _PEOPLE = {
 SLOTS: dict[str, Slot] = {
     slot.name: slot
     for slot in (
-        Slot("check_in", "date"),
+        Slot("check_in", "date", cues=("arriv", "check-in"), spoken="arrival"),
         Slot("date", "date"),
         Slot("time", "time"),
         Slot("departs", "time"),
