@@ -81,6 +81,10 @@ _ASK = re.compile(
     r"|\b(?:is there|do you have|have you got|would another|would a different|do you know|is it|by)\b|\bplease\?"
 )
 _WH = re.compile(r"^(?:[\w']+,? ){0,3}?(?:what|which|when|where|who|whom|whose|how (?!about))\b")
+_REQUEST = re.compile(
+    r"\b(?:please|kindly) (?:give|tell|provide|share|state|specify|enter|send|let|verify|confirm)\b"
+    r"|\blet me know\b|\bneed (?:your|to know|the)\b"
+)
 _DONE = re.compile(
     r"\b(?:done|all set|success\w*|completed?|arranged|confirmed)\b"
     r"|\b(?:have|has|is|are|was|were|been|it's|i|'ve|now) (?:now |just |been |already )*"
@@ -149,9 +153,7 @@ def _confirms(sentence: str) -> bool:
 
 
 def _is_question(sentence: str) -> bool:
-    return sentence.endswith("?") or bool(
-        re.search(r"\bplease (?!wait|hold|note)|\bkindly\b|\blet me know\b|\bneed (?:your|to know|the)\b", sentence)
-    )
+    return sentence.endswith("?") or bool(_REQUEST.search(sentence))
 
 
 def asked_slots(sentence: str, domain: Domain, task: Task) -> list[str]:
@@ -159,7 +161,7 @@ def asked_slots(sentence: str, domain: Domain, task: Task) -> list[str]:
     slots = [domain.slots[name] for name in task.mentioned if name in domain.slots]
     found = [slot.name for slot in slots if _cue(slot).search(sentence)]
     kinds = {domain.slots[name].kind for name in found}
-    if not kinds & {"date", "time"}:
+    if not kinds & {"date", "birth_date", "time"}:
         if _WHEN.search(sentence):
             found += [slot.name for slot in slots if slot.kind == "date" and slot.name in task.asked]
         if _CLOCK.search(sentence):

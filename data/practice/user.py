@@ -106,7 +106,7 @@ class User:
 
     def _react(self, heard: Heard, said: str, log: Sequence[Executed]) -> UserMove | None:
         if not self.finished:
-            if (heard.asks or heard.asks_more) and not (heard.confirms and not heard.failed):
+            if heard.asks and not (heard.confirms and not heard.failed):
                 return self._answer(heard)
             settled = heard.proposes or (heard.confirms and self.chosen[self.number] is not None)
             if heard.options and not settled and not self._written(log):
@@ -114,6 +114,8 @@ class User:
             if heard.confirms and not heard.failed and self.goal.task.write and not self._written(log):
                 return self._confirm(heard, said, log)
             self._settle(heard, log)
+            if heard.asks_more and not self.finished:
+                return self._answer(heard)
         if self.finished:
             return self._go_on(log)
         return self._unsettled(heard)

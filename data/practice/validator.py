@@ -105,7 +105,7 @@ def _phrases(domain: Domain) -> Iterator[str]:
 
 
 def _task(domain: Domain, task: Task) -> Iterator[str]:
-    tools, slots, phrases = domain.tools, domain.slots, domain.phrases
+    tools, slots = domain.tools, domain.slots
     if unknown := set(task.tools) - set(tools):
         yield f"tools that do not exist: {', '.join(sorted(unknown))}"
         return
@@ -119,26 +119,34 @@ def _task(domain: Domain, task: Task) -> Iterator[str]:
     named = {*task.asked, *task.told, *task.confirm, *task.report, *task.core}
     if unknown := named - set(slots):
         yield f"no slots of that name: {', '.join(sorted(unknown))}"
+    yield from (f"no phrase {key}" for key in _wanted_phrases(task) if key not in domain.phrases)
+    spoken = [f"user.tell.{slot}" for slot in task.asked] + [f"agent.detail.{slot}" for slot in task.confirm]
+    yield from (f"no phrase {key}" for key in spoken if not any(phrase.startswith(key) for phrase in domain.phrases))
+    if task.write:
+        yield from _change(domain, task, task.write)
+
+
+def _change(domain: Domain, task: Task, write: str) -> Iterator[str]:
+    if not task.confirm or not task.report:
+        yield "a change needs something to confirm and something to report"
+    required = set(domain.tools[write].spec.parameters.get("required", ()))
+    if missing := required - {*task.carry, *task.write_slots}:
+        yield f"{write} needs what the task never gives it: {', '.join(sorted(missing))}"
+
+
+def _wanted_phrases(task: Task) -> list[str]:
     wanted = [f"user.open.{task.name}"]
     wanted += ["agent.ask." + "|".join(requirement) for requirement in (*task.needs, *task.then)]
     wanted += [f"agent.nothing.{step.tool}" for step in _revisable(task)]
     if task.write:
         wanted += [f"agent.confirm.{task.name}", f"agent.report.{task.name}"]
-        if not task.confirm or not task.report:
-            yield "a change needs something to confirm and something to report"
+    else:
+        wanted.append(f"agent.tell.{task.name}")
     if task.amend:
         wanted.append(f"agent.failed.{task.name}")
     if task.outcome == "choose":
         wanted.append(f"agent.option.{task.read}")
-    if not task.write:
-        wanted.append(f"agent.tell.{task.name}")
-    yield from (f"no phrase {key}" for key in wanted if key not in phrases)
-    spoken = [f"user.tell.{slot}" for slot in task.asked] + [f"agent.detail.{slot}" for slot in task.confirm]
-    yield from (f"no phrase {key}" for key in spoken if not any(phrase.startswith(key) for phrase in phrases))
-    if task.write:
-        required = set(tools[task.write].spec.parameters.get("required", ()))
-        if missing := required - {*task.carry, *task.write_slots}:
-            yield f"{task.write} needs what the task never gives it: {', '.join(sorted(missing))}"
+    return wanted
 
 
 def _revisable(task: Task) -> list[Lookup]:
