@@ -216,23 +216,12 @@ def test_interleaved_episodes_do_not_touch_each_other():
 
 
 JUNK = (
-    "",
-    " ",
-    "\x00",
-    "?",
-    "é" * 50,
-    "\ud800",
-    "9" * 400,
-    "a" * 600,
-    "DROP TABLE bookings; --",
-    "' OR 1=1",
-    "null",
-    "%s{}",
-)
+    "", " ", "\x00", "?", "é" * 50, "\ud800", "9" * 400, "a" * 600, "DROP TABLE rooms; --", "' OR 1=1", "null", "%s{}"
+)  # fmt: skip
 SENTENCES = (
     "Shall I go ahead?", "Is that right?", "What is your name?", "I have one at 10:00 and one at 11:00.", "Goodbye.",
-    "Sorry, I cannot find it. Could you check the code?", "Done, it is booked.", "One moment please.",
-    "To confirm: 5 March?", "Anything else?", '{"results": []}', "When?", "Which one would you like, the first or the second?", "yes" * 300,
+    "Sorry, I cannot find it. Could you check the code?", "Done, it is booked.", "One moment please.", "When?",
+    "To confirm: 5 March?", "Anything else?", '{"results": []}', "Which one would you like, the second?", "yes" * 300,
 )  # fmt: skip
 
 
