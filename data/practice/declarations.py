@@ -15,7 +15,15 @@ from datetime import date
 from random import Random
 from typing import Any, Literal
 
-from data.practice.language import NUMBER_WORDS, Phrases, absolute_date, date_forms, relative_date, spoken_time
+from data.practice.language import (
+    NUMBER_WORDS,
+    Phrases,
+    absolute_date,
+    birth_date_forms,
+    date_forms,
+    relative_date,
+    spoken_time,
+)
 from data.practice.phrases import COMMON
 from data.schema import Fact, ToolSpec
 
@@ -33,7 +41,7 @@ class Slot:
     """
 
     name: str
-    kind: Literal["text", "date", "time", "count", "boolean"] = "text"
+    kind: Literal["text", "date", "birth_date", "time", "count", "boolean"] = "text"
     unit: tuple[str, str] = ("", "")
     synonyms: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
     cues: tuple[str, ...] = ()
@@ -52,6 +60,8 @@ class Slot:
         """Spellings that count as conveying ``value``, the one the desk uses first."""
         if self.kind == "date":
             return date_forms(value)
+        if self.kind == "birth_date":
+            return birth_date_forms(value)
         if self.kind == "count":
             unit = self.unit[value != 1]
             return (f"{value} {unit}", f"{NUMBER_WORDS[value]} {unit}") if value <= 10 else (f"{value} {unit}",)
@@ -73,6 +83,8 @@ class Slot:
             return absolute_date(day, rng), False
         if value in self.synonyms:
             return rng.choice(self.synonyms[value]), False
+        if self.kind == "birth_date":
+            return rng.choice(self.forms(value)[:-1]), False
         if self.kind in ("count", "time"):
             return rng.choice(self.forms(value)), False
         return str(value), False

@@ -82,6 +82,19 @@ def date_forms(iso: str) -> tuple[str, ...]:
     return (day_month(day), f"{month} {day.day}", f"{ordinal(day.day)} of {month}", f"{month} {ordinal(day.day)}", iso)
 
 
+def birth_date_forms(iso: str) -> tuple[str, ...]:
+    """Spellings of a day with its year; day and month are never both numbers, which would be ambiguous."""
+    day = date.fromisoformat(iso)
+    month, year = MONTHS[day.month - 1], day.year
+    return (
+        f"{day.day} {month} {year}",
+        f"{month} {day.day}, {year}",
+        f"{month} {ordinal(day.day)} {year}",
+        f"the {ordinal(day.day)} of {month} {year}",
+        iso,
+    )
+
+
 def ordinal(number: int) -> str:
     """``1st``, ``2nd``, ``13th``."""
     if 10 <= number % 100 <= 20:

@@ -235,7 +235,9 @@ class Oracle:
         return self.task.mentioned
 
     def _nothing_found(self, tool: str, arguments: Row, revise: tuple[str, ...]) -> Answer:
-        said = {slot: arguments[slot] for slot in revise if slot in arguments}
+        templates = self.domain.phrases[f"agent.nothing.{tool}"]
+        named = [slot for slot in revise if all(f"{{{slot}}}" in template for template in templates)]
+        said = {slot: arguments[slot] for slot in named if slot in arguments}
         why = f"{tool} found nothing for {_listed(arguments)}, so I say so and ask for {' or '.join(revise)}."
         acts = (Act.REPORT_FAILURE, Act.REQUEST)
         return self._answer(f"agent.nothing.{tool}", why, acts, said, requested=("|".join(revise),))
