@@ -196,7 +196,8 @@ def test_every_fact_is_spoken_and_grounded(conversations: list[Conversation]):
             for fact in message.facts:
                 spoken = fact.name if fact.kind == "boolean" else fact.forms[0]
                 assert spoken.lower() in text, (conversation.id, index, fact)
-                assert grounded(fact, slots.get(fact.name), conversation.messages[:index]), (conversation.id, index, fact)
+                before = conversation.messages[:index]
+                assert grounded(fact, slots.get(fact.name), before), (conversation.id, index, fact)
 
 
 def grounded(fact: Fact, slot: Slot | None, history: tuple[Message, ...]) -> bool:
