@@ -1,15 +1,17 @@
 # Calls things, decides nothing. Every target sets up .venv first if need be (again when the pins change).
 #   make run [SOURCE=sgd DATA=../shared/data/sgd PROFILE=laptop MINUTES=20 SEED=0 ARGS="--conversations 50"]
 #   make test [TESTS="tests/test_settings.py -k names" WORKERS=2]     make check     make ui     make clean-venv
+#   make server (Prefect, MLflow, a worker)     make deploy     make soak [KILLS=500 SEED=0]
 
 PYTHON ?= python3.11
 PROFILE ?= laptop
 SOURCE ?= simulated
+KILLS ?= 500
 WORKERS ?= 2
 READY = .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check ui clean-venv
+.PHONY: help setup run test check ui server deploy soak clean-venv
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -36,6 +38,15 @@ check: $(READY)
 
 ui: $(READY)
 	.venv/bin/apprentice ui
+
+server: $(READY)
+	.venv/bin/apprentice server
+
+deploy: $(READY)
+	.venv/bin/apprentice deploy
+
+soak: $(READY)
+	.venv/bin/python benchmarks/crashes.py --kills $(KILLS) --seed $(or $(SEED),0)
 
 clean-venv:
 	rm -rf .venv

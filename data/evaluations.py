@@ -80,7 +80,7 @@ def done(evaluation_id: str) -> set[str]:
     Raises:
         data.parquet.DamagedFile: A file cannot be read.
     """
-    table = read_shards(shards(_directory(evaluation_id)), EVALUATION_SCHEMA, ["decision_point_id"])
+    table = read_shards(files_of(evaluation_id), EVALUATION_SCHEMA, ["decision_point_id"])
     return set(table.column("decision_point_id").to_pylist())
 
 
@@ -90,9 +90,14 @@ def read_evaluations(evaluation_id: str) -> pandas.DataFrame:
     Raises:
         data.parquet.DamagedFile: A file cannot be read.
     """
-    frame = read_shards(shards(_directory(evaluation_id)), EVALUATION_SCHEMA).to_pandas()
+    frame = read_shards(files_of(evaluation_id), EVALUATION_SCHEMA).to_pandas()
     newest = frame.drop_duplicates(["run_id", "decision_point_id", "thinking"], keep="last")
     return newest.reset_index(drop=True)
+
+
+def files_of(evaluation_id: str) -> list[Path]:
+    """The finished files of one evaluation, in the order they were written."""
+    return shards(_directory(evaluation_id))
 
 
 def _directory(evaluation_id: str) -> Path:

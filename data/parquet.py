@@ -155,6 +155,24 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         raise DamagedFile(f"{damage(path)} ({error})") from error
 
 
+def set_aside_damaged(files: Sequence[Path]) -> list[Path]:
+    """Hide the files that cannot be read, so that what they held can be made again; returns where they were.
+
+    A kill leaves no such file, a disk may. The bytes are kept beside it, under a hidden name.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    damaged = []
+    for path in files:
+        try:
+            pq.read_table(path)
+        except (pa.ArrowException, OSError):
+            path.rename(path.with_name(f".{path.name}.damaged"))
+            damaged.append(path)
+    return damaged
+
+
 def damage(path: Path) -> str:
     """What to say about a file that cannot be read."""
     return f"{path} is not a readable Parquet file; move it away (its rows are lost) and try again"

@@ -125,6 +125,11 @@ def in_batch(rollouts: pandas.DataFrame) -> pandas.DataFrame:
     return rollouts[rollouts["discarded"].ne(True)].reset_index(drop=True)
 
 
+def step_of(path: Path) -> int:
+    """The optimizer step a rollout file belongs to."""
+    return _step_and_attempt(path)[0]
+
+
 def _step_and_attempt(path: Path) -> tuple[int, int]:
     name = _FILE.fullmatch(path.name)
     if name is None:

@@ -5,7 +5,9 @@ Exit codes: 1 the job cannot go on, 2 wrong usage, 130 interrupted by Ctrl-C, 14
 
 from __future__ import annotations
 
+import errno
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,8 +38,13 @@ EXPECTED = (
     "tasks.records.MissingUpstream",
     "tasks.locks.Busy",
     "tasks.selection.SelectionError",
+    "flows.services.ServiceError",
     "tasks.evaluation.NothingToEvaluate",
 )
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+#: safetensors and torch, SQLite, DuckDB.
+_NO_ROOM_SAID = ("No space left on device", "File too large", "PytorchStreamWriter failed writing", "disk is full")
 
 
 def expected(error: BaseException) -> bool:
@@ -47,6 +54,26 @@ def expected(error: BaseException) -> bool:
         if module in sys.modules and isinstance(error, getattr(importlib.import_module(module), kind)):
             return True
     return False
+
+
+def disk_full(error: BaseException) -> str | None:
+    """What to say if the error, or one behind it, means that nothing more can be written; each library has its own."""
+    from data import paths
+
+    chain: list[BaseException] = []
+    one: BaseException | None = error
+    while one is not None and one not in chain:
+        chain.append(one)
+        one = one.__cause__ or one.__context__
+    by_number = any(isinstance(each, OSError) and each.errno in _NO_ROOM for each in chain)
+    by_words = any(words in str(each) for each in chain for words in _NO_ROOM_SAID)
+    if not by_number and not by_words:
+        return None
+    free = shutil.disk_usage(paths.var()).free / 1e6
+    return (
+        f"nothing more can be written under {paths.var()} ({free:,.0f} MB free): {str(error)[:200]}\n"
+        "Make room (`apprentice data gc` shows what can go), then run the same command again: it goes on where it was."
+    )
 
 
 @contextmanager
@@ -61,6 +88,8 @@ def plain_errors() -> Iterator[None]:
     except ValidationError as error:
         _leave(_settings_complaint(error), 1)
     except Exception as error:
+        if full := disk_full(error):
+            _leave(full, 1)
         if not expected(error):
             raise
         _leave(str(error), 1)

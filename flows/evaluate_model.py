@@ -8,7 +8,7 @@ from prefect import flow
 
 from data import profiles
 from data.settings import ProfileName
-from tasks.choices import stated
+from tasks.choices import deadline, stated
 from tasks.evaluation import evaluate
 from tasks.ingest import dataset
 from tasks.notices import tell_of_failure
@@ -62,7 +62,8 @@ def evaluate_model(
     if run_id is None and model is None:
         run_id = latest_model(source).run_id
     record = start_or_base(model or "base", run_id, source, settings, pipeline_run_id)
-    return evaluate(settings, record.run_id, pipeline_run_id, force)
+    within = deadline(settings.evaluation.minutes)
+    return evaluate.with_options(timeout_seconds=within)(settings, record.run_id, pipeline_run_id, force)
 
 
 if __name__ == "__main__":

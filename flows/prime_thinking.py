@@ -52,7 +52,7 @@ def prime_thinking(
         changes = stated(changes, "prime", rationales=trainable(None, thoughts))
     settings = profiles.resolve(profile, changes)
     start = start_of("sft", sft_run_id, source)
-    return training.train("primed", settings, start.run_id, pipeline_run_id, force)
+    return training.train_in_time("primed", settings, start.run_id, pipeline_run_id, force)
 
 
 if __name__ == "__main__":

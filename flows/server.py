@@ -24,12 +24,12 @@ def shelter() -> None:
         return
     from prefect.server.api import server
 
-    options = {"preexec_fn": _die_with_parent} if sys.platform == "linux" else {}
+    options = {"preexec_fn": die_with_parent} if sys.platform == "linux" else {}
     popen = functools.partial(subprocess.Popen, start_new_session=True, **options)
     # Prefect offers no setting for this; the module's own view of ``subprocess`` is the narrowest place.
     vars(server)["subprocess"] = SimpleNamespace(**{**vars(subprocess), "Popen": popen})
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Runs in the child, before it becomes the server."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -46,7 +46,7 @@ def train_grpo(
     changes = stated(overrides, "grpo", minutes=minutes, max_steps=max_steps, start=start, thinking=thinking)
     settings = profiles.resolve(profile, stated(changes, seed=seed))
     model = start_or_base(settings.grpo.start, start_run_id, source, settings, pipeline_run_id)
-    return training.train("grpo", settings, model.run_id, pipeline_run_id, force)
+    return training.train_in_time("grpo", settings, model.run_id, pipeline_run_id, force)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def train_sft(
     settings = profiles.resolve(profile, changes)
     version = trainable(dataset_version, source)
     base = prepare_base_model(settings, version, pipeline_run_id)
-    return training.train("sft", settings, base, pipeline_run_id, force)
+    return training.train_in_time("sft", settings, base, pipeline_run_id, force)
 
 
 if __name__ == "__main__":

@@ -40,11 +40,11 @@ class MetricLog:
                 os.truncate(path, len(whole))
             for line in whole.splitlines():
                 self.points.extend(_points(json.loads(line)))
-        self._known = {(point.key, point.step) for point in self.points}
+        self._known = {(point.key, point.step): point.value for point in self.points}
 
     def add(self, values: Mapping[str, float], step: int, *, again: bool = False) -> list[Point]:
-        """Append the values that are new for this step, or with ``again`` all of them, and return what was added."""
-        fresh = {key: float(value) for key, value in values.items() if again or (key, step) not in self._known}
+        """Append the values that are new for this step, or with ``again`` that differ; returns what was added."""
+        fresh = {key: float(value) for key, value in values.items() if self._is_new(key, step, float(value), again)}
         if not fresh:
             return []
         row = {"step": step, "at": time.time(), "values": fresh}
@@ -52,8 +52,14 @@ class MetricLog:
             stream.write(json.dumps(row) + "\n")
         points = _points(row)
         self.points.extend(points)
-        self._known.update((point.key, point.step) for point in points)
+        self._known.update({(point.key, point.step): point.value for point in points})
         return points
+
+    def _is_new(self, key: str, step: int, value: float, again: bool) -> bool:
+        known = self._known.get((key, step))
+        if known is None or not again:
+            return known is None
+        return known != value and not (known != known and value != value)  # NaN is the same as NaN here
 
     def curve(self, key: str) -> tuple[list[int], list[float]]:
         """Steps and values of one curve, in order of steps."""

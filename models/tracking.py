@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock
 
 from data import paths
-from models import figures
+from models import figures, spool
 from models.metric_log import MetricLog, Point, missing
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 EXPERIMENT = "apprentice"
 PARENT_TAG = "mlflow.parentRunId"
+#: Tag with the id that a run had before MLflow heard of it.
+OUR_ID = "apprentice.run_id"
 #: Seconds before a store that failed is asked again.
 RETRY_AFTER = 30.0
 #: MLflow takes 1000 metrics and 100 params a call.
@@ -92,17 +94,23 @@ class StageRun:
 
     def __init__(self, run_id: str | None, say: Callable[[str], None]) -> None:
         """Without ``run_id`` a new run is meant; it is opened by ``stage_run``."""
-        self.run_id = run_id or ""
+        self._ours = run_id or ""
         self._say = say
         self._told = False
+        self._delivering = False
         self._away_until = 0.0
         self._pending: list[Point] = []
         self._log: MetricLog | None = None
 
     @property
+    def run_id(self) -> str:
+        """The id by which MLflow knows the run: ours, unless it was away when the run began."""
+        return spool.alias(self._ours)
+
+    @property
     def directory(self) -> Path:
         """The run's directory under ``var/runs``."""
-        return paths.run(self.run_id)
+        return paths.run(self._ours)
 
     @property
     def log(self) -> MetricLog:
@@ -128,7 +136,7 @@ class StageRun:
             for key, value in tags.items():
                 client.set_tag(self.run_id, key, value)
 
-        self._try(send)
+        self._try(send, tags=dict(tags))
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Log params once. MLflow refuses to change one, so a value that differs on resume becomes a tag."""
@@ -145,15 +153,21 @@ class StageRun:
                 if known.get(key, text) != text:
                     client.set_tag(self.run_id, f"changed.{key}", text)
 
-        self._try(send)
+        self._try(send, params=texts)
 
     def log_text(self, text: str, artifact: str) -> None:
         """Save a text as an artifact, replacing one of the same name."""
-        self._try(lambda client, _: client.log_text(self.run_id, text, artifact))
+        self._try(lambda client, _: client.log_text(self.run_id, text, artifact), texts={artifact: text})
 
     def log_table(self, frame: pd.DataFrame, artifact: str) -> None:
         """Save a table (``NAME.json``) that the MLflow UI shows and compares; MLflow appends, so use fresh names."""
-        self._try(lambda client, _: client.log_table(self.run_id, frame, artifact))
+
+        def send(client: MlflowClient, _: str) -> None:
+            there = {file.path for file in client.list_artifacts(self.run_id, artifact.rpartition("/")[0] or None)}
+            if artifact not in there:  # else it was sent before a kill, and would be doubled
+                client.log_table(self.run_id, frame, artifact)
+
+        self._try(send)
 
     def log_curves(self) -> None:
         """Draw the run's curves from its log, into its directory and into MLflow."""
@@ -163,7 +177,7 @@ class StageRun:
             self._log_file(self.directory / name)
 
     def _log_file(self, file: Path) -> None:
-        self._try(lambda client, _: client.log_artifact(self.run_id, str(file)))
+        self._try(lambda client, _: client.log_artifact(self.run_id, str(file)), files=[file.name])
 
     def register_model(self, stage: str, model_dir: Path, tags: Mapping[str, str]) -> None:
         """Add a version to the registered model ``apprentice-<stage>``: a path and its digest, no copy; once a run."""
@@ -176,27 +190,77 @@ class StageRun:
             if all(version.run_id != self.run_id for version in versions):
                 client.create_model_version(name, str(model_dir), self.run_id, tags=dict(tags), await_creation_for=0)
 
-        self._try(send)
+        self._try(send, model={"stage": stage, "model_dir": str(model_dir), "tags": dict(tags)})
 
     def _open(self, name: str, tags: dict[str, str]) -> None:
+        parent = {PARENT_TAG: spool.alias(tags[PARENT_TAG])} if PARENT_TAG in tags else {}
+
         def create(client: MlflowClient, experiment: str) -> str:
-            return str(client.create_run(experiment, tags=tags, run_name=name).info.run_id)
+            return str(client.create_run(experiment, tags={**tags, **parent}, run_name=name).info.run_id)
 
         def resume(client: MlflowClient, _: str) -> None:
             client.update_run(self.run_id, status="RUNNING")
-            recorded = {key: _steps(client, self.run_id, key) for key in self.log.names()}
-            self._pending = missing(self.log.points, recorded)
+            self._compare(client)
 
-        if self.run_id:
-            self._try(resume)
+        if self._ours:
+            self._try(resume, status="RUNNING")
+        elif created := self._try(create):
+            self._ours = created
         else:
-            self.run_id = self._try(create) or uuid.uuid4().hex
+            self._ours = uuid.uuid4().hex
+            spool.keep(self.directory, begun={"name": name, "tags": tags})
         self.directory.mkdir(parents=True, exist_ok=True)
+
+    def _compare(self, client: MlflowClient) -> None:
+        """Find out which numbers of the run's log MLflow does not have."""
+        recorded = {key: _steps(client, self.run_id, key) for key in self.log.names()}
+        self._pending = missing(self.log.points, recorded)
+
+    def deliver(self) -> bool:
+        """Tell MLflow what it has missed of this run; whether nothing is left to tell."""
+        self._try(lambda client, experiment: None)
+        return spool.read(self.directory) is None
+
+    def _deliver(self, client: MlflowClient, experiment: str) -> None:
+        if not self._ours or spool.read(self.directory) is None:
+            return
+        with spool.locked(self.directory):
+            self._tell_missed(client, experiment, spool.read(self.directory) or {})
+            spool.forget(self.directory)
+        self._pending = []
+
+    def _tell_missed(self, client: MlflowClient, experiment: str, missed: dict[str, Any]) -> None:
+        if (begun := missed.get("begun")) and self.run_id == self._ours:
+            before = _begun_before(client, experiment, self._ours)
+            spool.call_it(self._ours, before or self._begin(client, experiment, **begun))
+        again = StageRun(self._ours, self._say)
+        again._delivering = True
+        again._compare(client)
+        again._flush()
+        again.tag(missed.get("tags", {}))
+        again.log_params(missed.get("params", {}))
+        for artifact, text in missed.get("texts", {}).items():
+            again.log_text(text, artifact)
+        for name in missed.get("files", ()):
+            again._log_file(self.directory / name)
+        if model := missed.get("model"):
+            again.register_model(model["stage"], Path(model["model_dir"]), model["tags"])
+        if (status := missed.get("status")) == "RUNNING":
+            client.update_run(self.run_id, status=status)
+        elif status:
+            client.set_terminated(self.run_id, status)
+
+    def _begin(self, client: MlflowClient, experiment: str, name: str, tags: dict[str, str]) -> str:
+        known = {**tags, OUR_ID: self._ours}
+        if PARENT_TAG in tags:
+            StageRun(tags[PARENT_TAG], self._say).deliver()  # it may have to get its id first
+            known[PARENT_TAG] = spool.alias(tags[PARENT_TAG])
+        return str(client.create_run(experiment, tags=known, run_name=name).info.run_id)
 
     def _close(self, status: str) -> None:
         self._away_until = 0.0
         self._flush()
-        self._try(lambda client, _: client.set_terminated(self.run_id, status))
+        self._try(lambda client, _: client.set_terminated(self.run_id, status), status=status)
 
     def _flush(self) -> None:
         def send(client: MlflowClient, _: str) -> None:
@@ -211,13 +275,20 @@ class StageRun:
         if self._pending:
             self._try(send)
 
-    def _try(self, call: Callable[[MlflowClient, str], T]) -> T | None:
-        """Ask MLflow; if it fails, say so once and leave it alone for a while."""
+    def _try(self, call: Callable[[MlflowClient, str], T], **missed: Any) -> T | None:
+        """Ask MLflow; if it fails, say so once, leave it alone for a while, and keep what it has ``missed``."""
         if time.monotonic() < self._away_until:
+            self._miss(missed)
             return None
         try:
-            return call(*_connect(tracking_uri()))
-        except Exception as error:  # noqa: BLE001 - database, network and MLflow errors alike must not stop training
+            client, experiment = _connect(tracking_uri())
+            if not self._delivering:
+                self._deliver(client, experiment)
+            return call(client, experiment)
+        except Exception as error:
+            if self._delivering:
+                raise
+            self._miss(missed)
             self._away_until = time.monotonic() + RETRY_AFTER
             if not self._told:
                 self._told = True
@@ -227,6 +298,26 @@ class StageRun:
                     f"numbers are kept in {self.directory / 'metrics.jsonl'}"
                 )
             return None
+
+    def _miss(self, missed: dict[str, Any]) -> None:
+        if self._ours:
+            spool.keep(self.directory, **missed)
+
+
+def _begun_before(client: MlflowClient, experiment: str, ours: str) -> str | None:
+    """The run that was created for one of ours by a process that died before it could remember that."""
+    found = client.search_runs([experiment], f"tags.`{OUR_ID}` = '{ours}'")
+    return str(found[0].info.run_id) if found else None
+
+
+def deliver_unsent(but: str = "") -> list[str]:
+    """Tell MLflow what it has missed of all runs ``but`` one; ids of those of which something is still to be told."""
+    left: list[str] = []
+    for run_id in [waiting for waiting in spool.waiting() if waiting != but]:
+        # A store that does not answer for one will not for the next.
+        if left or not StageRun(run_id, lambda text: None).deliver():
+            left.append(run_id)
+    return left
 
 
 def _steps(client: MlflowClient, run_id: str, key: str) -> set[int]:
@@ -260,6 +351,7 @@ def stage_run(
         facts[PARENT_TAG] = parent_run_id
     run = StageRun(run_id, say)
     run._open(name, facts)
+    deliver_unsent(but=run._ours)
     try:
         if run_id:
             run.tag(facts)
@@ -274,17 +366,32 @@ def stage_run(
         raise
 
 
+def left_running(**tags: str) -> list[str]:
+    """Ids of the runs with these tags that MLflow has as running; none where it does not answer."""
+    wanted = " and ".join(["attributes.status = 'RUNNING'", *(f"tags.`{key}` = '{tags[key]}'" for key in tags)])
+    found = StageRun(None, lambda text: None)._try(
+        lambda client, experiment: [run.info.run_id for run in client.search_runs([experiment], wanted)]
+    )
+    return found or []
+
+
 def close_run(run_id: str, status: str = "KILLED") -> None:
     """End a run that nobody will resume."""
     StageRun(run_id, lambda text: None)._close(status)
 
 
-def serve_ui(port: int) -> int:
-    """Serve the MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+def server_command(port: int) -> list[str]:
+    """Command of an MLflow server on 127.0.0.1 over the store of ``tracking_uri``, for this machine's browsers only."""
     _connect(tracking_uri())
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    names = ",".join(f"{host}:{port}" for host in ("127.0.0.1", "localhost"))
     places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", str(paths.mlflow_artifacts())]
-    with subprocess.Popen([*command, *places]) as server:
+    return [*command, *places, "--allowed-hosts", names]
+
+
+def serve_ui(port: int) -> int:
+    """Serve the MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
+    with subprocess.Popen(server_command(port)) as server:
         try:
             return server.wait()
         except KeyboardInterrupt:  # the server got it too: being ended is how it is meant to end

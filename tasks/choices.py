@@ -80,3 +80,8 @@ def whole_job(
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations, seed=seed)
     changes = stated(stated(changes, "evaluation", final=final or None), minutes=minutes, seed=seed)
     return whole_run(profile, changes, max_steps=max_steps)
+
+
+def deadline(minutes: float | None) -> float | None:
+    """Seconds after which a task that has a budget is taken to hang: twice the budget and half an hour for the rest."""
+    return None if minutes is None else 60 * (2 * minutes + 30)

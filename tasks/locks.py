@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -18,8 +19,9 @@ from filelock import FileLock, Timeout
 from data import paths
 from data.files import write_whole
 
-#: Seconds to wait for a holder that is just finishing.
+#: Seconds to wait for a holder that is just finishing, where ``APPRENTICE_WAIT_MINUTES`` asks for no more.
 PATIENCE = 3.0
+WAIT = "APPRENTICE_WAIT_MINUTES"
 TRAINING = "training"
 
 
@@ -28,19 +30,22 @@ class Busy(Exception):
 
 
 @contextmanager
-def hold(name: str, stage: str, *, patience: float = PATIENCE) -> Iterator[None]:
-    """Hold the lock ``name`` for ``stage``.
+def hold(name: str, stage: str, *, patience: float | None = None) -> Iterator[None]:
+    """Hold the lock ``name`` for ``stage``; whoever waits for long is told for whom.
 
     Raises:
-        Busy: Another process holds it still after ``patience`` seconds.
+        Busy: Another process holds it still after ``patience`` seconds (see ``PATIENCE``).
     """
     paths.locks().mkdir(parents=True, exist_ok=True)
     lock = FileLock(paths.locks() / f"{name}.lock")
     note = paths.locks() / f"{name}.json"
+    patience = waiting_seconds() if patience is None else patience
     try:
-        lock.acquire(timeout=patience)
+        lock.acquire(timeout=min(patience, PATIENCE))
     except Timeout:
-        raise Busy(_refusal(name, stage, note)) from None
+        if patience <= PATIENCE:
+            raise Busy(_refusal(name, stage, note)) from None
+        _wait(lock, name, stage, note, patience)
     try:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         write_whole(note, json.dumps({"pid": os.getpid(), "stage": stage, "since": now}))
@@ -48,6 +53,27 @@ def hold(name: str, stage: str, *, patience: float = PATIENCE) -> Iterator[None]
     finally:
         note.unlink(missing_ok=True)
         lock.release()
+
+
+def waiting_seconds() -> float:
+    """How long to wait for a lock: a scheduled run waits for another training, a person is told at once.
+
+    Raises:
+        Busy: The variable holds no number.
+    """
+    text = os.environ.get(WAIT, "")
+    try:
+        return max(PATIENCE, 60 * float(text)) if text else PATIENCE
+    except ValueError:
+        raise Busy(f"{WAIT} must be a number of minutes, not {text!r}") from None
+
+
+def _wait(lock: FileLock, name: str, stage: str, note: Path, patience: float) -> None:
+    print(f"{stage}: waiting for up to {patience / 60:.0f} min for {_holder(note)}", file=sys.stderr, flush=True)
+    try:
+        lock.acquire(timeout=patience, poll_interval=1.0)
+    except Timeout:
+        raise Busy(_refusal(name, stage, note)) from None
 
 
 def is_free(name: str) -> bool:
@@ -63,11 +89,18 @@ def is_free(name: str) -> bool:
 
 def _refusal(name: str, stage: str, note: Path) -> str:
     try:
-        holder = json.loads(note.read_text(encoding="utf-8"))
+        pid = json.loads(note.read_text(encoding="utf-8"))["pid"]
     except FileNotFoundError:
         return f"{stage}: another process holds the {name} lock and has just taken it; try again in a minute"
-    who = f"{holder['stage']}, process {holder['pid']}, since {holder['since']}"
     return (
-        f"{stage}: the {name} lock is held by {who}. Wait until it ends, or stop it with "
-        f"`kill {holder['pid']}` (it saves and can be resumed), then run the same command again."
+        f"{stage}: the {name} lock is held by {_holder(note)}. Wait until it ends ({WAIT}=60 waits by itself), or stop "
+        f"it with `kill {pid}` (it saves and can be resumed), then run the same command again."
     )
+
+
+def _holder(note: Path) -> str:
+    try:
+        holder = json.loads(note.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return "a process that has just taken it"
+    return f"{holder['stage']}, process {holder['pid']}, since {holder['since']}"

@@ -172,7 +172,7 @@ def tracked(
     with tracking.stage_run(
         address.stage,
         name=" ".join([address.stage, profile, (address.dataset_version or "")[:6]]).strip(),
-        run_id=unfinished.run_id if unfinished else None,
+        run_id=unfinished.run_id if unfinished else begun_without_record(address),
         parent_run_id=upstream.pipeline_run_id,
         tags=facts,
         params=flat(address.settings),
@@ -186,6 +186,13 @@ def tracked(
             if unfinished:
                 reporter.say(f"resuming run {run.run_id} ({unfinished.status})")
             yield Work(record, run, reporter)
+
+
+def begun_without_record(address: Address) -> str | None:
+    """A run that MLflow knows and no record does: its process was killed between the two. The caller holds the lock."""
+    known = {record.run_id for record in records.every(address.stage)}
+    left = tracking.left_running(stage=address.stage, address=address.key)
+    return next((run_id for run_id in left if run_id not in known), None)
 
 
 @contextmanager

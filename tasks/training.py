@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from data.settings import Settings
 from tasks import records
 from tasks.addresses import TRAINERS, Trainer, training_address
+from tasks.choices import deadline
 from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
 from tasks.notices import tell_of_alarm
@@ -56,6 +57,14 @@ def train(
         tags={"start_stage": start.stage, "base_model": settings.base_model.uri},
     )
     return record.run_id
+
+
+def train_in_time(
+    stage: Stage, settings: Settings, start_run_id: str, pipeline_run_id: str | None = None, force: bool = False
+) -> str:
+    """``train`` with the deadline that follows from its budget: what hangs is ended, and the checkpoint is kept."""
+    within = deadline(getattr(settings, TRAINERS[stage].section).minutes)
+    return train.with_options(timeout_seconds=within)(stage, settings, start_run_id, pipeline_run_id, force)
 
 
 def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> dict[str, Any]:

@@ -121,7 +121,7 @@ def test_deployments_name_flows_and_parameters_that_exist(deployment: dict) -> N
     accepted = inspect.signature(flow.fn).parameters
     assert set(deployment["parameters"]) <= set(accepted)
     assert all(parameter.default is not inspect.Parameter.empty for parameter in accepted.values())
-    assert deployment["concurrency_limit"] == 1
+    assert deployment["concurrency_limit"]["limit"] == 1
     flow.validate_parameters(deployment["parameters"])
 
 

@@ -110,6 +110,43 @@ def test_without_a_store_the_run_has_an_id_and_a_log(monkeypatch: pytest.MonkeyP
     assert len(said) == 1
 
 
+def test_a_run_begun_and_ended_while_the_store_was_away_is_told_later(client, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = tracking._connect
+    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
+    with (
+        stage_run("pipeline", name="whole") as whole,
+        stage_run("grpo", name="unheard", parent_run_id=whole.run_id, tags={"a": "b"}, params={"lr": 1}) as run,
+    ):
+        ours = run.run_id
+        for step in (1, 2):
+            run.log_metrics({"train/loss": 1.0 / step}, step)
+        run.log_curves()
+        run.log_text("{}", "settings.json")
+        run.register_model("grpo", Path("model"), {"sha256": "abc"})
+        run.tag({"stopped": "finished"})
+    assert [finished.name for finished in paths.runs().glob("*/unsent.json")].count("unsent.json") == 2
+
+    monkeypatch.setattr(tracking, "_connect", connect)
+    with stage_run("sft", name="next"):
+        pass
+    assert not list(paths.runs().glob("*/unsent.json"))
+    told = client.get_run(StageRun(ours, lambda text: None).run_id)
+    assert told.info.run_id != ours
+    assert told.info.status == "FINISHED"
+    assert told.info.run_name == "unheard"
+    assert told.data.params == {"lr": "1"}
+    assert {"a": "b", "stopped": "finished", tracking.OUR_ID: ours}.items() <= told.data.tags.items()
+    assert client.get_run(told.data.tags[tracking.PARENT_TAG]).info.run_name == "whole"
+    assert [point.step for point in client.get_metric_history(told.info.run_id, "train/loss")] == [1, 2]
+    assert {"settings.json", "loss.png"} <= {file.path for file in client.list_artifacts(told.info.run_id)}
+    assert told.info.run_id in {version.run_id for version in client.search_model_versions("name='apprentice-grpo'")}
+
+    with stage_run("grpo", name="unheard", run_id=ours) as resumed:  # by the id that our records know
+        resumed.log_metrics({"train/loss": 0.1}, 3)
+    steps = [point.step for point in client.get_metric_history(told.info.run_id, "train/loss")]
+    assert steps == [1, 2, 3]
+
+
 def test_a_model_is_registered_once_per_run_by_path(client, tmp_path: Path) -> None:
     with stage_run("sft", name="registers") as run:
         for _ in range(2):

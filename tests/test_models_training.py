@@ -319,18 +319,42 @@ def test_a_finished_training_is_not_done_again(base_model, train_set, tmp_path):
     assert not recorder.seen
 
 
-def test_a_torn_checkpoint_is_removed_and_the_whole_one_before_it_used(tmp_path):
-    from models.training.loop import newest_checkpoint
+def checkpoint(folder, step, *, whole=True, sealed=True):
+    from models.training import checkpoints
 
-    for step, whole in ((5, True), (10, True), (15, False)):
-        folder = tmp_path / f"checkpoint-{step}"
-        folder.mkdir()
-        (folder / "model.safetensors").write_bytes(b"")
-        if whole:
-            (folder / "trainer_state.json").write_text("{}")
-    assert newest_checkpoint(tmp_path) == str(tmp_path / "checkpoint-10")
-    assert not (tmp_path / "checkpoint-15").exists()
-    assert newest_checkpoint(tmp_path / "nowhere") is None
+    made = folder / f"checkpoint-{step}"
+    made.mkdir()
+    (made / "model.safetensors").write_bytes(b"weights")
+    if whole:
+        (made / "trainer_state.json").write_text("{}")
+    if sealed:
+        checkpoints.seal(made)
+    return made
+
+
+def test_a_torn_checkpoint_is_removed_and_the_whole_one_before_it_used(tmp_path):
+    from models.training import checkpoints
+
+    checkpoint(tmp_path, 5)
+    before = checkpoint(tmp_path, 10, sealed=False)
+    torn = checkpoint(tmp_path, 15, whole=False, sealed=False)
+    assert checkpoints.newest(tmp_path) == str(before)
+    assert not torn.exists()
+    assert checkpoints.newest(tmp_path / "nowhere") is None
+
+
+@pytest.mark.parametrize("damage", ["cut short", "one bit", "gone"])
+def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path, capsys, damage):
+    from models.training import checkpoints
+
+    before = checkpoint(tmp_path, 5)
+    weights = checkpoint(tmp_path, 10) / "model.safetensors"
+    if damage == "gone":
+        weights.unlink()
+    else:
+        weights.write_bytes(b"weig" if damage == "cut short" else b"weighus")
+    assert checkpoints.newest(tmp_path) == str(before)
+    assert "checkpoint-10 is damaged (model.safetensors); going on from the one before" in capsys.readouterr().err
 
 
 def test_a_signal_too_late_to_be_heeded_is_raised_when_the_work_is_done():

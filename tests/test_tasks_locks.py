@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from data import paths
+from tasks import locks
 from tasks.locks import Busy, hold
 
 HOLDER = """
@@ -55,6 +57,20 @@ def test_a_lock_is_free_after_use_and_after_an_error() -> None:
     with hold("training", "grpo", patience=0.1):
         pass
     assert not (paths.locks() / "training.json").exists()
+
+
+def test_a_scheduled_run_waits_and_says_for_whom(
+    holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    monkeypatch.setenv(locks.WAIT, "1")
+    threading.Timer(0.5, holder.kill).start()
+    with hold("training", "sft"):
+        pass
+    assert f"waiting for up to 1 min for grpo, process {holder.pid}, since 20" in capsys.readouterr().err
+    monkeypatch.setenv(locks.WAIT, "an hour")
+    with pytest.raises(Busy, match="must be a number of minutes"), hold("training", "sft"):
+        pass
 
 
 def test_locks_of_different_names_do_not_meet(holder: subprocess.Popen[str]) -> None:

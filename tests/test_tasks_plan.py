@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from data import paths, profiles
+from data.evaluations import files_of
 from data.settings import Settings
 from models import tracking
 from tasks import locks, records
 from tasks.base_model import prepare_base_model
-from tasks.evaluation import evaluate, files_of
+from tasks.evaluation import evaluate
 from tasks.plan import Step, plan
 from tasks.selection import STAGES, Selection, SelectionError, forced, select
 from tasks.training import train

@@ -15,7 +15,8 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from data.evaluations import append_evaluations, done, read_evaluations
+from data.evaluations import append_evaluations, done, files_of, read_evaluations
+from data.parquet import set_aside_damaged
 from data.pass_rates import content_digest, count_evaluation, store
 from data.reporting import Reporter
 from data.schema import DecisionPoint, Split
@@ -74,6 +75,8 @@ def evaluate(
             f"{too_long} decision points left out: their conversation has prompts longer than "
             f"{chosen.max_prompt_length} tokens"
         )
+    if damaged := set_aside_damaged(files_of(evaluation_id)):
+        reporter.say(f"{len(damaged)} files of this evaluation could not be read; what they held is judged again")
     known = done(evaluation_id)
     todo = [conversation for conversation in fitting if not {point.id for point in conversation} <= known]
     reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points")

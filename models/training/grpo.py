@@ -20,9 +20,10 @@ from typing import Any
 from datasets import Dataset
 from trl import GRPOConfig
 
+from data.parquet import set_aside_damaged
 from data.pass_rates import content_digest, count_rollouts, store
 from data.reporting import Reporter
-from data.rollouts import read_rollouts
+from data.rollouts import current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
@@ -32,6 +33,7 @@ from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
 from models.speech.template import prompt_text
+from models.training import checkpoints
 from models.training.decision_trainer import REDRAWING, DecisionPointTrainer
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
@@ -58,7 +60,10 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         EmptySplit: No decision point passes the gold check and fits, or too few for one step.
     """
     if outcome := finished_before(job):
+        if job.settings.grpo.unit != "episode":
+            keep_pass_rates(job.run_id, read_decision_points(job.dataset_version, splits=["train"]))
         return outcome
+    repeat_damaged_steps(job, reporter)
     stage = job.settings.grpo
     if stage.unit == "episode":
         from models.training.episodes import train_episodes
@@ -86,6 +91,14 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     keep_pass_rates(job.run_id, chosen.points)
     return outcome
+
+
+def repeat_damaged_steps(job: TrainingJob, reporter: Reporter) -> None:
+    """Where stored rollouts of a step cannot be read any more, go back to a checkpoint before it: sample them anew."""
+    for file in set_aside_damaged(current_files(job.run_id)):
+        step = step_of(file)
+        reporter.say(f"the rollouts of step {step} were damaged and are set aside; going back to before that step")
+        checkpoints.forget_from(job.run_dir / "checkpoints", step)
 
 
 def keep_pass_rates(run_id: str, points: Sequence[DecisionPoint]) -> None:

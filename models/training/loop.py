@@ -22,6 +22,7 @@ from data.reporting import Reporter
 from data.settings import TrainingSettings
 from models.compute import bf16_pays, uses_cuda
 from models.policy import save_weights
+from models.training import checkpoints
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
 
 PROGRESS = "progress.json"
@@ -106,13 +107,16 @@ class BudgetCallback(TrainerCallback):
                 self.stopped = "budget"
         if self.stopped != "finished":
             control.should_training_stop = True
+        # Not after the last step: whoever resumes there would make transformers train one step more.
+        goes_on = self.stopped == "finished" and state.global_step < state.max_steps
         due = time.monotonic() - self._last_save >= self._save_every
-        if self.stopped == "interrupted" or (due and self.stopped == "finished"):
+        if self.stopped == "interrupted" or (due and goes_on):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Remember how much of the budget is spent."""
+        """Seal the checkpoint and remember how much of the budget is spent."""
         self._last_save = time.monotonic()
+        checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         write_whole(self._file, json.dumps({"seconds": self.seconds, "step": state.global_step}))
 
 
@@ -224,12 +228,13 @@ def run_trainer(
     How it ended is written beside the model before the checkpoints go, so that a kill in between loses nothing: see
     ``finished_before``.
     """
-    checkpoints = job.run_dir / "checkpoints"
-    checkpoints.mkdir(parents=True, exist_ok=True)
+    folder = job.run_dir / "checkpoints"
+    folder.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
-    trainer.train(resume_from_checkpoint=newest_checkpoint(checkpoints))
+    checkpoints.forget_from(folder, trainer.args.max_steps)
+    trainer.train(resume_from_checkpoint=checkpoints.newest(folder))
     model_dir = job.run_dir / "model"
-    best = read_best(checkpoints)
+    best = read_best(folder)
     outcome = TrainingOutcome(
         model_dir=model_dir,
         steps=trainer.state.global_step,
@@ -244,7 +249,7 @@ def run_trainer(
         save_model(trainer, model_dir)
         told = {**asdict(outcome), "model_dir": str(model_dir)}
         write_whole(job.run_dir / OUTCOME, json.dumps(told))
-        shutil.rmtree(checkpoints)
+        shutil.rmtree(folder)
     return outcome
 
 
@@ -255,19 +260,6 @@ def finished_before(job: TrainingJob) -> TrainingOutcome | None:
         return None
     told = json.loads(file.read_text(encoding="utf-8"))
     return TrainingOutcome(**{**told, "model_dir": Path(told["model_dir"])})
-
-
-def newest_checkpoint(checkpoints: Path) -> str | None:
-    """The newest checkpoint that was written to its end; torn ones, left by a kill, are removed.
-
-    transformers writes ``trainer_state.json`` last.
-    """
-    numbered = sorted(checkpoints.glob("checkpoint-*"), key=lambda folder: int(folder.name.split("-")[1]))
-    for folder in numbered:
-        if not (folder / "trainer_state.json").exists():
-            shutil.rmtree(folder)
-    whole = [folder for folder in numbered if folder.exists()]
-    return str(whole[-1]) if whole else None
 
 
 def read_best(checkpoints: Path) -> dict[str, float] | None:

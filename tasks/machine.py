@@ -1,0 +1,143 @@
+"""What the machine is fit for: interpreter and packages, disk, memory, arithmetic, the package registry."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, NamedTuple
+from urllib.parse import urlsplit
+
+from data import paths
+
+State = Literal["good", "note", "bad"]
+GIGABYTE = 1e9
+#: A stage of the 135M model keeps two checkpoints of 1.6 GB and a model; and it holds about 3 GB while it trains.
+ENOUGH_DISK, LITTLE_DISK = 10 * GIGABYTE, 2 * GIGABYTE
+ENOUGH_MEMORY = 4 * GIGABYTE
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at: what, how it is, and what to do about it."""
+
+    check: str
+    state: State
+    says: str
+    cure: str = ""
+
+
+def environment() -> Iterator[Finding]:
+    """Python's version, and installed packages against the committed pins."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    fits = sys.version_info[:2] == (3, 11)
+    yield Finding("python", "good" if fits else "bad", version, "" if fits else "install Python 3.11 and `make setup`")
+    pins = pinned(paths.PROJECT_ROOT / "constraints.txt")
+    there = {name: _installed(name) for name in pins}
+    other = [f"{name} {there[name]} instead of {pins[name]}" for name in pins if there[name] not in (None, pins[name])]
+    told = f"{sum(version is not None for version in there.values())} of {len(pins)} pinned packages are here"
+    if other:
+        yield Finding(
+            "packages", "note", f"{told}; {'; '.join(other[:3])}", "`make clean-venv setup` installs the pins"
+        )
+    else:
+        yield Finding("packages", "good", f"{told}, each at its pin")
+
+
+def pinned(file: Path) -> dict[str, str]:
+    """Package names and versions of a constraints file."""
+    lines = re.findall(r"^([A-Za-z0-9._-]+)==(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+    return dict(lines)
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name).partition("+")[0]  # torch 2.13.0+cpu is the pinned one, built for CPUs
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def disk() -> Iterator[Finding]:
+    """Room where runs leave their files."""
+    free = shutil.disk_usage(paths.var()).free
+    state: State = "good" if free >= ENOUGH_DISK else "note" if free >= LITTLE_DISK else "bad"
+    cure = "" if state == "good" else "`apprentice data gc` shows what can go; or move var/ with APPRENTICE_VAR"
+    yield Finding("disk", state, f"{free / GIGABYTE:.1f} GB free under {paths.var()}", cure)
+
+
+def memory() -> Iterator[Finding]:
+    """Memory that is free now."""
+    facts = Path("/proc/meminfo")
+    if not facts.exists():
+        yield Finding("memory", "note", "cannot be told on this system")
+        return
+    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", facts.read_text(encoding="ascii"), re.MULTILINE))
+    free, total = (int(found[name]) * 1024 for name in ("MemAvailable", "MemTotal"))
+    enough = free >= ENOUGH_MEMORY
+    cure = "" if enough else "end other programs, or lower the batch: --set grpo.micro_batch_size=8"
+    says = f"{free / GIGABYTE:.1f} of {total / GIGABYTE:.1f} GB free"
+    yield Finding("memory", "good" if enough else "note", says, cure)
+
+
+def arithmetic() -> Iterator[Finding]:
+    """Cores, GPU, and how fast products are in float32 and bf16; says if what is used is the slower one."""
+    import torch
+
+    from data.profiles import resolve
+    from models.compute import bf16_pays, device_name
+
+    settings = resolve("laptop")
+    device = device_name(settings)
+    name = torch.cuda.get_device_name() if device == "cuda" else f"{len(os.sched_getaffinity(0))} cores"
+    speeds = {kind: _gigaflops(torch.ones(768, 768, dtype=kind, device=device)) for kind in _kinds()}
+    single, half = speeds.values()
+    used = "bf16" if bf16_pays(settings) else "float32"
+    says = f"{name}: {single:,.0f} GFLOP/s in float32, {half:,.0f} in bf16; {used} is used where it may be"
+    wrong = (used == "bf16") != (half > single)
+    cure = "time one step both ways before a long run (benchmarks/grpo_step.py)" if wrong else ""
+    yield Finding("arithmetic", "note" if wrong else "good", says, cure)
+
+
+def _kinds() -> tuple[object, object]:
+    import torch
+
+    return torch.float32, torch.bfloat16
+
+
+def _gigaflops(square: object) -> float:
+    import torch
+
+    assert isinstance(square, torch.Tensor)
+    best = float("inf")
+    for _ in range(4):
+        began = time.perf_counter()
+        (square @ square)[0, 0].item()
+        best = min(best, time.perf_counter() - began)
+    return float(2 * square.shape[0] ** 3 / best / 1e9)
+
+
+def registry(seconds: float = 10.0) -> Iterator[Finding]:
+    """Whether the index that pip uses answers; base models come from there."""
+    url = index_url()
+    shown = f"{urlsplit(url).scheme}://{urlsplit(url).hostname}"  # never the credentials that an address may hold
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/pip/", timeout=seconds):
+            yield Finding("registry", "good", f"{shown} answers")
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        cure = "needed for a base model that is not here yet; check the network and `pip config list`"
+        yield Finding("registry", "note", f"{shown} does not answer ({reason})", cure)
+
+
+def index_url() -> str:
+    """The package index as pip has it configured."""
+    asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
+    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    return os.environ.get("PIP_INDEX_URL") or told or "https://pypi.org/simple"
