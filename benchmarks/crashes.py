@@ -388,7 +388,8 @@ def soak(kills: int, seed: int, kinds: list[str] | None = None, stages: list[str
         draw = random.Random(seed)
         number = hit = 0
         while hit < kills:
-            stage = draw.choice(stages or STAGES)
+            chosen = stages or STAGES
+            stage = chosen[number % len(chosen)]
             kind = draw.choices(kinds or list(KINDS), [KINDS[kind] for kind in kinds or KINDS])[0]
             hit += bench.disturb(number, stage, kind) and kind in KILLS
             number += 1

@@ -21,6 +21,8 @@ _ALWAYS = {
     # The word, not "1": Prefect takes both, MLflow only this.
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # Seven more processes for jobs (scorers by language models) that nobody here starts.
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
     # The temporary server is torn down with events still in its queues and would log a traceback for each.
