@@ -19,14 +19,17 @@ from data.files import write_whole
 Outcome = Literal["first", "promoted", "kept", "rolled back"]
 
 
-def store(name: str, outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep a decision; returns it with its ``promotion_id`` and time."""
+def draw_up(name: str, outcome: Outcome, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A decision with its ``promotion_id`` and time, not stored yet."""
     at = datetime.now(UTC).isoformat()
     digest = hashlib.sha256(f"{name}\x1f{at}\x1f{json.dumps(facts, sort_keys=True)}".encode()).hexdigest()[:12]
-    row = {"promotion_id": digest, "at": at, "name": name, "outcome": outcome, **facts}
-    stamp = at[:19].replace("-", "").replace(":", "")
-    write_whole(paths.promotions() / f"{stamp}-{digest}.json", json.dumps(row, indent=1) + "\n")
-    return row
+    return {"promotion_id": digest, "at": at, "name": name, "outcome": outcome, **facts}
+
+
+def store(row: Mapping[str, Any]) -> None:
+    """Keep a decision, once it is carried out."""
+    stamp = str(row["at"])[:19].replace("-", "").replace(":", "")
+    write_whole(paths.promotions() / f"{stamp}-{row['promotion_id']}.json", json.dumps(row, indent=1) + "\n")
 
 
 def decisions(name: str | None = None) -> Iterator[dict[str, Any]]:

@@ -99,13 +99,13 @@ def settle(name: str, met: Contest, evaluations: dict[str, str], splits: list[Sp
             raise locks.Busy(f"promote: the champion of {name} changed meanwhile; run the same command again")
         judged, conversations = _compared(challenger, champion, evaluations, splits)
         registered = _registered(name, challenger)
-        outcome = _outcome(judged)
-        row = promotions.store(
-            name, outcome, _facts(met, evaluations, splits, conversations, registered, present, judged)
-        )
+        facts = _facts(met, evaluations, splits, conversations, registered, present, judged)
+        row = promotions.draw_up(name, _outcome(judged), facts)
+        # The registry has the evidence before the alias moves, and what is stored here was carried out.
         _tell_registry(registered, row)
-        if outcome != "kept":
+        if row["outcome"] != "kept":
             champions.crown(registered)
+        promotions.store(row)
     _announce(row)
     return row
 
@@ -228,7 +228,8 @@ def roll_back(name: str, reason: str = "") -> dict[str, Any]:
             "from": {"version": left.version, "run_id": left.run_id},
             "to": {"version": now.version, "run_id": now.run_id},
         }
-        row = promotions.store(name, "rolled back", {**sides, "reason": reason})
+        row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
+        promotions.store(row)  # the alias has moved: this must not wait for the registry's answer
         champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": reason})
         champions.store_evidence(left.run_id, row["promotion_id"], row)
     say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")

@@ -1,0 +1,240 @@
+"""Promotion in the registry: a gain takes the place, a tie does not, and one command gives it back."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from data import paths, promotions
+from data.episodes import append_episodes, episodes_of
+from data.evaluation_set import SharedItem
+from data.schema import VALIDATION_SPLITS
+from models import champions, tracking
+from models.champions import CHALLENGER, CHAMPION, RegistryError, holder
+from models.registry import TrackingAway
+from tasks import promotion, records
+from tasks.promotion import AlreadyChampion, Contest, NoChampion, champion_run, contest, roll_back, settle
+from tasks.promotion_text import describe, print_trend, trend
+
+ROW = runpy.run_path(str(Path(__file__).parent / "fixtures" / "stages.py"))["row"]
+CONVERSATIONS = 120
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One SQLite store for the module: creating it takes seconds."""
+    uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        tracking._connect(uri)
+    return uri
+
+
+@pytest.fixture
+def house(store: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> SimpleNamespace:
+    """A registry that is real, packages of a few bytes, and a frozen set of known conversations."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    told: list[tuple[str, str]] = []
+    artifacts: list[str] = []
+    frozen = [f"{split}/{n}" for split in VALIDATION_SPLITS for n in range(CONVERSATIONS)]
+    monkeypatch.setattr(promotion, "create_markdown_artifact", lambda text, **more: artifacts.append(text))
+    monkeypatch.setattr(promotion, "tell_of_promotion", lambda name, version, run, why: told.append((version, why)))
+    monkeypatch.setattr(promotion, "export", lambda run_id, name: paths.run(run_id) / "model")
+    monkeypatch.setattr(champions, "save_package", lambda export, target: (target.mkdir(), _write(target)))
+    monkeypatch.setattr(
+        "data.evaluation_set.shared_items",
+        lambda versions, splits: [SharedItem(name, name.split("/")[0], "", "") for name in frozen],
+    )
+    return SimpleNamespace(name=request.node.name.partition("[")[0][:40], told=told, artifacts=artifacts)
+
+
+def _write(target: Path) -> None:
+    (target / "MLmodel").write_text("flavors: {}")
+
+
+def model(stage: str = "grpo", version: str = "d" * 12, started: str | None = None) -> records.Record:
+    """A finished run with a model of a few bytes."""
+    with tracking.stage_run(stage, name=stage) as run:
+        folder = run.directory / "model"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(run.run_id.encode())
+    record = records.Record(
+        stage=stage,
+        key=run.run_id[:16],
+        status="done",
+        run_id=run.run_id,
+        dataset_version=version,
+        start_run_id=started,
+        model_dir=folder,
+        model_sha256=records.model_sha256(folder),
+        ended="2026-01-01",
+    )
+    records.save(record)
+    return record
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, **right: float) -> dict[str, str]:
+    """Evaluations whose share of right turns is known: the first so many of every hundred."""
+    frames = {}
+    for who, share in right.items():
+        rows = [
+            {**ROW(f"{split}/{n}#{turn}", split, (n * 7 + turn) % 100 < share, who, "grpo", "d" * 12, False)}
+            | {"conversation_id": f"{split}/{n}", "kind": "answer" if turn % 2 else "call"}
+            for split in VALIDATION_SPLITS
+            for n in range(CONVERSATIONS + 5)  # five that nobody froze
+            for turn in range(4)
+        ]
+        frames[who] = pd.DataFrame(rows)
+    monkeypatch.setattr("tasks.evaluation.rows_of", frames.__getitem__)
+    return {who: who for who in right}
+
+
+def decide(house: SimpleNamespace, challenger: records.Record, evaluations: dict[str, str]) -> dict:
+    met = contest.fn(house.name, challenger)
+    return settle.fn(house.name, met, evaluations, list(VALIDATION_SPLITS))
+
+
+def test_first_gain_tie_and_rollback(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    one, two, three = model(), model(), model()
+    first = decide(house, one, judged(monkeypatch, challenger=30))
+    assert (first["outcome"], first["challenger"]["version"]) == ("first", "1")
+    with pytest.raises(AlreadyChampion, match=r"version 1\) already"):
+        contest.fn(house.name, one)
+
+    gain = decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert (gain["outcome"], champion_run(house.name)) == ("promoted", two.run_id)
+    assert gain["frozen_conversations"] == 2 * CONVERSATIONS
+    assert gain["decision"]["items"] == 8 * CONVERSATIONS  # not the five
+
+    tie = decide(house, three, judged(monkeypatch, champion=60, challenger=60))
+    assert (tie["outcome"], champion_run(house.name)) == ("kept", two.run_id)
+    assert holder(house.name, CHALLENGER).run_id == three.run_id
+    assert [version for version, _ in house.told] == ["1", "2"]
+
+    back = roll_back(house.name, "books twice")
+    assert (back["from"]["version"], back["to"]["version"]) == ("2", "1")
+    assert champion_run(house.name) == one.run_id
+    with pytest.raises(RegistryError, match=r"version 1 of .* is the first champion"):
+        roll_back(house.name)
+
+    again = decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert (again["outcome"], again["challenger"]["version"]) == ("promoted", "2")  # registered once
+    kept = list(promotions.decisions(house.name))
+    assert [row["outcome"] for row in kept] == ["first", "promoted", "kept", "rolled back", "promoted"]
+    assert [line[2] for line in trend(kept)] == ["1", "2", "2", "1", "2"]
+    capsys.readouterr()
+    print_trend(kept)
+    assert "rolled back" in capsys.readouterr().out
+
+
+def test_verdict_and_evidence_lie_in_var_and_in_the_registry(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(house, model(), judged(monkeypatch, challenger=30))
+    row = decide(house, model(), judged(monkeypatch, champion=30, challenger=60))
+    file = next(paths.promotions().glob(f"*-{row['promotion_id']}.json"))
+    assert json.loads(file.read_text()) == row
+    client = tracking.ask()[0]
+    stored = client.download_artifacts(row["challenger"]["run_id"], f"promotion/{row['promotion_id']}.json")
+    assert json.loads(Path(stored).read_text())["decision"]["headline"]["word"] == "better"
+    version = client.get_model_version(house.name, "2")
+    assert version.source == f"runs:/{row['challenger']['run_id']}/chat"
+    assert (version.tags["promotion"], version.tags[champions.BEFORE]) == ("promoted", "1")
+    assert version.description == describe(row) == house.artifacts[-1]
+    assert "| unseen tools | 3" in describe(row)
+
+
+def test_without_a_champion_the_command_is_named(house: SimpleNamespace) -> None:
+    with pytest.raises(NoChampion, match="run `apprentice promote` first, or name a model with --run"):
+        champion_run(house.name)
+    with pytest.raises(RegistryError, match="has no champion"):
+        roll_back(house.name)
+
+
+def test_a_champion_that_changed_meanwhile_is_not_overwritten(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = model(), model()
+    met = contest.fn(house.name, two)
+    decide(house, one, judged(monkeypatch, challenger=30))
+    with pytest.raises(promotion.locks.Busy, match="changed meanwhile"):
+        settle.fn(house.name, met, judged(monkeypatch, challenger=60), list(VALIDATION_SPLITS))
+    assert champion_run(house.name) == one.run_id
+    assert len(list(promotions.decisions(house.name))) == 1
+
+
+def test_a_registry_that_is_away_decides_nothing(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    challenger = model()
+    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
+    with pytest.raises(TrackingAway, match="refused"):
+        settle.fn(house.name, Contest(challenger.run_id, None, "d" * 12), {}, list(VALIDATION_SPLITS))
+    assert list(promotions.decisions()) == []
+
+
+def test_what_was_not_carried_out_is_no_decision(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(challenger: champions.Registered) -> champions.Registered:
+        raise TrackingAway("the alias cannot be set")
+
+    monkeypatch.setattr(champions, "crown", refuses)
+    with pytest.raises(TrackingAway):
+        decide(house, model(), judged(monkeypatch, challenger=30))
+    assert list(promotions.decisions()) == []
+    assert holder(house.name, CHAMPION) is None
+
+
+def episode(run_id: str, number: int, breaches: list[str], split: str = "validation_unseen") -> dict:
+    return {
+        "episode_id": f"{run_id}{number}{len(breaches)}{split}",
+        "run_id": run_id,
+        "stage": "grpo",
+        "step": None,
+        "task_id": f"task{number}",
+        "domain": "bank",
+        "split": split,
+        "trial": 0,
+        "user_seed": "7",
+        "thinking": False,
+        "keeps_reasoning": False,
+        "temperature": 0.0,
+        "success": True,
+        "state_right": True,
+        "facts": None,
+        "breaches": breaches,
+        "milestones": None,
+        "ended": "done",
+        "failed_turn": None,
+        "cause": None,
+        "turns": 3,
+        "calls": 1,
+        "call_errors": 0,
+        "completion_tokens": 9,
+        "reward": None,
+        "advantage": None,
+        "messages": [],
+    }
+
+
+def test_breaches_in_the_practice_environment_stop_a_promotion(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = model(), model()
+    decide(house, one, judged(monkeypatch, challenger=30))
+    for record, breaching in ((one, 0), (two, 20)):
+        played = [episode(record.run_id, n, ["wrong_door"] if n < breaching else []) for n in range(100)]
+        append_episodes("evaluation", f"home-{record.run_id}", played)
+    row = decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert row["outcome"] == "kept"
+    assert [reason.split(" [")[0] for reason in row["decision"]["reasons"]] == ["policy: worse (-20.0 points"]
+
+
+def test_the_newest_episode_of_a_task_counts_and_other_modes_and_splits_do_not() -> None:
+    append_episodes("evaluation", "first", [episode("r", 1, ["old"]), episode("r", 2, [], "train")])
+    append_episodes("evaluation", "second", [episode("r", 1, [])])
+    found = episodes_of("r", ["validation_unseen"], thinking=False)
+    assert [list(breaches) for breaches in found["breaches"]] == [[]]
+    assert episodes_of("r", ["validation_unseen"], thinking=True).empty
