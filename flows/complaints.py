@@ -30,7 +30,6 @@ EXPECTED = (
     "models.champions.RegistryError",
     "models.evaluation.promotion.NothingShared",
     "models.export.ExportError",
-    "tasks.promotion.AlreadyChampion",
     "tasks.promotion.NoChampion",
     "models.base.BaseModelError",
     "models.training.sft.EmptySplit",

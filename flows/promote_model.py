@@ -14,6 +14,7 @@ from tasks.choices import stated
 from tasks.notices import tell_of_failure
 from tasks.promotion import NAME, contest, settle
 from tasks.records import of_run
+from tasks.stage import say
 from tasks.upstream import latest_model
 
 
@@ -33,7 +34,7 @@ def promote_model(
     minutes: float | None = None,
     overrides: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Judge challenger and champion on the same decision points and decide; returns the stored decision.
+    """Judge challenger and champion on the same decision points and decide; returns the stored decision, if any.
 
     Args:
         profile: Preset of settings.
@@ -47,6 +48,9 @@ def promote_model(
     """
     challenger = of_run(run_id) if run_id else latest_model(source)
     met = contest(name, challenger)
+    if met.decided:
+        say(f"promote: run {met.challenger} is the champion of {name} already; train a new one or name one with --run")
+        return {"outcome": "is champion", "name": name, "run_id": met.challenger}
     chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points, minutes=minutes)
     final = profiles.resolve(profile, chosen).evaluation.final
     evaluations = {}

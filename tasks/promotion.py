@@ -28,10 +28,6 @@ if TYPE_CHECKING:
 NAME = "apprentice"
 
 
-class AlreadyChampion(Exception):
-    """The challenger is the champion; the message says what to do."""
-
-
 class NoChampion(Exception):
     """A registered model has no champion; the message says what to do."""
 
@@ -42,6 +38,11 @@ class Contest(NamedTuple):
     challenger: str
     champion: str | None
     dataset_version: str
+
+    @property
+    def decided(self) -> bool:
+        """Whether the challenger is the champion already."""
+        return self.challenger == self.champion
 
 
 def lock_of(name: str) -> str:
@@ -54,18 +55,12 @@ def contest(name: str, challenger: Record) -> Contest:
     """Who meets whom: the challenger and the registry's champion, on the challenger's dataset.
 
     Raises:
-        AlreadyChampion: It is the champion itself.
         MissingUpstream: The champion's model is gone.
         models.registry.TrackingAway: The registry does not answer.
     """
     from models.champions import CHAMPION, holder
 
     champion = holder(name, CHAMPION)
-    if champion is not None and champion.run_id == challenger.run_id:
-        raise AlreadyChampion(
-            f"run {challenger.run_id} is the champion of {name} (version {champion.version}) already; name another "
-            "with --run, or train a new one"
-        )
     if champion is not None:
         records.of_run(champion.run_id)
     return Contest(challenger.run_id, champion.run_id if champion else None, challenger.model_place[1])

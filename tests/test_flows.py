@@ -98,6 +98,34 @@ def test_single_stages_start_from_the_latest_good(stages: SimpleNamespace) -> No
 
 
 @pytest.mark.slow
+def test_a_model_challenges_the_champion_on_the_challenger_s_dataset(
+    stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from data.evaluation_set import SharedItem
+    from data.schema import VALIDATION_SPLITS
+    from flows.promote_model import promote_model
+    from flows.train_grpo import train_grpo
+    from flows.train_sft import train_sft
+    from models import champions
+    from tasks import promotion
+
+    frozen = [SharedItem(f"{split}/{n}", split, "", "") for split in VALIDATION_SPLITS for n in range(6)]
+    monkeypatch.setattr("data.evaluation_set.shared_items", lambda versions, splits: frozen)
+    monkeypatch.setattr(promotion, "export", lambda run_id, name: paths.run(run_id) / "model")
+    monkeypatch.setattr(champions, "save_package", lambda export, target: target.mkdir())
+    sft, grpo = train_sft(profile="smoke", seed=21), train_grpo(profile="smoke", start="base", seed=21)
+    assert promote_model(profile="smoke", run_id=sft, name="flows")["outcome"] == "first"
+    assert promote_model(profile="smoke", run_id=sft, name="flows")["outcome"] == "is champion"
+    kept = promote_model(profile="smoke", run_id=grpo, name="flows")
+    # Four right of six against two: a gain, on too few conversations to be shown.
+    assert kept["outcome"] == "kept"
+    assert kept["decision"]["headline"]["improved"] == 2
+    assert kept["evaluations"]["champion"] != kept["evaluations"]["challenger"]
+    assert promotion.champion_run("flows") == sft
+    assert "version 1 stays champion of flows" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_errors_come_through_prefect_as_they_are(stages: SimpleNamespace) -> None:
     from flows.prime_thinking import prime_thinking
     from flows.train_sft import train_sft
