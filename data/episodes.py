@@ -128,19 +128,6 @@ def read_episodes(purpose: Purpose, home: str) -> pandas.DataFrame:
     return frame.drop_duplicates("episode_id", keep="last").reset_index(drop=True)
 
 
-def episodes_of(run_id: str, splits: Sequence[str], *, thinking: bool) -> pandas.DataFrame:
-    """Evaluation episodes of one model in one mode, over all its evaluations: the newest of each task, trial and user.
-
-    Raises:
-        data.parquet.DamagedFile: A file cannot be read.
-    """
-    files = [file for file in episode_files() if file.is_relative_to(paths.evaluations())]
-    frame = read_shards(files, EPISODE_SCHEMA).to_pandas()
-    chosen = frame[(frame["run_id"] == run_id) & (frame["thinking"] == thinking) & frame["split"].isin(list(splits))]
-    ordered = chosen.sort_values("created_at", kind="stable")
-    return ordered.drop_duplicates(["task_id", "trial", "user_seed"], keep="last").reset_index(drop=True)
-
-
 def episode_files() -> list[Path]:
     """The files of all episodes."""
     return [file for root in (paths.rollouts(), paths.evaluations()) for file in sorted(root.glob(f"*/{FOLDER}/[!.]*"))]

@@ -119,16 +119,15 @@ def _compared(
     if champion is None:
         return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
     before = rows_of(evaluations["champion"])
-    return decide(before, after, conversations=frozen, policy=_policy(champion, challenger, splits)), len(frozen)
+    return decide(before, after, conversations=frozen, policy=_policy(evaluations)), len(frozen)
 
 
-def _policy(champion: Record, challenger: Record, splits: list[Split]) -> Pairs | None:
-    """Episodes that both played with the practice environment as they were trained, where there are any."""
-    from data.episodes import episodes_of
+def _policy(evaluations: dict[str, str]) -> Pairs | None:
+    """Episodes that both played while they were judged, where they played any."""
+    from data.episodes import read_episodes
     from models.evaluation.promotion import policy_pairs
 
-    played = [episodes_of(one.run_id, splits, thinking=one.thinking) for one in (champion, challenger)]
-    return policy_pairs(*played)
+    return policy_pairs(*(read_episodes("evaluation", evaluations[who]) for who in ("champion", "challenger")))
 
 
 def _registered(name: str, challenger: Record) -> Registered:

@@ -41,8 +41,8 @@ GUARDED: dict[str, Slice] = {
     "seen tools": Slice("turn_success", "seen"),
     "format": Slice("format_ok"),
 }
-#: Loss that is still borne, by guarded slice.
-MARGINS: dict[str, float] = {"no-call turns": MARGIN, "seen tools": MARGIN, "format": 0.02, POLICY: 0.02}
+#: Loss that is still borne, by guarded slice; wide enough that the usual evaluation can rule it out.
+MARGINS: dict[str, float] = {"no-call turns": MARGIN, "seen tools": MARGIN, "format": 0.02, POLICY: 0.05}
 
 
 class NothingShared(ValueError):
