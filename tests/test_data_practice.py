@@ -18,7 +18,7 @@ from data.practice.gold import play_oracle
 from data.practice.world import World
 
 TODAY = date(2026, 3, 6)
-STAY = {"check_in": "2026-03-20", "nights": 2}
+STAY = {"check_in": "2026-05-20", "nights": 2}
 TABLES = {"book_room": "bookings", "spa_book": "treatment_bookings", "shuttle_book": "shuttle_bookings"}
 PARTS = ("seen", "unseen_in_validation", "unseen_in_test", "mixed")
 
@@ -87,7 +87,7 @@ def test_a_booked_room_is_taken_changed_and_freed_again():
 def test_a_change_onto_another_guests_stay_fails_and_changes_nothing():
     hotel = world()
     room = hotel.execute("search_rooms", {**STAY, "guests": 1}, 1)["results"][0]["room_id"]
-    later = {"check_in": "2026-03-24", "nights": 2}
+    later = {"check_in": "2026-05-24", "nights": 2}
     mine, theirs = (
         hotel.execute("book_room", {"room_id": room, "guest_name": name, **stay}, 3)["booking_code"]
         for name, stay in (("Ana Silva", STAY), ("Ben Bauer", later))

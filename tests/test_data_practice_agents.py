@@ -20,6 +20,7 @@ from data.practice.drawing import PracticeTask, draw_task, task_of
 from data.practice.episode import MAX_TURNS, Episode, to_text
 from data.practice.gold import play_oracle
 from data.practice.hearing import mentioned_rows, plain
+from data.practice.manner import PLAIN
 from data.practice.validator import check_domain
 from data.schema import Message, ToolCall, ToolSpec
 from models.wording import conveys
@@ -301,6 +302,31 @@ def test_a_user_who_is_not_understood_repeats_itself_and_leaves():
     assert kinds[-1] == "leave"
     assert kinds.count("repeat") == 2
     assert episode.turns < 8
+
+
+def test_a_change_that_conflicts_is_amended_and_made():
+    amended = 0
+    for seed in range(200):
+        task = draw_task(DOMAINS["hotel"], "seen", f"conflict:{seed}")
+        if not any(goal.first and goal.task.amend for goal in task.goals):
+            continue
+        episode = play_oracle(task, seed, errors=0.0)
+        amended += any("not available" in str(step.result.get("error")) for step in episode.log)
+        assert succeeded(episode), task.id
+    assert amended >= 1
+
+
+def test_a_yes_covers_one_change_and_a_correction_takes_it_back():
+    task = next(
+        t for t in (draw_task(DOMAINS["hotel"], "seen", n) for n in range(80)) if goal_calls(t)[-1] == "cancel_booking"
+    )
+    found, cancelled = task.gold.calls[-2:]
+    for asked, kinds in (("Shall I cancel {}?", []), ("It is raining. {}", ["unconfirmed_write"])):
+        episode = Episode(task, 0, errors=0.0, manner=PLAIN)
+        episode.step(calling(call(found.tool, found.arguments)))
+        episode.step(saying(asked.format(cancelled.arguments["booking_code"])))
+        episode.step(calling(call(cancelled.tool, cancelled.arguments)))
+        assert [breach.kind for breach in episode.breaches] == kinds
 
 
 def test_a_model_may_play_the_user():

@@ -174,7 +174,8 @@ class Task:
     """Columns of the change's result that the report conveys."""
     amend: tuple[str, ...] = ()
     """What the desk asks for anew when the change itself fails (phrase ``agent.failed.TASK`` must ask for it); without
-    any, a failed change ends the errand."""
+    any, a failed change ends the errand. Values of these slots in ``Goal.first`` must make the change fail: the user
+    insists on them until it has."""
     core: tuple[str, ...] = ()
     """Slots that the user's opening always mentions."""
 

@@ -40,6 +40,8 @@ MAX_TURNS = 30
 MAX_CALLS = 8
 """Calls of one message that are run."""
 TIME_OUT_RATE = 0.03
+_ANY_CHANGE = "*"
+"""What a model in the user's place says yes to: its words do not tell which change."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Episode:
         self.gold = None if unjudged else gold or task.gold
         self._allowed = None if self.gold is None else self.gold.owners
         self._specs = {tool.name: tool for tool in task.tools}
-        self._consents = 0
+        self._consent: str | None = None
         self._weather = Weather(errors, Random(f"{task.id}|{user_seed}|errors"))
         drawn = manner or Manner.sample(rng)
         matters = [matter for matter, tool in task.domain.outside.items() if tool is None or tool not in self._specs]
@@ -158,7 +160,7 @@ class Episode:
 
     def _hear(self, move: UserMove) -> None:
         self.moves.append(move)
-        self._consents += move.consents
+        self._take_consent(move)
         self.messages.append(Message(role="user", content=move.text))
 
     def _listen(self, text: str) -> None:
@@ -199,11 +201,18 @@ class Episode:
         ):
             self._breach(found.kind, spec.name, found.detail)
 
+    def _take_consent(self, move: UserMove) -> None:
+        """A yes is to the change that was in question; a no, a correction or another errand takes it back."""
+        if move.consents:
+            self._consent = self.user.goal.task.write if isinstance(self.user, User) else _ANY_CHANGE
+        elif move.kind in ("state", "refuse", "correct", "leave"):
+            self._consent = None
+
     def _spend_consent(self, spec: ToolSpec) -> None:
         """One yes covers one change."""
-        if self._consents < 1:
+        if self._consent not in (spec.name, _ANY_CHANGE):
             self._breach("unconfirmed_write", spec.name, f"{spec.name} changed something without the user's yes to it")
-        self._consents = max(0, self._consents - 1)
+        self._consent = None
 
     def _breach(self, kind: Any, tool: str, detail: str) -> None:
         index = max(index for index, message in enumerate(self.messages) if message.role == "assistant")

@@ -127,7 +127,13 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
     asking = [sentence for sentence in sentences if _is_question(sentence)]
     more = any(_MORE.search(sentence) for sentence in asking)
     asking = [sentence for sentence in asking if not _MORE.search(sentence)]
-    asks = [slot for sentence in asking if _ASK.search(sentence) for slot in asked_slots(sentence, domain, task)]
+    failed = any(_FAILED.search(sentence) for sentence in sentences)
+    asks = [
+        slot
+        for sentence in asking
+        if _ASK.search(sentence) or (failed and not _is_right(sentence))
+        for slot in asked_slots(sentence, domain, task)
+    ]
     asks += [slot for sentence in asking for slot in _yes_no_slots(sentence, domain, task)]
     confirming = [s for s in asking if _confirms(s) and not (_ASK.search(s) and asked_slots(s, domain, task))]
     options = tuple(mentioned_rows(said, rows, domain, task))
@@ -141,7 +147,7 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
         accepts=any(_ACCEPT.search(sentence) for sentence in asking),
         more=more,
         goodbye=not asking and not more and bool(_GOODBYE.search(said)),
-        failed=any(_FAILED.search(sentence) for sentence in sentences),
+        failed=failed,
         claims_done=any(_DONE.search(sentence) for sentence in sentences if "?" not in sentence),
         question=bool(asking),
         please_wait=not asking and bool(_WAIT.search(said)),
@@ -150,6 +156,10 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
 
 def _confirms(sentence: str) -> bool:
     return not _WH.search(sentence) and bool(_PROPOSES.search(sentence) or _ASSURES.search(sentence))
+
+
+def _is_right(sentence: str) -> bool:
+    return bool(_ASSURES.search(sentence))
 
 
 def _is_question(sentence: str) -> bool:

@@ -129,7 +129,9 @@ class User:
             wrong = [slot for slot in self.first if slot in heard.asks]
             for slot in wrong:
                 del self.first[slot]
-            if not wrong and not self._open_slots(heard.asks):
+            if self.first and not self._open_slots(heard.asks):
+                return self._correct("user.correct", list(self.first))
+            if heard.asks and not self._open_slots(heard.asks):
                 self.finished = True
                 return UserMove(self.voice.line("user.refuse"), "refuse")
         slips = [slot for slot in heard.asks if heard.failed and slot in self.goal.first]
@@ -175,13 +177,13 @@ class User:
 
     def _confirm(self, heard: Heard, said: str, log: Sequence[Executed]) -> UserMove:
         goal = self.goal
-        if self.first:
-            return self._correct("user.correct", list(self.first))
+        if slips := [slot for slot in self.first if slot not in goal.task.amend]:
+            return self._correct("user.correct", slips)
         wanted = self._wanted(log) if goal.task.outcome == "choose" else None
         unchosen = self.chosen[self.number] is None
         if unchosen and heard.options and wanted and wanted not in heard.options:
             return UserMove(self.voice.preference(wanted, heard.options), "prefer")
-        stated = {slot: value for slot, value in goal.values.items() if slot in goal.task.mentioned}
+        stated = {slot: self._value(slot) for slot in goal.values if slot in goal.task.mentioned}
         if wrong := contradicted(said, stated, self.domain):
             return self._correct("user.correct", wrong)
         if not self._names_something(said, log):
@@ -220,7 +222,7 @@ class User:
         task = self.goal.task
         if task.write:
             tried = any(step.tool == task.write for step in log[self.since :])
-            self.finished = self._written(log) or heard.claims_done or (heard.failed and tried)
+            self.finished = self._written(log) or heard.claims_done or (heard.failed and tried and not self.first)
         else:
             self.finished = self._told_anything(log)
 

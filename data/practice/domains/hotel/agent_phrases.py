@@ -137,7 +137,8 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
     ),
     "agent.failed.change_booking": (
         "[I'm sorry|Unfortunately|I'm afraid], the room is not [free|available] for those dates, "
-        "so [nothing was changed|I left it].",
+        "so [nothing was changed|I left it]. [Would another arrival or number of nights do|"
+        "Which other arrival or number of nights would suit you]?",
     ),
     # Answers
     "agent.tell.find_booking": (

@@ -47,9 +47,9 @@ def build(connection: sqlite3.Connection, rng: Random, today: date) -> str:
     connection.executescript(_TABLES)
     connection.execute("BEGIN")
     _rooms(connection, rng)
-    codes = _codes(rng, 16)
-    _bookings(connection, rng, today, codes[:10])
-    connection.executemany("INSERT INTO fresh_codes VALUES (?)", [(code,) for code in codes[10:]])
+    codes = _codes(rng, 24)
+    _bookings(connection, rng, today, codes[:10], codes[10:18])
+    connection.executemany("INSERT INTO fresh_codes VALUES (?)", [(code,) for code in codes[18:]])
     _facilities(connection, rng)
     _treatments(connection, rng)
     _shuttles(connection, rng)
@@ -84,17 +84,27 @@ def _rooms(connection: sqlite3.Connection, rng: Random) -> None:
     connection.executemany("INSERT INTO rooms VALUES (?, ?, ?, ?, ?)", rows)
 
 
-def _bookings(connection: sqlite3.Connection, rng: Random, today: date, codes: list[str]) -> None:
-    """One booking a room at most, so none overlap."""
+def _bookings(connection: sqlite3.Connection, rng: Random, today: date, codes: list[str], followers: list[str]) -> None:
+    """One booking a room, and in most rooms another soon after it, so that not every change of a stay can be."""
     rooms = [row["room_id"] for row in connection.execute("SELECT room_id FROM rooms ORDER BY room_id")]
     names: dict[str, None] = {}
-    while len(names) < len(codes):
+    while len(names) < len(codes) + len(followers):
         names[guest_name(rng)] = None
-    rows = []
-    for code, room, name in zip(codes, rng.sample(rooms, k=len(codes)), names, strict=True):
+    rows: list[tuple[str | int, ...]] = []
+    first, later = list(names)[: len(codes)], list(names)[len(codes) :]
+    for code, room, name in zip(codes, rng.sample(rooms, k=len(codes)), first, strict=True):
         check_in = today + timedelta(days=rng.randrange(0, 16))
         rows.append((code, room, name, check_in.isoformat(), rng.randrange(1, 7), rng.randrange(2), "active"))
+    together = list(zip(rows, followers, later, strict=False))
+    rows += [_next_in_room(row, code, name, rng) for row, code, name in together]
     connection.executemany("INSERT INTO bookings VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _next_in_room(row: tuple[str | int, ...], code: str, name: str, rng: Random) -> tuple[str | int, ...]:
+    """A stay in the same room that begins up to two days after ``row`` ends."""
+    ends = date.fromisoformat(str(row[3])) + timedelta(days=int(row[4]))
+    check_in = ends + timedelta(days=rng.randrange(3))
+    return (code, row[1], name, check_in.isoformat(), rng.randrange(1, 4), rng.randrange(2), "active")
 
 
 def _facilities(connection: sqlite3.Connection, rng: Random) -> None:

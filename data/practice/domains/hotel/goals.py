@@ -90,9 +90,21 @@ def change_booking(rng: Random, connection: sqlite3.Connection, today: date, las
     later = date.fromisoformat(booking["check_in"]) + timedelta(days=rng.randrange(1, 6))
     nights = rng.choice([number for number in range(1, 8) if number != booking["nights"]])
     change = rng.choice(({"check_in": later.isoformat()}, {"nights": nights}, {"breakfast": rng.random() < 0.7}))
-    if not first and "nights" in change and rng.random() < 0.2:
-        first = {"nights": nights + 1}
+    if not _can_change(connection, booking, change):
+        return None
+    if not first and "nights" in change:  # what the guest would rather have, were the room free
+        taken = [number for number in range(nights + 1, 9) if not _can_change(connection, booking, {"nights": number})]
+        first = {"nights": taken[0]} if taken else {}
     return values | change, first
+
+
+def _can_change(connection: sqlite3.Connection, booking: Row, change: Row) -> bool:
+    """Whether the room is free for the changed stay; nothing is changed."""
+    connection.execute("SAVEPOINT trial")
+    outcome = tools.change_booking(connection, {"booking_code": booking["booking_code"], **change})
+    connection.execute("ROLLBACK TO trial")
+    connection.execute("RELEASE trial")
+    return "error" not in outcome
 
 
 def order_service(rng: Random, connection: sqlite3.Connection, today: date, lasting: Row) -> Drawn:

@@ -103,6 +103,7 @@ TASKS: dict[str, Task] = {
             write_slots=("check_in", "nights", "breakfast"),
             confirm=("booking_code", "check_in", "nights", "breakfast"),
             report=("booking_code", "total_price"),
+            amend=("check_in", "nights"),
         ),
         Task(
             "cancel_booking",
