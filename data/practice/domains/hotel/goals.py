@@ -89,7 +89,9 @@ def change_booking(rng: Random, connection: sqlite3.Connection, today: date, las
     values, first = _reference(rng, connection, booking, lasting)
     later = date.fromisoformat(booking["check_in"]) + timedelta(days=rng.randrange(1, 6))
     nights = rng.choice([number for number in range(1, 8) if number != booking["nights"]])
-    change = rng.choice(({"check_in": later.isoformat()}, {"nights": nights}, {"breakfast": rng.random() < 0.7}))
+    sql = "SELECT breakfast FROM bookings WHERE booking_code = ?"
+    has_breakfast = bool(connection.execute(sql, (booking["booking_code"],)).fetchone()["breakfast"])
+    change = rng.choice(({"check_in": later.isoformat()}, {"nights": nights}, {"breakfast": not has_breakfast}))
     if not _can_change(connection, booking, change):
         return None
     if not first and "nights" in change:  # what the guest would rather have, were the room free
