@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 #: Columns that ``append_evaluations`` fills in; a row brings all others.
 FILLED_IN: tuple[str, ...] = ("evaluation_id", "created_at")
 
-#: Columns of an evaluation file. Null means "does not apply": the call columns on answer turns, ``facts`` (recall in
+#: Columns of an evaluation file. ``variant`` names what was changed (``distractors``, ``thoughts shuffled``), null:
+#: judged as recorded. Else null means "does not apply": the call columns on answer turns, ``facts`` (recall in
 #: [0, 1]) where the turn has none to convey, ``action`` where none could be parsed.
 EVALUATION_SCHEMA: pa.Schema = schema_of(
     {
@@ -36,6 +37,7 @@ EVALUATION_SCHEMA: pa.Schema = schema_of(
         "kind": pa.string(),
         "tool": pa.string(),
         "thinking": pa.bool_(),
+        "variant": pa.string(),
         "text": pa.string(),
         "reasoning": pa.string(),
         "action": pa.string(),
@@ -51,7 +53,16 @@ EVALUATION_SCHEMA: pa.Schema = schema_of(
         "truncated": pa.bool_(),
         "created_at": pa.timestamp("us", tz="UTC"),
     },
-    nullable=("tool", "reasoning", "action", "tool_name_correct", "argument_names_correct", "exact_call", "facts"),
+    nullable=(
+        "tool",
+        "variant",
+        "reasoning",
+        "action",
+        "tool_name_correct",
+        "argument_names_correct",
+        "exact_call",
+        "facts",
+    ),
 )
 
 
@@ -61,7 +72,7 @@ def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) ->
     Args:
         evaluation_id: The evaluation they belong to.
         rows: One mapping per decision point with exactly the columns of ``EVALUATION_SCHEMA`` that are not
-            ``FILLED_IN``.
+            ``FILLED_IN``; ``variant`` may be left out.
 
     Returns:
         The new file; it exists only once it is whole.
@@ -71,7 +82,8 @@ def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) ->
         ValueError: ``evaluation_id`` cannot name a directory.
     """
     filled: dict[str, Any] = {"evaluation_id": evaluation_id, "created_at": datetime.now(UTC)}
-    return append_part(table_of([{**row, **filled} for row in rows], EVALUATION_SCHEMA), _directory(evaluation_id))
+    table = table_of([{"variant": None, **row, **filled} for row in rows], EVALUATION_SCHEMA)
+    return append_part(table, _directory(evaluation_id))
 
 
 def done(evaluation_id: str) -> set[str]:

@@ -74,6 +74,11 @@ def evaluations() -> Path:
     return var() / "evaluations"
 
 
+def comparisons() -> Path:
+    """Comparisons of arms, ``comparisons/<id>/``: what is done, results, plots, examples."""
+    return var() / "comparisons"
+
+
 def pass_rates() -> Path:
     """How often each decision point was solved, one Parquet file per run or evaluation."""
     return var() / "pass_rates"

@@ -41,7 +41,7 @@ VIEWS: tuple[str, ...] = (
 )
 _NEWEST_EPISODE = "QUALIFY row_number() OVER (PARTITION BY episode_id ORDER BY created_at DESC) = 1"
 _NEWEST_EVALUATION = (
-    "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking "
+    "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking, variant "
     "ORDER BY created_at DESC, evaluation_id DESC) = 1"
 )
 

@@ -95,6 +95,18 @@ class SFTSettings(TrainingSettings):
     """SFT without thinking on whole conversations: the paper's baseline."""
 
     epochs: Positive = 3.0
+    validate_every: int | None = Field(None, ge=1)
+    """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
+    patience: int = Field(3, ge=1)
+    """Validations without improvement after which SFT ends, where it is validated."""
+    validation_decision_points: int = Field(60, ge=1)
+
+
+class ContinuedSettings(SFTSettings):
+    """SFT that goes on from its own model for GRPO's time: what more of the same would have brought."""
+
+    learning_rate: Positive = 1e-4
+    """Below SFT's, whose schedule has come down by then."""
 
 
 class TreeSettings(TrainingSettings):
@@ -111,6 +123,18 @@ class TreeSettings(TrainingSettings):
         if values.get("unit") == "episode":  # an episode is ten times as long as a turn's completion
             batch = 1 if batch % 2 else 2
         return {**values, "micro_batch_size": batch}
+
+
+class RejectionSettings(TreeSettings):
+    """SFT on the best of a GRPO run's completions (rejection sampling): what its rollouts teach without its loss."""
+
+    max_steps: int = Field(300, ge=1)
+    learning_rate: Positive = 1e-4
+    batch_size: int = Field(8, ge=1)
+    epochs: Positive = 2.0
+    """Passes over the chosen completions."""
+    rollouts_of: str | None = None
+    """GRPO run whose stored rollouts are chosen from."""
 
 
 class PrimingSettings(TreeSettings):
@@ -293,6 +317,26 @@ class EvaluationSettings(StageSettings):
     minutes: Positive | None = None
     """Wall-clock budget; what was reached is reported with its n."""
     episodes: EpisodeEvaluationSettings = EpisodeEvaluationSettings()
+    variant: Literal["few_shot", "distractors", "withheld"] | None = None
+    """Decision points changed before they are judged (models/evaluation/variants.py); None: as they were recorded."""
+    thoughts: Literal["own", "empty", "shuffled"] = "own"
+    """With thinking: the model's own reasoning, none at all, or what it thought at another decision point."""
+    thoughts_of: str | None = None
+    """Evaluation whose thoughts are shuffled; it must be of the same model."""
+    sample: int | None = Field(None, ge=1)
+    """Sampled at ``temperature`` instead of greedy; each number is another draw, so one model can be run again."""
+    temperature: Positive = 0.7
+    """Of a sampled evaluation."""
+
+    @property
+    def changes(self) -> str | None:
+        """What is not as recorded or not greedy, as the column ``variant`` has it; None where nothing is."""
+        parts = [
+            self.variant,
+            None if self.thoughts == "own" else f"thoughts {self.thoughts}",
+            f"sample {self.sample}" if self.sample else None,
+        ]
+        return ", ".join(part for part in parts if part) or None
 
 
 class PaperAssumptions(StageSettings):
@@ -317,6 +361,8 @@ class Settings(StageSettings):
     data: DataSettings = DataSettings()
     base_model: BaseModelSettings = BaseModelSettings()
     sft: SFTSettings = SFTSettings()
+    continued: ContinuedSettings = ContinuedSettings()
+    rejection: RejectionSettings = RejectionSettings()
     prime: PrimingSettings = PrimingSettings()
     grpo: GRPOSettings = GRPOSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

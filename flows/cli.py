@@ -10,7 +10,17 @@ from typing import Annotated, Literal
 
 import typer
 
-from flows import cli_data, cli_doctor, cli_plan, cli_practice, cli_promote, cli_query, cli_rewards, cli_server
+from flows import (
+    cli_compare,
+    cli_data,
+    cli_doctor,
+    cli_plan,
+    cli_practice,
+    cli_promote,
+    cli_query,
+    cli_rewards,
+    cli_server,
+)
 from flows.complaints import plain_errors
 from flows.environment import prepare
 from flows.options import (
@@ -68,6 +78,7 @@ app.command()(cli_server.server)
 app.command()(cli_server.deploy)
 app.command()(cli_server.serve)
 app.command()(cli_doctor.doctor)
+app.command()(cli_compare.compare)
 
 
 @app.command()

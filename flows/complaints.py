@@ -39,6 +39,7 @@ EXPECTED = (
     "tasks.selection.SelectionError",
     "flows.services.ServiceError",
     "tasks.evaluation.NothingToEvaluate",
+    "models.evaluation.thoughts.NoThoughts",
 )
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

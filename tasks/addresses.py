@@ -31,6 +31,8 @@ TRAINERS: dict[str, Trainer] = {
     "sft": Trainer("models.training.sft", "train_sft", "sft"),
     "primed": Trainer("models.training.priming", "prime_thinking", "prime"),
     "grpo": Trainer("models.training.grpo", "train_grpo", "grpo"),
+    "continued": Trainer("models.training.continued", "continue_sft", "continued"),
+    "rejection": Trainer("models.training.rejection", "train_on_best", "rejection"),
 }
 
 

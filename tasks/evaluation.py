@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,12 +87,14 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
             f"dataset {dataset_version} has no decision points in {', '.join(splits)}, or the budget was too "
             "short for one: ingest more conversations (--conversations) or raise --minutes"
         )
-    if choices.plays_episodes(settings, choices.source_of(dataset_version)):
+    changed = settings.evaluation.changes is not None
+    if not changed and choices.plays_episodes(settings, choices.source_of(dataset_version)):
         _play(work, settings, model, thinking, evaluation_id)
-    _publish(work, model, thinking, evaluation_id)
+    _publish(work, settings, model, thinking, evaluation_id)
     reached = f"{outcome.rows} of {outcome.planned} decision points in {duration(outcome.seconds)}"
     why = " (its budget)" if outcome.stopped == "budget" else ""
-    work.reporter.say(f"{model.stage}, {'thinking' if thinking else 'no thinking'}: {reached}{why}")
+    how = ", ".join(part for part in ("thinking" if thinking else "no thinking", settings.evaluation.changes) if part)
+    work.reporter.say(f"{model.stage}, {how}: {reached}{why}")
     reached_rows = {"stopped": outcome.stopped, "rows": outcome.rows, "seconds": outcome.seconds}
     files = records.listed(files_of(evaluation_id))
     return {"outputs": {"evaluation_id": evaluation_id, **reached_rows}, "files": files}
@@ -122,7 +125,7 @@ def _play(work: Work, settings: Settings, model: Record, thinking: bool, evaluat
     work.reporter.say(f"{model.stage}: {reached}{why}")
 
 
-def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> None:
+def _publish(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> None:
     import pandas as pd
 
     from models.evaluation.passes import summarise_episodes
@@ -135,6 +138,8 @@ def _publish(work: Work, model: Record, thinking: bool, evaluation_id: str) -> N
     prefix = _prefix(work.record.settings["splits"], thinking, model.thinking)
     if (elsewhere := work.record.settings["dataset"]) is not None:
         prefix = f"{prefix}_on_{choices.source_of(elsewhere)}"
+    if (changed := settings.evaluation.changes) is not None:
+        prefix = f"{prefix}_{re.sub('[^a-z0-9]+', '_', changed)}"
     figures = {name.replace("eval", prefix, 1): value for name, value in flat_metrics(summary).items()}
     work.run.log_results(figures, model.steps)
     work.run.log_table(summary, f"evaluation/{evaluation_id}.json")

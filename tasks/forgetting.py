@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from data.forget import Forgotten
 from data.reporting import Reporter
 from tasks import locks, records
-from tasks.records import MODEL_STAGES, Record
+from tasks.records import EVERY_MODEL, Record
 
 
 class Witness(BaseModel):
@@ -54,7 +54,7 @@ def forget_conversation(conversation_id: str, reporter: Reporter) -> ForgetRepor
         erased = forget(conversation_id, reporter)
         found = [
             witness.model_copy(update={"registered": registered.models_of(witness.run_id)})
-            for witness in witnesses(erased, list(records.every(*MODEL_STAGES)))
+            for witness in witnesses(erased, list(records.every(*EVERY_MODEL)))
         ]
     return ForgetReport(erased=erased, witnesses=tuple(found), raw_places=raw)
 

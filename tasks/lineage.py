@@ -158,12 +158,12 @@ def _told(record: Record) -> dict[str, Any]:
 
 
 def _records(run_id: str) -> list[Record]:
-    return [record for record in records.every(*records.MODEL_STAGES) if record.run_id == run_id]
+    return [record for record in records.every(*records.EVERY_MODEL) if record.run_id == run_id]
 
 
 def _run(name: str) -> str | None:
     """The run id that begins so, from records or from rollouts; None if it is no run."""
-    ids = {record.run_id for record in records.every(*records.MODEL_STAGES)}
+    ids = {record.run_id for record in records.every(*records.EVERY_MODEL)}
     ids |= {path.name for path in paths.rollouts().glob("*") if path.is_dir()}
     return _only(ids, name)
 

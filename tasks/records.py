@@ -18,11 +18,16 @@ from pydantic import BaseModel, ConfigDict
 from data import paths
 from data.files import write_whole
 
-Stage = Literal["base", "sft", "primed", "grpo"]
+Stage = Literal["base", "sft", "primed", "grpo", "continued", "rejection"]
 #: Stages that leave a model, in the order of the job.
 MODEL_STAGES: tuple[Stage, ...] = ("base", "sft", "primed", "grpo")
+#: Those and the models that only a comparison of arms makes (data/arms.py).
+EVERY_MODEL: tuple[Stage, ...] = (*MODEL_STAGES, "continued", "rejection")
 #: The command that makes a stage's model.
-COMMANDS = {"base": "evaluate --model base", "sft": "sft", "primed": "prime", "grpo": "grpo"}
+COMMANDS = {"base": "evaluate --model base", "sft": "sft", "primed": "prime", "grpo": "grpo"} | {
+    "continued": "compare",
+    "rejection": "compare",
+}
 #: Neither where nor how often something is saved changes what comes out.
 WITHOUT_EFFECT = frozenset({"save_every_minutes"})
 
@@ -177,7 +182,7 @@ def of_run(run_id: str) -> Record:
     Raises:
         MissingUpstream: No finished stage has this run id, several have, or its model has changed on disk.
     """
-    found = [record for record in every(*MODEL_STAGES) if record.run_id.startswith(run_id)]
+    found = [record for record in every(*EVERY_MODEL) if record.run_id.startswith(run_id)]
     if not found:
         raise MissingUpstream(f"no stage has run id {run_id}; `apprentice query` lists runs in table evaluations")
     if len({record.run_id for record in found}) > 1:

@@ -89,7 +89,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
         "model_dir": outcome.model_dir,
         "model_sha256": digest,
         "steps": outcome.steps,
-        "thinking": {"sft": False, "primed": True}.get(stage, settings.grpo.thinking),
+        "thinking": _thinks(stage, settings, start),
         "outputs": {
             "stopped": outcome.stopped,
             "planned_steps": outcome.planned_steps,
@@ -99,6 +99,12 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
             "verdict": outcome.verdict,
         },
     }
+
+
+def _thinks(stage: str, settings: Settings, start: Record) -> bool:
+    """Whether the model was trained to think; one that learns rollouts does as the model that wrote them."""
+    known = {"sft": False, "continued": False, "primed": True, "rejection": start.thinking}
+    return known.get(stage, settings.grpo.thinking)
 
 
 def _check_reward(work: Work, settings: Settings) -> None:

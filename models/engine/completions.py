@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ def prompt_ids(tokenizer: Any, point: DecisionPoint, *, thinking: bool) -> list[
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def complete_greedily(
+def complete(
     model: Any,
     tokenizer: Any,
     points: Sequence[DecisionPoint],
@@ -37,8 +37,11 @@ def complete_greedily(
     max_new_tokens: int,
     max_rows: int,
     on_batch: Callable[[int], None] | None = None,
+    sampling: Sampling | None = None,
+    draw: int = 0,
+    forced: Mapping[str, str] | None = None,
 ) -> list[Completion]:
-    """Greedy completions, one per decision point and in their order.
+    """Completions, one per decision point and in their order; greedy unless ``sampling`` says otherwise.
 
     Args:
         model: A decoding copy (``models.engine.rollout.decoder``).
@@ -48,14 +51,21 @@ def complete_greedily(
         max_new_tokens: Tokens of a completion at most.
         max_rows: Decision points decoded together.
         on_batch: Called with the number finished so far.
+        sampling: How to choose tokens.
+        draw: Which draw of a sampled completion: another number is another one.
+        forced: By decision point, what the model is made to begin its completion with; it counts to the text.
     """
-    requests = [Request(prompt_ids(tokenizer, point, thinking=thinking)) for point in points]
+    begun = [(forced or {}).get(point.id, "") for point in points]
+    requests = [
+        Request([*prompt_ids(tokenizer, point, thinking=thinking), *_ids(tokenizer, start)], ("judged", point.id, draw))
+        for point, start in zip(points, begun, strict=True)
+    ]
     generated = generate(
         model,
         requests,
         end_token=tokenizer.eos_token_id,
         max_new_tokens=max_new_tokens,
-        sampling=Sampling(),
+        sampling=sampling or Sampling(),
         max_rows=max_rows,
         on_batch=on_batch,
     )
@@ -63,9 +73,18 @@ def complete_greedily(
     return [
         Completion(
             point=point,
-            text=opener + tokenizer.decode(one.ids, skip_special_tokens=True),
+            text=opener + start + tokenizer.decode(one.ids, skip_special_tokens=True),
             tokens=len(one.ids),
             truncated=one.ids[-1] != tokenizer.eos_token_id,
         )
-        for point, one in zip(points, generated, strict=True)
+        for point, start, one in zip(points, begun, generated, strict=True)
     ]
+
+
+def complete_greedily(model: Any, tokenizer: Any, points: Sequence[DecisionPoint], **how: Any) -> list[Completion]:
+    """``complete`` without sampling; ``how`` as there."""
+    return complete(model, tokenizer, points, **how)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else []

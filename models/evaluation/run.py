@@ -23,11 +23,15 @@ from data.schema import DecisionPoint, Split
 from data.settings import Settings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name
-from models.engine.completions import Completion, complete_greedily, prompt_ids
+from models.engine.completions import Completion, complete, prompt_ids
 from models.engine.rollout import decoder
+from models.engine.sampling import Sampling
 from models.evaluation.metrics import judge
+from models.evaluation.thoughts import forced_thoughts
+from models.evaluation.variants import variant
 from models.policy import load_model, load_tokenizer
 from models.speech.parsing import parse_completion
+from models.speech.template import THINK_CLOSE
 from models.training.job import StopReason
 from models.training.loop import interruption
 
@@ -64,6 +68,7 @@ def evaluate(
     started = time.monotonic()
     tokenizer = load_tokenizer(model_dir)
     selected = select_points(read_decision_points(dataset_version, splits=splits), chosen.decision_points)
+    selected = changed(selected, chosen.variant, dataset_version)
     fitting = [
         conversation
         for conversation in selected
@@ -77,6 +82,7 @@ def evaluate(
         )
     if damaged := set_aside_damaged(files_of(evaluation_id)):
         reporter.say(f"{len(damaged)} files of this evaluation could not be read; what they held is judged again")
+    forced = None if chosen.thoughts == "own" else forced_thoughts(points, chosen.thoughts, chosen.thoughts_of)
     known = done(evaluation_id)
     todo = [conversation for conversation in fitting if not {point.id for point in conversation} <= known]
     reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points")
@@ -92,7 +98,7 @@ def evaluate(
                 stopped = "budget"  # never before the first batch: a table with wide intervals beats none
             if stopped != "finished":
                 break
-            completions = complete_greedily(
+            completions = complete(
                 model,
                 tokenizer,
                 [point for point in batch if point.id not in known],
@@ -100,13 +106,20 @@ def evaluate(
                 max_new_tokens=chosen.max_completion_length,
                 max_rows=chosen.batch_size,
                 on_batch=partial(_tell, reporter, judged),
+                sampling=Sampling(chosen.temperature) if chosen.sample else None,
+                draw=chosen.sample or 0,
+                forced=forced,
             )
             head = {"run_id": run_id, "stage": stage, "dataset_version": dataset_version, "thinking": thinking}
-            append_evaluations(evaluation_id, [{**head, **row(completion, thinking)} for completion in completions])
+            head["variant"] = chosen.changes
+            append_evaluations(
+                evaluation_id, [{**head, **row(one, thinking, forced=forced is not None)} for one in completions]
+            )
             judged += len(completions)
             reporter.update(judged)
-    contents = {point.id: content_digest(point) for point in points}
-    store(evaluation_id, count_evaluation(read_evaluations(evaluation_id), contents))
+    if chosen.changes is None:  # pass rates are of what was recorded
+        contents = {point.id: content_digest(point) for point in points}
+        store(evaluation_id, count_evaluation(read_evaluations(evaluation_id), contents))
     return EvaluationOutcome(
         evaluation_id=evaluation_id,
         rows=judged,
@@ -115,6 +128,19 @@ def evaluate(
         seconds=time.monotonic() - started,
         stopped=stopped,
     )
+
+
+def changed(
+    conversations: list[list[DecisionPoint]], name: str | None, dataset_version: str
+) -> list[list[DecisionPoint]]:
+    """The decision points as the variant has them, less those it does not apply to."""
+    if name is None:
+        return conversations
+    points = [point for conversation in conversations for point in conversation]
+    examples = read_decision_points(dataset_version, splits=["train"]) if name == "few_shot" else []
+    change = variant(name, points, examples)
+    kept = [[new for point in members if (new := change(point)) is not None] for members in conversations]
+    return [members for members in kept if members]
 
 
 def _tell(reporter: Reporter, before: int, finished: int) -> None:
@@ -169,11 +195,14 @@ def batches(conversations: Sequence[list[DecisionPoint]], rows: int) -> Iterator
         yield batch
 
 
-def row(completion: Completion, thinking: bool) -> dict[str, Any]:
-    """The evaluation columns that follow from one completion."""
+def row(completion: Completion, thinking: bool, *, forced: bool = False) -> dict[str, Any]:
+    """The evaluation columns that follow from one completion; where the thought was forced, the action alone counts."""
     point = completion.point
     parsed = parse_completion(
-        completion.text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call
+        completion.text.partition(THINK_CLOSE.strip())[2].lstrip() if forced else completion.text,
+        thinking=thinking and not forced,
+        tools=point.tools,
+        text_beside_call=point.speaks_beside_call,
     )
     return {
         "decision_point_id": point.id,

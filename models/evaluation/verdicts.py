@@ -180,17 +180,32 @@ def _applicable(pairs: Pairs) -> tuple[Floats, np.ndarray, np.ndarray]:
     return (after - before)[applies], coded[0], coded[1]
 
 
+def seeded_interval(
+    values: ArrayLike, clusters: Sequence[object] | ArrayLike, seeds: Sequence[object] | ArrayLike, *, seed: int = 0
+) -> Interval:
+    """Mean of scores (not differences) over items and training seeds, with an interval that counts both as chance."""
+    scores = np.asarray(values, dtype=np.float64)
+    applies = ~np.isnan(scores)
+    labels, drawn = np.asarray(clusters)[applies], np.unique(np.asarray(seeds)[applies], return_inverse=True)[1]
+    if len(np.unique(drawn)) < 2:
+        return clustered_interval(scores[applies], labels, seed=seed)
+    codes = np.unique(labels, return_inverse=True)[1].reshape(-1)
+    found = _estimate(scores[applies], codes, drawn.reshape(-1), seed)[0]
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
+
+
 def _estimate(differences: Floats, clusters: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[Interval, float, float]:
     """Mean difference with its interval, its standard error, and the error's degrees of freedom."""
     one = clustered_interval(differences, clusters, seed=seed, signed=True)
     error, freedom = robust_error(differences, clusters, seeds)
-    drawn = len(np.unique(seeds))
+    drawn = max(1, len(np.unique(seeds)))
+    one = replace(one, n=round(one.n / drawn))
     if drawn < 2 or not error > 0:
         return one, error, freedom
     half = _quantile((1 + CONFIDENCE) / 2, freedom) * error
     # Never narrower than what the items alone say.
     low, high = min(one.low, one.mean - half), max(one.high, one.mean + half)
-    return Interval(one.mean, low, high, round(one.n / drawn), one.clusters), error, freedom
+    return Interval(one.mean, low, high, one.n, one.clusters), error, freedom
 
 
 def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -> tuple[float, float]:

@@ -7,15 +7,16 @@ cut, because a cut conversation would teach to stop in the middle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
 
 from datasets import Dataset
+from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from data.reporting import Reporter
 from data.schema import Conversation
-from data.settings import SFTSettings, TrainingSettings
+from data.settings import RejectionSettings, SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
 from models.compute import uses_cuda
 from models.engine.blocks import BLOCKS
@@ -33,6 +34,7 @@ from models.training.loop import (
 from models.training.seams import score_labelled_positions_only
 
 IGNORED = -100
+Epochal = TypeVar("Epochal", SFTSettings, RejectionSettings)
 
 
 class EmptySplit(Exception):
@@ -45,15 +47,34 @@ def train_sft(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     Raises:
         EmptySplit: No conversation of the train split fits into ``max_length``.
     """
+    return train_on_conversations(job, reporter, "sft", job.settings.sft)
+
+
+def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stage: SFTSettings) -> TrainingOutcome:
+    """SFT as ``stage`` says, under its name; shared with SFT that goes on.
+
+    Raises:
+        EmptySplit: No conversation of the train split fits into ``max_length``.
+    """
     if outcome := finished_before(job):
         return outcome
     tokenizer = load_tokenizer(job.start_model)
     conversations = read_conversations(job.dataset_version, splits=["train"])
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
-    rows, counts = labelled_rows(tokenizer, conversations, job.settings.sft.max_length, reporter)
-    stage = bounded_by_epochs(job.settings.sft, len(rows))
+    rows, counts = labelled_rows(tokenizer, conversations, stage.max_length, reporter)
+    stage = bounded_by_epochs(stage, len(rows))
     reporter.say(f"{counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped")
-    return fit(job, reporter, "sft", stage, tokenizer, rows, counts)
+    return fit(job, reporter, name, stage, tokenizer, rows, counts, watch=_watch(job, stage, tokenizer, reporter))
+
+
+def _watch(
+    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter
+) -> Callable[[BudgetCallback], TrainerCallback] | None:
+    from models.training.early_stopping import EarlyStopping
+
+    if stage.validate_every is None:
+        return None
+    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget)
 
 
 def labelled_rows(
@@ -85,7 +106,7 @@ def labelled_rows(
     return rows, counts
 
 
-def bounded_by_epochs(stage: SFTSettings, rows: int) -> SFTSettings:
+def bounded_by_epochs(stage: Epochal, rows: int) -> Epochal:
     """The stage with ``max_steps`` lowered to what its epochs over ``rows`` need."""
     steps = max(1, round(stage.epochs * rows / stage.batch_size))
     return stage.model_copy(update={"max_steps": min(stage.max_steps, steps)})
@@ -100,6 +121,7 @@ def fit(
     rows: list[dict[str, list[int]]],
     counts: dict[str, int],
     trainer_class: type[SFTTrainer] = SFTTrainer,
+    watch: Callable[[BudgetCallback], TrainerCallback] | None = None,
 ) -> TrainingOutcome:
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
     if stage.engine == "tree":
@@ -110,12 +132,13 @@ def fit(
         model.set_attn_implementation(BLOCKS)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
+        watching = [watch(budget)] if watch else []
         trainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora_rank),
-            callbacks=[budget, ReportCallback(reporter, name, stage, budget)],
+            callbacks=[*watching, budget, ReportCallback(reporter, name, stage, budget)],
         )
         return run_trainer(trainer, job, budget, counts)

@@ -50,6 +50,16 @@ def _mean(rows: Sequence[dict[str, Any]], column: str) -> float:
     return sum(float(one[column]) for one in rows) / len(rows)
 
 
+def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
+    """Keep these weights as the best so far, in ``directory``, with the score they reached: whole or not there."""
+    partial = directory / (BEST + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    save_weights(model, partial)
+    shutil.rmtree(directory / BEST, ignore_errors=True)
+    partial.rename(directory / BEST)
+    write_whole(directory / MARK, json.dumps({"step": step, **reached}))
+
+
 class ValidationCallback(TrainerCallback):
     """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
@@ -111,18 +121,10 @@ class ValidationCallback(TrainerCallback):
             self._monitor.watch(figures, step)
         best, score = read_best(self._directory), figures[f"validation/{self.SCORE}"]
         if best is None or score > best[self.SCORE]:
-            self._keep(model, step, score)
+            keep_best(self._directory, model, step, {self.SCORE: score})
         self._budget.reserve = time.monotonic() - started
 
     def _figures(self) -> dict[str, float]:
         """``validation/<name>``: what the policy, whose weights the twin has, reaches."""
         thinking = self._settings.grpo.thinking
         return validation_figures(self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings)
-
-    def _keep(self, model: Any, step: int, score: float) -> None:
-        partial = self._directory / (BEST + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        save_weights(model, partial)
-        shutil.rmtree(self._directory / BEST, ignore_errors=True)
-        partial.rename(self._directory / BEST)
-        write_whole(self._directory / MARK, json.dumps({"step": step, self.SCORE: score}))

@@ -1,0 +1,104 @@
+"""``apprentice compare``: the table of arms, made in slices, with its page of results."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path as FilePath
+from typing import Annotated, Literal
+
+import typer
+
+from flows.complaints import plain_errors
+from flows.options import Conversations, Final, Path, Profile, Seed, Set, Source, TotalMinutes, checked
+
+#: Exit code of a call whose slice ended before the comparison did (EX_TEMPFAIL): a loop goes on.
+MORE_TO_DO = 75
+
+
+def compare(
+    preset: Annotated[Literal["paper-table", "minimum"], typer.Option(help="Which arms.")] = "paper-table",
+    arm: Annotated[
+        list[str] | None, typer.Option("--arm", help="Only this arm, with what it starts from.", show_default=False)
+    ] = None,
+    reward: Annotated[
+        list[str] | None, typer.Option("--reward", help="One more GRPO arm: toolrl, binary, f1.", show_default=False)
+    ] = None,
+    profile: Profile = "laptop",
+    source: Source = None,
+    path: Path = None,
+    conversations: Conversations = None,
+    dataset: Annotated[str | None, typer.Option(help="Dataset version.", show_default=False)] = None,
+    minutes: TotalMinutes = None,
+    slice_: Annotated[
+        float | None,
+        typer.Option("--slice", min=1.0, help="Minutes of this call; the next one goes on.", show_default=False),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds; three, or one on a small budget.", show_default=False)
+    ] = None,
+    seed: Seed = None,
+    final: Final = False,
+    report_only: Annotated[bool, typer.Option("--report", help="Only write the page of what is done.")] = False,
+    write: Annotated[
+        FilePath | None, typer.Option(help="Also write the page here, e.g. docs/results.md.", show_default=False)
+    ] = None,
+    set_: Set = None,
+) -> None:
+    """Base, SFT, GRPO with and without thinking and their controls: trained and judged alike, with verdicts.
+
+    A small but complete version, anywhere:
+
+        apprentice compare --preset paper-table --minutes 30
+
+    A real one in slices of ten minutes (exit code 75: there is more to do):
+
+        until apprentice compare --preset minimum --source sgd --path ../shared/data/sgd --slice 10; do
+          [ $? -eq 75 ] || break; done
+
+    What is published for evaluation only (bfcl, sgd-x-v5) is judged too.
+    """
+    with plain_errors():
+        overrides = checked(profile, set_)
+        from data.arms import UnknownArm
+        from tasks import comparison
+        from tasks.comparison_report import report
+        from tasks.slices import SliceOver
+
+        over: SliceOver | None = None
+        try:
+            if not report_only:
+                from flows.compare_arms import compare_arms
+
+                compare_arms(
+                    preset=preset,
+                    arms=arm or (),
+                    rewards=reward or (),
+                    profile=profile,
+                    source=source,
+                    path=path,
+                    conversations=conversations,
+                    dataset_version=dataset,
+                    minutes=minutes,
+                    slice_minutes=slice_,
+                    seeds=seeds,
+                    final=final,
+                    overrides=overrides if seed is None else {**overrides, "seed": seed},
+                )
+        except SliceOver as ended:
+            over = ended
+        except UnknownArm as error:
+            raise typer.BadParameter(str(error)) from error
+        state = comparison.newest()
+        if state is not None:
+            page = report(state, final=final, command=_command())
+            if page is not None:
+                typer.echo(f"results: {page}")
+                if write is not None:
+                    write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+        if over is not None:
+            typer.echo(str(over), err=True)
+            raise typer.Exit(MORE_TO_DO)
+
+
+def _command() -> str:
+    return " ".join(["apprentice", *sys.argv[1:]])

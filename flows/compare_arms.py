@@ -1,0 +1,73 @@
+"""A table of arms: base, SFT, GRPO with and without thinking and their controls, trained and judged alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prefect import flow
+
+from data.arms import chosen_arms
+from data.settings import ProfileName
+from flows.ingest_data import ingest_data
+from tasks import comparison, comparison_steps
+from tasks.choices import stated
+from tasks.comparison_datasets import elsewhere, whole
+from tasks.slices import Slice
+from tasks.stage import say
+
+
+@flow(name="compare-arms", flow_run_name="compare ({preset}, {profile})")
+def compare_arms(
+    preset: str = "paper-table",
+    arms: Sequence[str] = (),
+    rewards: Sequence[str] = (),
+    profile: ProfileName = "laptop",
+    source: str | None = None,
+    path: str | None = None,
+    conversations: int | None = None,
+    dataset_version: str | None = None,
+    minutes: float | None = None,
+    slice_minutes: float | None = None,
+    seeds: int | None = None,
+    final: bool = False,
+    overrides: dict[str, Any] | None = None,
+) -> str:
+    """Do what is not done of a comparison; returns its id.
+
+    Args:
+        preset: paper-table, or minimum.
+        arms: Only these of its arms, with what they start from.
+        rewards: One more arm for each of these rewards.
+        profile: Preset of settings.
+        source: Name of the source: simulated, sgd, …
+        path: Directory of the source's files.
+        conversations: At most this many.
+        dataset_version: A published dataset instead.
+        minutes: Budget of the whole, shared out over trainings and judgements.
+        slice_minutes: Budget of this call: work under way is kept, the next call goes on.
+        seeds: Seeds of the arms that are trained several times.
+        final: Judge on the test splits too. Each use is recorded.
+        overrides: Any other setting, nested as in data/settings.py.
+    """
+    chosen = chosen_arms(preset, tuple(arms), tuple(rewards))
+    number = seeds or comparison.affordable_seeds(minutes)
+    changes = stated(overrides, "data", source=source, path=path, conversations=conversations)
+    settings = comparison.budgeted(profile, changes, chosen, number, minutes)
+    with Slice(slice_minutes) as time_left:
+        resolved = settings.model_dump(mode="json")
+        version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
+        state = comparison.opened(
+            preset, chosen, range(settings.seed, settings.seed + number), settings, version, elsewhere(), minutes
+        )
+        planned = comparison.steps(state, final=final)
+        for place, step in enumerate(planned, start=1):
+            if state.result(step) is None and state.failed(step) is None:
+                time_left.require(f"{place - 1} of {len(planned)} steps done")
+                say(f"step {place} of {len(planned)}: {step.key}")
+                comparison_steps.do(state, step)
+    return state.id
+
+
+if __name__ == "__main__":
+    compare_arms()

@@ -1,0 +1,253 @@
+"""The results of a comparison as Markdown: every figure from stored rows, with its n, its interval and its doubt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from models.evaluation.pairing import Seeded, item_of, paired, scores, shared_items, stacked
+from models.evaluation.slices import conversation_figures, decision_figures, part
+from models.evaluation.statistics import Interval
+from models.evaluation.verdicts import Verdict, seeded_interval, verdicts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Columns of the table of all metrics: metric of ``METRICS`` → heading.
+METRIC_COLUMNS = {
+    "tool_name_correct": "tool name",
+    "argument_names_correct": "argument names",
+    "exact_call": "exact call",
+    "call_success": "call turns right",
+    "answer_success": "no-call turns right",
+    "no_call_right": "no call made when none due",
+    "facts": "facts",
+    "format_ok": "format",
+}
+
+
+@dataclass
+class ArmRows:
+    """What was judged of one arm."""
+
+    number: int
+    name: str
+    title: str
+    frames: dict[int, pd.DataFrame]
+    """Main judgement by training seed."""
+    aside: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """Looks at changed turns and elsewhere, first seed."""
+    cost: dict[str, float] = field(default_factory=dict)
+
+
+def on_common_ground(arms: Sequence[ArmRows]) -> list[ArmRows]:
+    """The arms on the decision points that all of them reached under all seeds."""
+    shared = shared_items([arm.frames for arm in arms])
+    return [
+        ArmRows(
+            arm.number,
+            arm.name,
+            arm.title,
+            {
+                seed: frame[frame["decision_point_id"].map(item_of).isin(shared)]
+                for seed, frame in sorted(arm.frames.items())
+            },
+            arm.aside,
+            arm.cost,
+        )
+        for arm in arms
+    ]
+
+
+def sliced(arm: ArmRows, name: str | None) -> dict[int, pd.DataFrame]:
+    """The arm's rows in a slice; None: all."""
+    return {seed: part(frame, name) if name else frame for seed, frame in arm.frames.items()}
+
+
+def interval(frames: Seeded, metric: str = "turn_success") -> Interval:
+    """Mean over turns and seeds, with n = turns."""
+    values, homes, seeds = stacked(frames, metric)
+    return seeded_interval(values, homes, seeds)
+
+
+def percent(one: Interval) -> str:
+    """``43.1 % [35.0, 51.2]``, or a dash where nothing applied."""
+    if not one.n:
+        return "–"
+    return f"{100 * one.mean:.1f} % [{100 * one.low:.1f}, {100 * one.high:.1f}]"
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in lines)
+
+
+def headline(arms: Sequence[ArmRows], slices: Sequence[str]) -> str:
+    """Turn success of every arm in each slice."""
+    rows = []
+    for arm in arms:
+        found = [interval(sliced(arm, name)) for name in slices]
+        rows.append([str(arm.number), arm.title, *(percent(one) for one in found), str(len(arm.frames))])
+    first = arms[0]
+    sizes = [f"{name}, n = {interval(sliced(first, name)).n}" for name in slices]
+    return table(["arm", "model", *sizes, "seeds"], rows)
+
+
+def metrics(arms: Sequence[ArmRows], where: str) -> str:
+    """Every metric of every arm on one slice, in percent."""
+    rows = []
+    for arm in arms:
+        frames = sliced(arm, where)
+        decisions = _mean_of([decision_figures(frame) for frame in frames.values()])
+        whole = _mean_of([conversation_figures(frame) for frame in frames.values()])
+        cells = [_share(interval(frames, metric).mean) for metric in METRIC_COLUMNS]
+        rows.append(
+            [
+                arm.title,
+                _share(decisions["precision"]),
+                _share(decisions["recall"]),
+                *cells,
+                _share(whole["all_right"]),
+                _number(whole["first_failing_turn"]),
+            ]
+        )
+    heads = ["model", "decision: precision", "recall", *METRIC_COLUMNS.values(), "conversation: all right"]
+    return table([*heads, "first failing turn"], rows)
+
+
+def _mean_of(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    def mean(values: Sequence[float]) -> float:
+        there = [value for value in values if not math.isnan(value)]
+        return math.fsum(there) / len(there) if there else math.nan
+
+    return {name: mean([one[name] for one in figures]) for name in figures[0]}
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.1f}"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.1f}"
+
+
+def answers(
+    arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str, margin: float
+) -> dict[tuple[str, str, str], Verdict]:
+    """Verdicts on the questions whose arms are both there, as one family."""
+    by_name = {arm.name: arm for arm in arms}
+    asked = {
+        question: paired(sliced(by_name[question[1]], where), sliced(by_name[question[0]], where))
+        for question in questions
+        if question[0] in by_name and question[1] in by_name
+    }
+    keys = {" ".join(question): question for question in asked}
+    found = verdicts({name: asked[question] for name, question in keys.items()}, margin=margin)
+    return {keys[name]: one for name, one in found.items()}
+
+
+def answer_table(
+    found: Mapping[tuple[str, str, str], Verdict], titles: Mapping[str, str], floor: float | None = None
+) -> str:
+    """Questions with differences in points, intervals, what could have been found, and the word."""
+    rows = []
+    for (after, before, question), one in found.items():
+        points = [100 * value for value in (one.difference.mean, one.difference.low, one.difference.high)]
+        against = "" if floor is None else " (within the noise floor)" if abs(one.difference.mean) < floor else ""
+        rows.append(
+            [
+                question,
+                f"{titles[after]} − {titles[before]}",
+                f"{points[0]:+.1f} [{points[1]:+.1f}, {points[2]:+.1f}]{against}",
+                f"{one.difference.n} / {one.difference.clusters}",
+                str(one.seeds),
+                _detectable(one),
+                f"{one.p_value:.3f} / {one.adjusted_p:.3f}",
+                f"{one.improved} / {one.regressed}, {one.mcnemar_p:.3f}",
+                f"**{one.word}**",
+            ]
+        )
+    heads = ["question", "difference of", "points [95 %]", "turns / conversations", "seeds", "detectable"]
+    return table([*heads, "p / after Holm", "better / worse turns, McNemar", "verdict"], rows)
+
+
+def _detectable(one: Verdict) -> str:
+    return "–" if math.isinf(one.detectable) or math.isnan(one.detectable) else f"{100 * one.detectable:.1f}"
+
+
+def guard_table(found: Mapping[str, Mapping[tuple[str, str, str], Verdict]], titles: Mapping[str, str]) -> str:
+    """The guarded slices: whether a loss of more than the margin is excluded."""
+    rows = [
+        [
+            where,
+            f"{titles[after]} − {titles[before]}",
+            f"{100 * one.difference.mean:+.1f} [{100 * one.difference.low:+.1f}, {100 * one.difference.high:+.1f}]",
+            f"{100 * one.margin:.0f}",
+            "excluded" if one.not_worse else "not excluded",
+            one.word,
+        ]
+        for where, verdicts_there in found.items()
+        for (after, before, _), one in verdicts_there.items()
+    ]
+    return table(["slice", "difference of", "points [95 %]", "margin", "loss beyond it", "verdict"], rows)
+
+
+def aside_table(arms: Sequence[ArmRows], looks: Sequence[str]) -> str:
+    """Turn success as recorded and as changed on the same turns, and what of it is lost, relative."""
+    rows = []
+    for arm in arms:
+        first = min(arm.frames)
+        for look in looks:
+            if look not in arm.aside or not len(arm.aside[look]):
+                continue
+            changed = {first: arm.aside[look]}
+            if look == "withheld":  # the right action is another one there, so there is nothing to pair with
+                rows.append([look, arm.title, "–", percent(interval(changed)), "–", str(interval(changed).n)])
+                continue
+            rows.append([look, arm.title, *_drop({first: arm.frames[first]}, changed)])
+    return table(["change", "model", "as recorded", "changed", "relative", "n"], rows) if rows else ""
+
+
+def _drop(recorded: Seeded, changed: Seeded) -> list[str]:
+    pairs = paired(recorded, changed)
+    if not len(pairs.differences):
+        return ["–", "–", "–", "0"]
+    before, after = (
+        seeded_interval(side, pairs.clusters, [0] * len(pairs.differences)) for side in (pairs.before, pairs.after)
+    )
+    relative = f"{100 * (after.mean / before.mean - 1):+.0f} %" if before.mean else "–"
+    return [percent(before), percent(after), relative, str(before.n)]
+
+
+def cost_table(arms: Sequence[ArmRows]) -> str:
+    """What each arm cost: its own training and all before it, and a completion's tokens."""
+    rows = [
+        [
+            arm.title,
+            _number(arm.cost.get("minutes", math.nan)),
+            _number(arm.cost.get("minutes_in_all", math.nan)),
+            f"{arm.cost.get('steps', 0):.0f}",
+            f"{arm.cost.get('trained_tokens', 0) / 1000:.0f}",
+            f"{arm.cost.get('sampled_tokens', 0) / 1000:.0f}",
+            _number(float(scores_mean(arm, "completion_tokens"))),
+        ]
+        for arm in arms
+    ]
+    heads = ["model", "minutes", "with all before", "steps", "thousand tokens trained on", "thousand tokens sampled"]
+    return table([*heads, "tokens a judged turn"], rows)
+
+
+def scores_mean(arm: ArmRows, column: str) -> float:
+    """Mean of a column over all rows of an arm."""
+    total = sum(len(frame) for frame in arm.frames.values())
+    return float(sum(frame[column].sum() for frame in arm.frames.values())) / total if total else math.nan
+
+
+def item_matrix(frames: Sequence[Any]) -> list[list[float]]:
+    """Turn success of several runs of one model on the items that all of them have, run by run in one order."""
+    found = [scores(frame, "turn_success") for frame in frames]
+    shared = sorted(set.intersection(*(set(one.index) for one in found))) if found else []
+    return [one.loc[shared].tolist() for one in found]

@@ -1,0 +1,138 @@
+"""Why a turn went wrong: one cause each, BFCL's names where a call is wrong, ours for decisions, answers and format.
+
+The first cause in the order in which an agent decides counts: whether to call, whether what it wrote can be read, which
+tool, which arguments, which values; for answers, whether it says what is not known before whether it says all it must.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from data.schema import ASKING_ACTS, DecisionPoint
+from models.equality import asks, conveys
+from models.evaluation.bfcl import calls_error
+from models.evaluation.metrics import judge
+from models.speech.parsing import Parsed, parse_completion
+from models.wording import normalise
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Numbers, times, dates and codes of at least two digits: what an agent cannot know unless somebody said it.
+_FIGURE = re.compile(r"\d[\d.:/-]*\d")
+
+
+def failure(point: DecisionPoint, parsed: Parsed) -> str | None:
+    """The cause of a failed turn, e.g. ``decision:called_instead``; None where the turn is right."""
+    if judge(point, parsed).turn_success:
+        return None
+    return _call_failure(point, parsed) if point.kind == "call" else _answer_failure(point, parsed)
+
+
+def _call_failure(point: DecisionPoint, parsed: Parsed) -> str:
+    if not parsed.attempted_call:
+        return "decision:answered_instead" if parsed.answer else f"format:{parsed.status}"
+    if not parsed.calls or parsed.lost_call:
+        return f"format:{parsed.status}"
+    several = "parallel" if len(point.expected.tool_calls) > 1 else "simple"
+    error = calls_error(point.expected.tool_calls, parsed.calls, point.tools, several)
+    if error is not None:
+        return error
+    return "value_error:others" if parsed.ok else f"format:{parsed.status}"
+
+
+def _answer_failure(point: DecisionPoint, parsed: Parsed) -> str:
+    if parsed.attempted_call:
+        return "decision:called_instead"
+    if not parsed.ok:
+        return f"format:{parsed.status}"
+    text = parsed.answer or ""
+    if ungrounded(point, text):
+        return "answer:ungrounded"
+    if not all(conveys(fact, text) for fact in point.expected.facts):
+        return "answer:missed_fact"
+    if not (asks(text) or ASKING_ACTS.isdisjoint(point.expected.acts)):
+        return "answer:did_not_ask"
+    return "answer:not_an_answer"
+
+
+def ungrounded(point: DecisionPoint, answer: str) -> list[str]:
+    """Figures in an answer that nobody and no tool said before; the judge's own reading, which rewards do not share.
+
+    Only figures of two digits and more: names and words may be paraphrase, a phone number is not.
+    """
+    said = " ".join(
+        part
+        for message in point.history
+        for part in (message.content or "", *(call.arguments_raw for call in message.tool_calls))
+    )
+    known = set(_FIGURE.findall(normalise(said)))
+    digits = {re.sub(r"\D", "", one) for one in known}
+    stated = _FIGURE.findall(normalise(answer))
+    return [one for one in stated if one not in known and re.sub(r"\D", "", one) not in digits]
+
+
+def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataFrame:
+    """The rows of an evaluation with columns ``cause`` (None: right) and ``grounded`` (None on call turns).
+
+    Rows whose decision point is not among ``points`` are left out.
+    """
+    import pandas as pd
+
+    kept = frame[frame["decision_point_id"].isin(set(points))].reset_index(drop=True)
+    found: list[str | None] = []
+    grounded: list[bool | None] = []
+    for row in kept.to_dict("records"):
+        point = points[row["decision_point_id"]]
+        parsed = parse_completion(
+            row["text"],
+            thinking=bool(row["thinking"]),
+            tools=point.tools,
+            text_beside_call=point.speaks_beside_call,
+        )
+        found.append(failure(point, parsed))
+        answered = point.kind == "answer" and bool(parsed.answer) and not parsed.attempted_call
+        grounded.append(not ungrounded(point, parsed.answer or "") if answered else None)
+    return kept.assign(cause=pd.Series(found, dtype=object), grounded=pd.Series(grounded, dtype=object))
+
+
+def by_tool(caused: pd.DataFrame) -> pd.DataFrame:
+    """How often each cause occurred for each expected tool (answer turns: ``(answer)``), most frequent first."""
+    failed = caused[caused["cause"].notna()]
+    tools = failed["tool"].fillna("(answer)")
+    counted = failed.groupby([tools.rename("tool"), "cause"]).size().rename("turns").reset_index()
+    return counted.sort_values(["turns", "tool", "cause"], ascending=[False, True, True]).reset_index(drop=True)
+
+
+def between(caused: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Share of turns that failed for each cause, one column an arm; the most frequent cause of any arm first."""
+    import pandas as pd
+
+    shares = {name: frame["cause"].value_counts() / max(1, len(frame)) for name, frame in caused.items()}
+    table = pd.DataFrame(shares).fillna(0.0)
+    return table.loc[table.max(axis=1).sort_values(ascending=False).index] if len(table) else table
+
+
+def turned(before: pd.DataFrame, after: pd.DataFrame, *, right: bool, most: int = 10) -> pd.DataFrame:
+    """Turns that became right (or wrong): both completions and the cause that went (or came), by decision point.
+
+    Args:
+        before: Rows with causes of one model.
+        after: Of the other, on the same decision points.
+        right: Whether it is right after, and was wrong before; else the reverse.
+        most: Rows at most, of as many causes as possible.
+    """
+    columns = ["decision_point_id", "kind", "text", "cause"]
+    joined = before[columns].merge(after[columns], on="decision_point_id", suffixes=("_before", "_after"))
+    was, now = joined["cause_before"].isna(), joined["cause_after"].isna()
+    found = joined[~was & now] if right else joined[was & ~now]
+    named = found["cause_before" if right else "cause_after"]
+    spread = found.assign(round=named.groupby(named).cumcount())
+    return spread.sort_values(["round", "decision_point_id"]).head(most).drop(columns="round").reset_index(drop=True)
+
+
+def trend(evaluations: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
+    """Share of turns per cause, one column for each dataset version (or week) in the order given."""
+    return between(dict(evaluations))

@@ -1,0 +1,74 @@
+"""SFT until validation stops improving: the judge's turn success every so many steps, the best weights kept."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from data.reporting import Reporter
+from data.schema import VALIDATION_SPLITS, DecisionPoint
+from data.settings import SFTSettings
+from data.snapshot import read_decision_points
+from models.compute import decode_dtype, device_name
+from models.engine.rollout import decoder, refresh
+from models.evaluation.run import select_points
+from models.policy import load_model
+from models.training.job import TrainingJob
+from models.training.loop import BudgetCallback, read_best
+from models.training.validation import keep_best, validation_figures
+
+
+def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
+    """About ``wanted`` decision points of validation, those GRPO validates on: from the far end of the order in which
+    the evaluation takes its conversations."""
+    points = read_decision_points(job.dataset_version, splits=VALIDATION_SPLITS)
+    chosen = select_points(points, max(1, wanted // 2), from_end=True)
+    return [point for conversation in chosen for point in conversation]
+
+
+class EarlyStopping(TrainerCallback):
+    """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
+
+    What was best is on disk beside the checkpoints, so a resumed run goes on counting. Ties keep the earlier weights.
+    """
+
+    def __init__(
+        self, job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter, budget: BudgetCallback
+    ) -> None:
+        self._settings = job.settings
+        self._directory = job.run_dir / "checkpoints"
+        self._every, self._patience = stage.validate_every or 0, stage.patience
+        self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
+        self._points = validation_points(job, stage.validation_decision_points)
+        settings = job.settings
+        self._twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """Validate on schedule, and stop where nothing has improved for long enough."""
+        if not self._points or state.global_step % self._every:
+            return
+        best_step = self._validate(model, state.global_step)
+        if state.global_step - best_step >= self._patience * self._every:
+            self._reporter.say(f"validation has not improved since step {best_step}: ended at {state.global_step}")
+            control.should_training_stop = True
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """The last weights are a candidate too, unless the run was interrupted and will go on."""
+        if self._points and self._budget.stopped != "interrupted" and state.global_step % self._every:
+            self._validate(model, state.global_step)
+
+    def _validate(self, model: Any, step: int) -> int:
+        """The step of the best weights so far, this one included."""
+        refresh(self._twin, model)
+        figures = validation_figures(self._twin, self._tokenizer, self._points, thinking=False, settings=self._settings)
+        self._reporter.metrics(figures, step)
+        best = read_best(self._directory)
+        if best is not None and figures["validation/turn_success"] <= best["turn_success"]:
+            return int(best["step"])
+        keep_best(self._directory, model, step, {"turn_success": figures["validation/turn_success"]})
+        return step

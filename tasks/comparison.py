@@ -1,0 +1,229 @@
+"""A comparison of arms as steps that are done once: what is to be trained and judged, in which order, and what is done.
+
+Every step is a stage like any other (reused, resumed, recorded); here it is only remembered which run or evaluation
+answers it. So a comparison of many hours is made in slices of ten minutes: each call goes on where the last one ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from data import paths, profiles
+from data.arms import Arm
+from data.files import write_whole
+from data.settings import ProfileName, Settings
+
+#: Draws per model for the noise floor.
+SAMPLES = 3
+#: Arms that are judged on changed turns and elsewhere, too.
+LOOKED_AT = ("sft", "sft-continued", "grpo-plain", "grpo-thinking")
+SAMPLED = ("sft", "grpo-thinking")
+#: Shares of ``--minutes``; the rest is start-up, ingestion, tokenising and saving.
+TRAINING_SHARE, JUDGING_SHARE = 0.5, 0.3
+#: Training time of a recipe against SFT's.
+UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.0, "rejection": 0.5}
+#: Judging time of a look at changed turns against a plain one's.
+ASIDE = 0.5
+#: Below this budget one seed has to do.
+MINUTES_FOR_SEEDS = 240.0
+#: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
+CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do: train an arm's model, or judge it somewhere."""
+
+    arm: str
+    seed: int
+    kind: str
+    """``train`` or ``judge``."""
+    aside: str = ""
+    """What is different about a judgement: ``distractors``, ``on bfcl``, ``sample 2``; empty for the main one."""
+    final: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its name in the record of what is done."""
+        return "/".join(
+            part for part in (self.arm, str(self.seed), self.kind, self.aside, "final" * self.final) if part
+        )
+
+
+class Done(BaseModel):
+    """What answers a step."""
+
+    result: str
+    """Run id, or evaluation id."""
+    git_commit: str = ""
+    at: str = ""
+
+
+class State(BaseModel):
+    """A comparison on disk: everything it was asked, and what is done of it."""
+
+    id: str
+    preset: str
+    arms: dict[str, Arm]
+    seeds: list[int]
+    profile: ProfileName
+    settings: dict[str, Any]
+    dataset_version: str
+    minutes: float | None = None
+    elsewhere: dict[str, str] = Field(default_factory=dict)  # source → dataset version
+    done: dict[str, Done] = Field(default_factory=dict)
+    impossible: dict[str, str] = Field(default_factory=dict)
+    """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
+
+    @property
+    def directory(self) -> Path:
+        """Where its record, results, plots and examples lie."""
+        return paths.comparisons() / self.id
+
+    def save(self) -> None:
+        """Write the record."""
+        write_whole(self.directory / "state.json", self.model_dump_json(indent=2))
+
+    def failed(self, step: Step) -> str | None:
+        """Why a step cannot be done, or the one it needs; None where nothing is known against it."""
+        arm = self.arms[step.arm]
+        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in (arm.name, *arm.starts))]
+        return next((self.impossible[one.key] for one in needed if one.key in self.impossible), None)
+
+    def result(self, step: Step) -> str | None:
+        """The run or evaluation that answers a step, if it is done."""
+        found = self.done.get(step.key)
+        return found.result if found else None
+
+    def model_of(self, name: str, seed: int) -> str | None:
+        """Run id of an arm's model under a seed; an arm trained once has one for all seeds."""
+        return self.result(Step(name, self.seed_of(name, seed), "train"))
+
+    def seed_of(self, name: str, seed: int) -> int:
+        """The seed under which an arm stands for another arm's seed."""
+        return seed if self.arms[name].seeded else self.seeds[0]
+
+
+def opened(
+    preset: str,
+    arms: Mapping[str, Arm],
+    seeds: Sequence[int],
+    settings: Settings,
+    dataset_version: str,
+    elsewhere: Mapping[str, str],
+    minutes: float | None,
+) -> State:
+    """The comparison that was asked for, with what is done of it already."""
+    asked: dict[str, Any] = {
+        "arms": {name: arm.model_dump(mode="json") for name, arm in arms.items()},
+        "seeds": list(seeds),
+        "settings": settings.model_dump(mode="json"),
+        "dataset_version": dataset_version,
+    }
+    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    file = paths.comparisons() / key / "state.json"
+    if file.exists():
+        return State.model_validate_json(file.read_text(encoding="utf-8"))
+    state = State(id=key, preset=preset, profile=settings.profile, minutes=minutes, elsewhere=dict(elsewhere), **asked)
+    state.save()
+    return state
+
+
+def newest() -> State | None:
+    """The comparison that was worked on last."""
+    files = sorted(paths.comparisons().glob("*/state.json"), key=lambda file: file.stat().st_mtime)
+    return State.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
+
+
+def steps(state: State, *, final: bool = False) -> list[Step]:
+    """All steps in order: the minimum set under every seed, then the other arms, then looks aside.
+
+    With ``final`` the main judgements once more, on the test splits; everything before stays as it is.
+    """
+    seeded = [
+        step
+        for seed in state.seeds
+        for name in _in_order(state.arms)
+        if state.arms[name].seeded or seed == state.seeds[0]
+        for step in _of_arm(state.arms[name], seed)
+    ]
+    late = {name for name in state.arms if name not in LOOKED_AT and state.arms[name].recipe in ("rejection", "judged")}
+    late |= {name for name in state.arms if name.startswith("grpo-") and name not in LOOKED_AT}
+    late -= {"base-format-help"}
+    planned = [step for step in seeded if step.arm not in late] + [step for step in seeded if step.arm in late]
+    planned += list(_aside(state))
+    if final:
+        planned += [Step(one.arm, one.seed, "judge", one.aside, True) for one in planned if _on_test(one)]
+    return planned
+
+
+def _on_test(step: Step) -> bool:
+    return step.kind == "judge" and not step.aside.startswith(("on ", "sample"))
+
+
+def _of_arm(arm: Arm, seed: int) -> Iterator[Step]:
+    if arm.recipe != "judged":
+        yield Step(arm.name, seed, "train")
+    yield Step(arm.name, seed, "judge")
+
+
+def _aside(state: State) -> Iterator[Step]:
+    first = state.seeds[0]
+    there = [name for name in LOOKED_AT if name in state.arms]
+    for what in ("distractors", "withheld", *(f"on {source}" for source in sorted(state.elsewhere))):
+        yield from (Step(name, first, "judge", what) for name in there)
+    for number in range(1, SAMPLES + 1):
+        yield from (Step(name, first, "judge", f"sample {number}") for name in SAMPLED if name in state.arms)
+
+
+def _in_order(arms: Mapping[str, Arm]) -> list[str]:
+    """Arms after those they need: the twin of GRPO gets the time that GRPO took, rejection sampling its rollouts."""
+    ordered: list[str] = []
+
+    def place(name: str) -> None:
+        arm = arms[name]
+        needed = [*arm.starts, *(("grpo-thinking",) if arm.recipe in ("continued", "rejection") else ())]
+        for other in needed:
+            if other in arms and other not in ordered:
+                place(other)
+        if name not in ordered:
+            ordered.append(name)
+
+    for name in arms:
+        place(name)
+    return ordered
+
+
+def budgeted(
+    profile: ProfileName, overrides: Mapping[str, Any], arms: Mapping[str, Arm], seeds: int, minutes: float | None
+) -> Settings:
+    """Settings of a comparison; ``minutes`` of the whole are shared out over trainings and judgements.
+
+    What is stated explicitly stays as stated.
+    """
+    if minutes is None:
+        return profiles.resolve(profile, dict(overrides))
+    times = {name: seeds if arm.seeded else 1 for name, arm in arms.items()}
+    trained = sum(UNITS.get(arm.recipe, 0.0) * times[name] for name, arm in arms.items())
+    looked = sum(name in LOOKED_AT for name in arms) * 2 + sum(name in SAMPLED for name in arms) * SAMPLES
+    judged = sum(times.values()) + ASIDE * looked
+    unit = TRAINING_SHARE * minutes / max(trained, 1.0)
+    shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
+    shares["prime"] = {"minutes": UNITS["primed"] * unit}
+    shares["evaluation"] = {"minutes": JUDGING_SHARE * minutes / judged}
+    most = profiles.resolve(profile).data.conversations
+    fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
+    shares["data"] = {"conversations": min(fitting, most) if most else fitting}
+    return profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
+
+
+def affordable_seeds(minutes: float | None) -> int:
+    """How many seeds a budget is worth: three, or one where three would leave each training next to nothing."""
+    return 3 if minutes is None or minutes >= MINUTES_FOR_SEEDS else 1

@@ -1,0 +1,210 @@
+"""Parts of a comparison's page that need more than its rows: the claim, the ledger, BFCL, failures, plots, examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from data.files import write_whole
+from data.snapshot import read_points_by_id
+from models.evaluation import bfcl, failures
+from models.evaluation.document import ArmRows, interval, sliced, table
+from models.evaluation.ledger import thinking_ledger, values_thought_first
+from tasks.comparison import State
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: Rows of a table of causes or tools.
+MOST = 12
+
+
+def claims(arms: Sequence[ArmRows], where: str) -> str:
+    """The paper's two figures beside ours, relative as it gives them."""
+    by_name = {arm.name: arm for arm in arms}
+    lines = []
+    for after, before, claimed in (
+        ("grpo-thinking", "sft", "+1.5 %"),
+        ("grpo-thinking", "base", "+40 %"),
+        ("grpo-thinking", "base-format-help", "– (the fairer zero line)"),
+    ):
+        if after in by_name and before in by_name:
+            means = [interval(sliced(by_name[name], where)).mean for name in (after, before)]
+            ours = f"{100 * (means[0] / means[1] - 1):+.1f} %" if means[1] else "from zero"
+            lines.append([f"{by_name[after].title} against {by_name[before].title}", claimed, ours])
+    heads = ["relative change of turn success", "arXiv 2512.11277, Qwen3-1.7B", f"here, {where} tools"]
+    return f"## The paper's figures\n\n{table(heads, lines)}" if lines else ""
+
+
+def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str]) -> str:
+    """How far sampled runs of one model lie apart."""
+    rows = [
+        [titles[name], f"{100 * one.floor:.1f}", f"{100 * one.flip_rate:.1f} %", str(one.runs), str(one.items)]
+        for name, one in floors.items()
+    ]
+    heads = ["model", "floor, points", "turns that flip", "runs", "turns"]
+    text = "Two sampled runs of one and the same model differ by less than the floor in 95 % of cases."
+    return f"## Noise floor\n\n{text}\n\n{table(heads, rows)}" if rows else ""
+
+
+def ledger_section(arms: Sequence[ArmRows]) -> str:
+    """Did thinking help? The same model with and without its thoughts, and GRPO with against GRPO without."""
+    by_name = {arm.name: arm for arm in arms}
+    sections = []
+    own = _thinker(by_name)
+    for against, what in (
+        ("thinking-off", "the same model told not to think"),
+        ("thoughts-empty", "the same model with an empty thought"),
+        ("thoughts-shuffled", "the same model with thoughts from elsewhere"),
+        ("grpo-plain", "GRPO without thinking"),
+    ):
+        thinker = by_name.get("grpo-thinking") if against == "grpo-plain" else own
+        if thinker is None or against not in by_name:
+            continue
+        without = by_name[against].frames
+        # Thoughts are taken from one run, so only that run is what they are compared with.
+        same = {seed: frame for seed, frame in thinker.frames.items() if seed in without}
+        entries = thinking_ledger(without, same, ("seen", "unseen", "call turns", "no-call turns"))
+        sections.append(f"Against {what}:\n\n{_ledger_table(entries)}")
+    if own is not None:
+        sections.append(_thought_first(own))
+    return "## Did thinking help?\n\n" + "\n\n".join(sections) if sections else ""
+
+
+def _thinker(by_name: Mapping[str, ArmRows]) -> ArmRows | None:
+    """The arm whose thoughts were taken away: the run behind the rows tells."""
+    changed = by_name.get("thinking-off")
+    runs = set(changed.frames[min(changed.frames)]["run_id"]) if changed else set()
+    for name in ("grpo-thinking", "grpo-from-base"):
+        arm = by_name.get(name)
+        if arm is not None and any(runs & set(frame["run_id"]) for frame in arm.frames.values()):
+            return arm
+    return by_name.get("grpo-thinking")
+
+
+def _ledger_table(entries: Sequence[Any]) -> str:
+    rows = [
+        [
+            one.where,
+            f"{100 * one.without:.1f}",
+            f"{100 * one.with_thinking:.1f}",
+            one.verdict.line(),
+            f"{one.tokens_without:.0f} / {one.tokens_with:.0f}",
+            "–" if math.isinf(one.tokens_per_extra_turn) else f"{one.tokens_per_extra_turn:.0f}",
+        ]
+        for one in entries
+    ]
+    heads = ["turns", "without, %", "with, %", "difference", "tokens without / with", "tokens per extra right turn"]
+    return table(heads, rows)
+
+
+def _thought_first(arm: ArmRows) -> str:
+    import pandas as pd
+
+    found, total = values_thought_first(pd.concat(list(arm.frames.values())))
+    share = f"{100 * found / total:.0f} %" if total else "none"
+    return f"Argument values that stand in the thought before the call: {share} of {total} ({arm.title})."
+
+
+def bfcl_section(state: State, arms: Sequence[ArmRows]) -> str:
+    """BFCL's single-turn categories by its own rules."""
+    judged = {arm.title: arm.aside["on bfcl"] for arm in arms if len(arm.aside.get("on bfcl", ()))}
+    if not judged:
+        return ""
+    version = state.elsewhere["bfcl"]
+    wanted = {one for frame in judged.values() for one in frame["decision_point_id"]}
+    points = read_points_by_id(version, wanted)
+    scored = {title: bfcl.summary(frame, bfcl.errors_of(frame, points)) for title, frame in judged.items()}
+    names = sorted({name for one in scored.values() for name in one})
+    rows = [[name, *(_scored(one.get(name)) for one in scored.values())] for name in names]
+    from tasks.comparison_datasets import overlap
+
+    shared = overlap(state.dataset_version, version)
+    text = (
+        "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged. "
+        "Multi-turn, memory and web search are not covered. Questions that also stand in the training conversations: "
+        f"{shared}."
+    )
+    return f"## BFCL v4\n\n{text}\n\n{table(['category', *scored], rows)}"
+
+
+def _scored(one: tuple[float, int] | None) -> str:
+    return "–" if one is None else f"{100 * one[0]:.1f} % (n = {one[1]})"
+
+
+def caused(state: State, arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
+    """Rows of the first seed with the cause of each failure, by arm."""
+    first = {arm.name: arm.frames[min(arm.frames)] for arm in arms}
+    wanted = {one for frame in first.values() for one in frame["decision_point_id"]}
+    points = read_points_by_id(state.dataset_version, wanted)
+    plain = {name: frame for name, frame in first.items() if not frame["variant"].notna().any()}
+    return {name: failures.causes(frame, points) for name, frame in plain.items()}
+
+
+def failure_section(state: State, arms: Sequence[ArmRows]) -> str:
+    """Causes between arms, and the tools that fail most."""
+    found = caused(state, arms)
+    if not found:
+        return ""
+    titles = {arm.name: arm.title for arm in arms}
+    shares = failures.between(found).head(MOST)
+    rows = [
+        [str(cause), *(f"{100 * value:.1f}" for value in row)]
+        for cause, row in zip(shares.index, shares.to_numpy(), strict=True)
+    ]
+    heads = ["cause", *(titles[name] for name in shares.columns)]
+    parts = [f"Share of turns that failed for each cause, in percent, first seed.\n\n{table(heads, rows)}"]
+    grounded = [[titles[name], _share_of(frame["grounded"])] for name, frame in found.items()]
+    parts.append(f"Answers whose figures somebody or some tool had said:\n\n{table(['model', 'grounded'], grounded)}")
+    best = "grpo-thinking" if "grpo-thinking" in found else next(reversed(found))
+    by_tool = failures.by_tool(found[best]).head(MOST)
+    tools = [[str(row.tool), str(row.cause), str(row.turns)] for row in by_tool.itertuples()]
+    parts.append(f"Most frequent by tool, {titles[best]}:\n\n{table(['tool', 'cause', 'turns'], tools)}")
+    return "## What goes wrong\n\n" + "\n\n".join(parts)
+
+
+def _share_of(column: Any) -> str:
+    there = column.dropna()
+    return f"{100 * float(there.astype(bool).mean()):.1f} % (n = {len(there)})" if len(there) else "–"
+
+
+def examples(state: State, arms: Sequence[ArmRows]) -> None:
+    """Ten turns each that turned right and wrong, from SFT to each GRPO arm; beside the page, since they quote data."""
+    found = caused(state, arms)
+    parts = ["# Examples\n\nCompletions quote the dataset: do not publish them without its licence."]
+    for after in ("grpo-thinking", "grpo-plain", "sft-continued"):
+        if "sft" not in found or after not in found:
+            continue
+        for right, heading in ((True, "wrong → right"), (False, "right → wrong")):
+            rows = failures.turned(found["sft"], found[after], right=right)
+            parts.append(f"## sft → {after}, {heading}")
+            parts += [_example(row) for row in rows.to_dict("records")]
+    write_whole(state.directory / "examples.md", "\n\n".join(parts) + "\n")
+
+
+def _example(row: Mapping[Any, Any]) -> str:
+    causes = [row["cause_before"] or "right", row["cause_after"] or "right"]
+    texts = [str(row[side]).replace("\n", "\n    ") for side in ("text_before", "text_after")]
+    return (
+        f"`{row['decision_point_id']}` ({row['kind']})\n\nbefore, {causes[0]}:\n\n    {texts[0]}\n\n"
+        f"after, {causes[1]}:\n\n    {texts[1]}"
+    )
+
+
+def plots(state: State, arms: Sequence[ArmRows]) -> None:
+    """Turn success by arm, by history length, against cost; reward curves."""
+    from models.evaluation.pictures import draw
+
+    for name, figure in draw(arms, _reward_logs(state)).items():
+        state.directory.mkdir(parents=True, exist_ok=True)
+        figure.savefig(state.directory / f"{name}.png", dpi=120)
+
+
+def _reward_logs(state: State) -> dict[str, Any]:
+    """Metric logs of the GRPO runs by arm, first seed."""
+    from data import paths
+    from models.metric_log import MetricLog
+
+    runs = {arm.title: state.model_of(name, state.seeds[0]) for name, arm in state.arms.items() if arm.recipe == "grpo"}
+    return {title: MetricLog(paths.run(run) / "metrics.jsonl") for title, run in runs.items() if run}

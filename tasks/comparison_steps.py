@@ -1,0 +1,123 @@
+"""How a step of a comparison is done: the settings of its arm, the model it starts from, then the stage's own task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from data import profiles
+from data.arms import Arm
+from data.settings import Settings
+from tasks import evaluation, records, training
+from tasks.base_model import prepare_base_model
+from tasks.comparison import ASIDE, Done, State, Step
+from tasks.records import MissingUpstream
+from tasks.stage import now, say
+
+GRPO = "grpo-thinking"
+#: Errors of ours that say that there was nothing to train on or to judge; by name, since their modules load torch.
+NOTHING_THERE = ("EmptySplit", "NothingToEvaluate", "NoThoughts")
+
+
+def do(state: State, step: Step) -> None:
+    """Do a step and remember what answers it."""
+    from models.tracking import git_commit
+
+    try:
+        result = _train(state, step) if step.kind == "train" else _judge(state, step)
+    except Exception as error:  # what is expected becomes a line of the page: one empty arm is no reason to end all
+        if type(error).__name__ not in NOTHING_THERE:
+            raise
+        say(f"{step.key}: left out, {error}")
+        state.impossible[step.key] = str(error)
+    else:
+        state.done[step.key] = Done(result=result, git_commit=git_commit(), at=now())
+    state.save()
+
+
+def settings_of(state: State, arm: Arm, seed: int, changes: dict[str, Any]) -> Settings:
+    """Settings of the comparison with what the arm and the step change."""
+    own = profiles.merge(profiles.merge(state.settings, arm.settings), changes)
+    return profiles.resolve(state.profile, profiles.merge(own, {"seed": seed}))
+
+
+def _train(state: State, step: Step) -> str:
+    arm = state.arms[step.arm]
+    if arm.recipe == "base":
+        return prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version)
+    (start,) = arm.starts
+    run = _model(state, start, step.seed)
+    return training.train(_stage(arm), settings_of(state, arm, step.seed, _wall_clock(state, arm, step.seed)), run)
+
+
+def _stage(arm: Arm) -> records.Stage:
+    assert arm.recipe != "judged"
+    return arm.recipe
+
+
+def _wall_clock(state: State, arm: Arm, seed: int) -> dict[str, Any]:
+    """The twins of GRPO get the time that GRPO took under the same seed, or its budget where there is none."""
+    if arm.recipe not in ("continued", "rejection"):
+        return {}
+    there = GRPO in state.arms
+    twin = state.model_of(GRPO, seed) if there else None
+    seconds = records.of_run(twin).outputs.get("seconds") if twin else None
+    minutes = seconds / 60 if seconds else state.settings["grpo"]["minutes"]
+    rollouts = {"rollouts_of": twin} if arm.recipe == "rejection" else {}
+    return {arm.recipe: {"minutes": minutes, **rollouts}}
+
+
+def _judge(state: State, step: Step) -> str:
+    arm = state.arms[step.arm]
+    chosen: dict[str, Any] = {**arm.evaluation, **_aside(state, step), "final": step.final}
+    source = best_of(state, arm.starts) if arm.recipe == "judged" else step.arm
+    run = _model(state, source, step.seed)
+    if chosen.get("thoughts") == "shuffled":
+        own = Step(source, state.seed_of(source, step.seed), "judge", final=step.final)
+        chosen["thoughts_of"] = _known(state, own)
+    if arm.recipe == "judged" and len(arm.starts) > 1:
+        say(f"{arm.title}: {state.arms[source].title} is the better of the two by validation")
+    return evaluation.evaluate(settings_of(state, arm, step.seed, {"evaluation": chosen}), run)
+
+
+def _aside(state: State, step: Step) -> dict[str, Any]:
+    """Fields of the evaluation's settings that a look aside changes."""
+    minutes = state.settings["evaluation"]["minutes"]
+    less = {"minutes": minutes * ASIDE} if minutes else {}
+    what, _, which = step.aside.partition(" ")
+    if what == "on":
+        return {**less, "dataset": state.elsewhere[which]}
+    if what == "sample":
+        return {**less, "sample": int(which)}
+    return {**less, "variant": what} if what else {}
+
+
+def best_of(state: State, names: tuple[str, ...]) -> str:
+    """The arm with the highest turn success on validation, over the turns that all of them were judged on."""
+    from models.evaluation.pairing import item_of, shared_items
+
+    there = [name for name in names if name in state.arms]
+    if len(there) < 2:
+        return there[0]
+    first = state.seeds[0]
+    frames = {
+        name: evaluation.rows_of(_known(state, Step(name, state.seed_of(name, first), "judge"))) for name in there
+    }
+    shared = shared_items([{first: frame} for frame in frames.values()])
+    means = {
+        name: float(frame[frame["decision_point_id"].map(item_of).isin(shared)]["turn_success"].mean())
+        for name, frame in frames.items()
+    }
+    return max(there, key=lambda name: means[name])
+
+
+def _model(state: State, name: str, seed: int) -> str:
+    return _known(state, Step(name, state.seed_of(name, seed), "train"))
+
+
+def _known(state: State, step: Step) -> str:
+    found = state.result(step)
+    if found is None:
+        raise MissingUpstream(
+            f"step {step.key} of comparison {state.id} is not done yet; run the same `apprentice compare` again"
+        )
+    return found

@@ -1,0 +1,220 @@
+"""What is made of an arm's rows: pairs, slices, causes of failure, the ledger of thinking, the noise floor."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.decision_points import decision_points
+from data.schema import Conversation, DecisionPoint
+from models.evaluation import document
+from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
+from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
+from models.evaluation.ledger import thinking_ledger, values_thought_first
+from models.evaluation.noise import noise_floor
+from models.evaluation.pairing import paired
+from models.evaluation.slices import conversation_figures, decision_figures, part
+from models.speech.parsing import parse_completion
+from models.speech.template import completion_text
+
+
+def row(conversation: int, at: int, right: bool, **changes: Any) -> dict[str, Any]:
+    call = at % 4 == 3
+    made = {
+        "run_id": "r",
+        "decision_point_id": f"made/{conversation}#{at}",
+        "conversation_id": f"made/{conversation}",
+        "split": "validation_unseen" if conversation % 2 else "validation_seen",
+        "domain": "Ferries",
+        "kind": "call" if call else "answer",
+        "tool": "FindFerry" if call else None,
+        "thinking": False,
+        "variant": None,
+        "text": "<tool_call>" if call and right else "Hello",
+        "reasoning": None,
+        "action": None,
+        "turn_success": right,
+        "decision_correct": right,
+        "tool_name_correct": right if call else None,
+        "argument_names_correct": right if call else None,
+        "exact_call": right if call else None,
+        "facts": None if call else 1.0,
+        "format_ok": True,
+        "completion_tokens": 10,
+    }
+    return {**made, **changes}
+
+
+def frame(random: np.random.Generator, share: float, conversations: int = 40, **changes: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        [row(c, at, bool(random.random() < share), **changes) for c in range(conversations) for at in (1, 3, 5, 7)]
+    )
+
+
+def test_pairs_meet_seed_by_seed_and_an_arm_of_one_seed_meets_all() -> None:
+    random = np.random.default_rng(0)
+    base = {0: frame(random, 0.2)}
+    trained = {seed: frame(random, 0.7) for seed in (0, 1, 2)}
+    pairs = paired(base, trained)
+    assert len(pairs.differences) == 3 * 160
+    assert set(np.asarray(pairs.seeds).tolist()) == {0, 1, 2}
+    assert pairs.differences.mean() == pytest.approx(
+        np.mean([one["turn_success"].mean() for one in trained.values()]) - base[0]["turn_success"].mean()
+    )
+    fewer = {0: trained[0].iloc[:80].sample(frac=1, random_state=1)}
+    assert len(paired(fewer, {0: trained[1]}).differences) == 80
+    with pytest.raises(ValueError, match="none in common"):
+        paired({0: base[0], 1: base[0]}, {2: base[0], 3: base[0]})
+
+
+def test_items_that_a_source_renames_are_the_same_items() -> None:
+    random = np.random.default_rng(1)
+    original = frame(random, 0.5)
+    renamed = original.assign(decision_point_id=original["decision_point_id"].str.replace("made/", "made-x/"))
+    assert paired({0: original}, {0: renamed}).differences.tolist() == [0.0] * 160
+
+
+def test_slices_and_figures_of_decisions_and_conversations() -> None:
+    rows = pd.DataFrame(
+        [
+            row(0, 1, True),
+            row(0, 3, True),
+            row(0, 17, False, text='<tool_call>{"x"'),
+            row(1, 1, True),
+            row(1, 3, False),
+        ]
+    )
+    assert len(part(rows, "unseen")) == 2
+    assert part(rows, "long history")["decision_point_id"].tolist() == ["made/0#17"]
+    assert part(rows, "no-call turns")["kind"].unique().tolist() == ["answer"]
+    assert decision_figures(rows) == {"precision": 0.5, "recall": 0.5}
+    assert conversation_figures(rows) == {"conversations": 2.0, "all_right": 0.0, "first_failing_turn": 2.5}
+
+
+def test_the_page_tells_apart_what_is_apart_and_no_more() -> None:
+    random = np.random.default_rng(2)
+    arms = [
+        ArmRows(3, "sft", "SFT", {seed: frame(random, 0.4) for seed in (0, 1, 2)}),
+        ArmRows(7, "grpo-plain", "GRPO plain", {seed: frame(random, 0.42) for seed in (0, 1, 2)}),
+        ArmRows(8, "grpo-thinking", "GRPO", {seed: frame(random, 0.8) for seed in (0, 1, 2)}),
+    ]
+    questions = [("grpo-thinking", "sft", "better?"), ("grpo-plain", "sft", "RL?"), ("absent", "sft", "–")]
+    found = answers(on_common_ground(arms), questions, "unseen", 0.03)
+    assert [(key[2], one.word) for key, one in found.items()] == [("better?", "better"), ("RL?", "underpowered")]
+    assert {one.difference.n for one in found.values()} == {80}
+    text = answer_table(found, {arm.name: arm.title for arm in arms})
+    assert "**better**" in text
+    assert "GRPO − SFT" in text
+    table = headline(arms, ["seen", "unseen"])
+    assert "seen, n = 80" in table
+    assert document.percent(document.interval(arms[2].frames)) in headline(arms, ["seen"]) or "GRPO" in table
+
+
+def test_thinking_is_charged_for_the_turns_it_brings() -> None:
+    plain = pd.DataFrame([row(c, 1, c % 2 == 0) for c in range(40)])
+    thought = plain.assign(turn_success=[c % 4 != 3 for c in range(40)], completion_tokens=60)
+    everything, *_ = thinking_ledger({0: plain}, {0: thought}, ())
+    assert (everything.without, everything.with_thinking) == (0.5, 0.75)
+    assert everything.tokens_per_extra_turn == pytest.approx((60 - 10) / 0.25)
+    none, *_ = thinking_ledger({0: thought}, {0: plain}, ())
+    assert none.tokens_per_extra_turn == float("inf")
+
+
+def test_values_are_looked_for_in_the_thought_before_the_call() -> None:
+    call = json.dumps([{"name": "f", "arguments": {"city": "San José", "seats": 4, "wifi": True}}])
+    rows = pd.DataFrame({"reasoning": ["They want san josé.", None], "action": [call, "[not a call"]})
+    assert values_thought_first(rows) == (1, 2)
+
+
+def test_the_noise_floor_holds_for_ninety_five_of_a_hundred_reruns() -> None:
+    random = np.random.default_rng(3)
+    chance = random.random(300)
+    floor = noise_floor(random.random((4, 300)) < chance)
+    runs = (random.random((2, 2000, 300)) < chance).mean(axis=2)
+    assert float((abs(runs[0] - runs[1]) < floor.floor).mean()) == pytest.approx(0.95, abs=0.03)
+    assert floor.flip_rate == pytest.approx(float((2 * chance * (1 - chance)).mean()), abs=0.04)
+    assert noise_floor([[1, 0, 1], [1, 0, 1]]).floor == 0.0
+    with pytest.raises(ValueError, match="at least two runs"):
+        noise_floor([[1, 0]])
+    with pytest.raises(ValueError, match="same items"):
+        noise_floor([[1, 0], [1]])
+
+
+@pytest.fixture(scope="module")
+def points(tiny_conversations: list[Conversation]) -> list[DecisionPoint]:
+    return [point for conversation in tiny_conversations for point in decision_points(conversation)]
+
+
+def cause(point: DecisionPoint, text: str) -> str | None:
+    return failure(point, parse_completion(text, thinking=False, tools=point.tools))
+
+
+def test_gold_has_no_cause_and_each_mistake_has_its_own(points: list[DecisionPoint]) -> None:
+    assert [cause(point, completion_text(point.expected, None)) for point in points] == [None] * len(points)
+    called = next(point for point in points if point.kind == "call" and len(point.expected.tool_calls) == 1)
+    answered = next(point for point in points if point.kind == "answer" and point.expected.facts)
+    (gold,) = called.expected.tool_calls
+    other = next(tool for tool in called.tools if tool.name != gold.name)
+
+    def written(name: str, arguments: dict[str, Any]) -> str:
+        return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+    right = written(gold.name, gold.arguments)
+    found = {
+        "said": cause(called, "Let me look that up."),
+        "nothing": cause(called, ""),
+        "broken": cause(called, "<tool_call>\n{oops\n</tool_call>"),
+        "twice": cause(called, f"{right}\n{right}"),
+        "tool": cause(called, written(other.name, gold.arguments)),
+        "less": cause(called, written(gold.name, {})),
+        "more": cause(called, written(gold.name, {**gold.arguments, "speed": "fast"})),
+        "beside": cause(called, f"Sure!\n{right}"),
+        "called": cause(answered, right),
+        "vague": cause(answered, "I am glad to be of help with that."),
+        "invented": cause(answered, "Your code is 99481276, enjoy the trip."),
+    }
+    assert found == {
+        "said": "decision:answered_instead",
+        "nothing": "format:empty",
+        "broken": "format:malformed_call",
+        "twice": "simple_function_checker:wrong_count",
+        "tool": "simple_function_checker:wrong_func_name",
+        "less": "simple_function_checker:missing_required",
+        "more": "simple_function_checker:unexpected_param",
+        "beside": "format:text_beside_call",
+        "called": "decision:called_instead",
+        "vague": "answer:missed_fact",
+        "invented": "answer:ungrounded",
+    }
+    assert ungrounded(answered, "That is 99481276.") == ["99481276"]
+
+
+def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> None:
+    by_id = {point.id: point for point in points}
+
+    def rows(texts: list[str]) -> pd.DataFrame:
+        made = [
+            {
+                "decision_point_id": point.id,
+                "kind": point.kind,
+                "tool": point.tool,
+                "text": text,
+                "thinking": False,
+            }
+            for point, text in zip(points, texts, strict=True)
+        ]
+        return causes(pd.DataFrame(made), by_id)
+
+    gold = rows([completion_text(point.expected, None) for point in points])
+    mute = rows([""] * len(points))
+    assert gold["cause"].isna().all()
+    assert set(by_tool(mute)["cause"]) == {"format:empty"}
+    assert by_tool(mute)["turns"].sum() == len(points)
+    assert between({"gold": gold, "mute": mute}).loc["format:empty"].to_dict() == {"gold": 0.0, "mute": 1.0}
+    assert len(turned(mute, gold, right=True)) == min(10, len(points))
+    assert turned(mute, gold, right=False).empty
+    assert set(turned(gold, mute, right=False)["cause_after"]) == {"format:empty"}

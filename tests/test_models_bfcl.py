@@ -1,0 +1,147 @@
+"""BFCL's rules by hand-made cases, one for each of its error types, and its groups of categories."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from data.schema import DecisionPoint, Message, ToolCall, ToolSpec
+from models.evaluation.bfcl import calls_error, error_of, standardised, summary, value_error
+from models.speech.parsing import parse_completion
+
+BREW = ToolSpec(
+    name="brew",
+    parameters={
+        "type": "object",
+        "properties": {
+            "bean": {"type": "string"},
+            "cups": {"type": "integer"},
+            "heat": {"type": "number"},
+            "iced": {"type": "boolean"},
+            "extras": {"type": "array", "items": {"type": "string"}},
+            "milk": {"type": "object"},
+            "layers": {"type": "array", "items": {"type": "object"}},
+        },
+        "required": ["bean"],
+    },
+)
+WASH = ToolSpec(name="wash", parameters={"type": "object", "properties": {}, "required": []})
+ACCEPTED: dict[str, tuple[Any, ...]] = {
+    "bean": ("Santos-Blend", "santos"),
+    "cups": (2, 3),
+    "heat": (90.5, 90, None),
+    "iced": (True, None),
+    "extras": (["Oat Milk", "sugar"], None),
+    "milk": ({"kind": "oat", "share": 0.2}, None),
+    "layers": ([{"name": "foam"}, {"name": "milk"}], None),
+}
+
+
+def call(name: str = "brew", accepted: dict[str, tuple[Any, ...]] | None = None, **arguments: Any) -> ToolCall:
+    raw = json.dumps(arguments)
+    return ToolCall(id="c", name=name, arguments=arguments, arguments_raw=raw, accepted=accepted or {})
+
+
+EXPECTED = call(accepted=ACCEPTED, bean="Santos-Blend", cups=2)
+
+
+@pytest.mark.parametrize(
+    ("made", "error"),
+    [
+        (call(bean="santos blend", cups=3), None),
+        (call(bean="SANTOS", cups=2, heat=90, iced=True, extras=["oatmilk", "Sugar"]), None),
+        (call(bean="santos", cups=2, milk={"kind": "Oat", "share": 0.2}), None),
+        (call(bean="santos", cups=2, layers=[{"name": "Foam"}, {"name": "milk"}]), None),
+        (call("wash"), "simple_function_checker:wrong_func_name"),
+        (call(cups=2), "simple_function_checker:missing_required"),
+        (call(bean="santos", cups=2, sugar=1), "simple_function_checker:unexpected_param"),
+        (call(bean="santos"), "simple_function_checker:missing_optional"),
+        (call(bean="santos", cups="2"), "type_error:simple"),
+        (call(bean="santos", cups=True), "type_error:simple"),
+        (call(bean="santos", cups=2.0), "type_error:simple"),
+        (call(bean="santos", cups=2, extras=["oat milk", 7]), "type_error:nested"),
+        (call(bean="robusta", cups=2), "value_error:string"),
+        (call(bean="santos", cups=4), "value_error:others"),
+        (call(bean="santos", cups=2, iced=False), "value_error:others"),
+        (call(bean="santos", cups=2, extras=["sugar", "oat milk"]), "value_error:list/tuple"),
+        (call(bean="santos", cups=2, milk={"kind": "soy", "share": 0.2}), "value_error:dict_value"),
+        (call(bean="santos", cups=2, milk={"sort": "oat"}), "value_error:dict_key"),
+        (call(bean="santos", cups=2, layers=[{"name": "foam"}]), "value_error:list_dict_count"),
+        (call(bean="santos", cups=2, layers=[{"name": "foam"}, {"name": "ice"}]), "value_error:dict_value"),
+    ],
+)
+def test_each_error_has_upstreams_name(made: ToolCall, error: str | None) -> None:
+    assert calls_error([EXPECTED], [made], [BREW, WASH], "simple_python") == error
+
+
+def test_calls_are_counted_by_the_checker_of_the_category() -> None:
+    right = call(bean="santos", cups=2)
+    assert calls_error([EXPECTED], [right, right], [BREW], "simple_java") == "simple_function_checker:wrong_count"
+    assert calls_error([EXPECTED], [], [BREW], "live_multiple") == "multiple_function_checker:wrong_count"
+    two = [EXPECTED, call("wash")]
+    assert calls_error(two, [right], [BREW, WASH], "parallel") == "parallel_function_checker_no_order:wrong_count"
+    assert calls_error(two, [call("wash"), right], [BREW, WASH], "parallel_multiple") is None
+    unmatched = calls_error(two, [right, right], [BREW, WASH], "live_parallel")
+    assert unmatched == "parallel_function_checker_no_order:cannot_find_match"
+
+
+def test_a_value_of_the_accepted_ones_type_is_right_though_the_schema_has_another() -> None:
+    """Upstream calls it a variable: where the answers are texts, a text is compared as it stands."""
+    assert value_error("user.count", ["user.count"], {"type": "integer"}) is None
+    assert value_error("User.Count", ["user.count"], {"type": "integer"}) == "value_error:others"
+
+
+def test_strings_are_compared_without_case_and_signs() -> None:
+    assert standardised("April 1, 2024") == standardised("april 1,2024") == "april12024"
+    assert standardised({"a": ["It's_X"]}) == {"a": ['it"sx']}
+
+
+def point(*calls: ToolCall) -> DecisionPoint:
+    return DecisionPoint(
+        id="bfcl/q#1",
+        conversation_id="bfcl/q",
+        message_index=1,
+        source="bfcl",
+        split="test_unseen",
+        domain="simple_python",
+        kind="call" if calls else "answer",
+        tool=calls[0].name if calls else None,
+        tools=(BREW, WASH),
+        history=(Message(role="user", content="Coffee!"),),
+        expected=Message(role="assistant", content=None if calls else "no", tool_calls=calls),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "category", "error"),
+    [
+        ("I cannot help with that.", "irrelevance", None),
+        ('<tool_call>\n{"name": "wash", "arguments": {}}\n</tool_call>', "live_irrelevance", "irrelevance_error:"),
+        ("<tool_call>\n{broken\n</tool_call>", "irrelevance", None),
+        ('<tool_call>\n{"name": "wash", "arguments": {}}\n</tool_call>', "live_relevance", None),
+        ("Sure!", "live_relevance", "relevance_error:decoder_failed"),
+        ("Sure!", "simple_python", "ast_decoder:decoder_failed"),
+        ("<tool_call>\n{broken\n</tool_call>", "simple_python", "ast_decoder:decoder_failed"),
+    ],
+)
+def test_relevance_is_whether_a_call_can_be_read(text: str, category: str, error: str | None) -> None:
+    asked = point(EXPECTED)
+    found = error_of(asked, parse_completion(text, thinking=False, tools=asked.tools), category)
+    assert found is None if error is None else str(found).startswith(error)
+
+
+def test_groups_are_formed_as_upstream_forms_them() -> None:
+    """Non-live by the plain mean of its parts, simple by the mean of its languages; live by count."""
+    rows = [("simple_python", True), ("simple_python", False), ("simple_java", True), ("multiple", False)]
+    rows += [("live_simple", True), ("live_simple", True), ("live_simple", True), ("live_multiple", False)]
+    rows += [("irrelevance", True), ("live_irrelevance", False)]
+    frame = pd.DataFrame({"domain": [name for name, _ in rows]})
+    errors = pd.Series([None if right else "value_error:others" for _, right in rows], dtype=object)
+    found = summary(frame, errors)
+    assert found["simple_python"] == (0.5, 2)
+    assert found["non-live AST"] == (pytest.approx((0.75 + 0.0) / 2), 4)
+    assert found["live AST"] == (pytest.approx(0.75), 4)
+    assert found["irrelevance, both"] == (pytest.approx(0.5), 2)
