@@ -145,6 +145,9 @@ class PrimingSettings(TreeSettings):
     batch_size: int = Field(8, ge=1)
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
+    history: Literal["plain", "reasoned"] = "plain"
+    """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode: prime so
+    before GRPO on episodes."""
     rationales: str | None = None
     """Dataset version whose thoughts to learn instead of those of the run's own (``--thoughts toolrl``)."""
 

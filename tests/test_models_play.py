@@ -16,6 +16,7 @@ from models.practice import play as module
 from models.practice.outcome import UNREADABLE, outcome_of
 from models.practice.play import Attempt, Playing, play
 from models.practice.rows import messages
+from models.practice.transcript import prompt_in_episode
 from models.random_model import make_qwen3
 from models.speech.template import CHAT_TEMPLATE, THINK_OPEN, TURN_END, completion_text, conversation_tokens
 
@@ -98,6 +99,9 @@ def test_reasoning_stays_in_context_and_own_tokens_are_exactly_what_was_written(
     assert [len(transcript.ids), sum(transcript.own)] == [len(transcript.logprobs), -sum(transcript.logprobs)]
     for earlier, later in zip(script.prompts, script.prompts[1:], strict=False):
         assert later[0][: len(earlier[0])] == earlier[0]
+    own = [index for index, message in enumerate(said) if message.role == "assistant"]
+    learned = [prompt_in_episode(tokenizer, said[:index], one.environment.tools) for index in own]
+    assert learned == [prompt for (prompt,) in script.prompts]  # what priming on reasoned histories learns from
     assert script.prompts[-1][0] == (transcript.prompt + transcript.ids)[: len(script.prompts[-1][0])]
     assert [one["reasoning"] for one in messages(one.environment.messages, transcript.turns) if one["tokens"]] == [
         message.rationale for message in said if message.role == "assistant"

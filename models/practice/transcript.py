@@ -14,7 +14,7 @@ from typing import Any
 from data.schema import Message, ToolSpec
 from models.engine.rollout import Generated
 from models.speech.parsing import Parsed, parse_completion
-from models.speech.template import THINK_OPEN, TURN_END, prompt_text
+from models.speech.template import THINK_OPEN, TURN_END, completion_text, prompt_text
 
 _BEFORE = (Message(role="user", content="u"), Message(role="assistant", content="a"))
 _MARK = f"<|im_start|>assistant\na{TURN_END}"
@@ -39,6 +39,19 @@ def outside_tokens(tokenizer: Any, replies: Sequence[Message], *, thinking: bool
     if not mark:
         raise ValueError("the tokenizer's chat template is not Apprentice's; fetch the base model again")
     return list(tokenizer(rest, add_special_tokens=False)["input_ids"])
+
+
+def prompt_in_episode(tokenizer: Any, history: Sequence[Message], tools: Sequence[ToolSpec]) -> list[int]:
+    """The prompt of a thinking turn with the rationales of the turns before it, as they stand in an episode."""
+    own = [index for index, message in enumerate(history) if message.role == "assistant"]
+    if not own:
+        return prompt_tokens(tokenizer, history, tools, thinking=True)
+    ids = prompt_tokens(tokenizer, history[: own[0]], tools, thinking=True)
+    for index, following in zip(own, [*own[1:], len(history)], strict=True):
+        said = completion_text(history[index], history[index].rationale).removeprefix(THINK_OPEN) + TURN_END
+        ids += tokenizer(said, add_special_tokens=False)["input_ids"]
+        ids += outside_tokens(tokenizer, history[index + 1 : following], thinking=True)
+    return ids
 
 
 @dataclass(frozen=True)

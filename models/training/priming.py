@@ -16,6 +16,7 @@ from data.settings import PrimingSettings
 from data.snapshot import read_decision_points
 from models.engine.completions import prompt_ids
 from models.policy import load_tokenizer
+from models.practice.transcript import prompt_in_episode
 from models.speech.template import THINK_OPEN, TURN_END, completion_text
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
@@ -35,7 +36,7 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     tokenizer = load_tokenizer(job.start_model)
     version = stage.rationales or job.dataset_version
     points = with_rationale(read_decision_points(version, splits=["train"]), stage, job.settings.seed)
-    rows, counts = primed_rows(tokenizer, points, stage.max_length)
+    rows, counts = primed_rows(tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned")
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
@@ -59,9 +60,11 @@ def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed
 
 
 def primed_rows(
-    tokenizer: Any, points: Sequence[DecisionPoint], max_length: int
+    tokenizer: Any, points: Sequence[DecisionPoint], max_length: int, *, reasoned: bool = False
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Token rows of prompt plus reasoned completion, labelled on the completion less its opener.
+
+    ``reasoned``: the prompt holds the rationales of earlier turns as well, as an episode does.
 
     Raises:
         EmptySplit: Nothing is left.
@@ -69,7 +72,11 @@ def primed_rows(
     rows: list[dict[str, list[int]]] = []
     counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
     for point in points:
-        prompt = prompt_ids(tokenizer, point, thinking=True)
+        prompt = (
+            prompt_in_episode(tokenizer, point.history, point.tools)
+            if reasoned
+            else prompt_ids(tokenizer, point, thinking=True)
+        )
         text = completion_text(point.expected, point.expected.rationale).removeprefix(THINK_OPEN) + TURN_END
         completion = list(tokenizer(text, add_special_tokens=False)["input_ids"])
         if len(prompt) + len(completion) > max_length:
