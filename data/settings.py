@@ -146,8 +146,8 @@ class PrimingSettings(TreeSettings):
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
     history: Literal["plain", "reasoned"] = "plain"
-    """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode: prime so
-    before GRPO on episodes."""
+    """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode (then
+    GRPO on episodes begins with what it will see)."""
     rationales: str | None = None
     """Dataset version whose thoughts to learn instead of those of the run's own (``--thoughts toolrl``)."""
 
