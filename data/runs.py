@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from data import paths
+from data.promotions import decisions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -49,7 +50,20 @@ def run_table() -> pa.Table:
     import pyarrow as pa
 
     rows = {row["run_id"]: row for row in sorted(_rows(), key=lambda row: row["started"])}
-    return pa.Table.from_pylist(list(rows.values()), schema=run_schema())
+    holders = champions()
+    return pa.Table.from_pylist(
+        [{**row, "champion": row["run_id"] in holders} for row in rows.values()], schema=run_schema()
+    )
+
+
+def champions() -> set[str]:
+    """Run ids of the models that are champion of a registered name now, by the stored decisions."""
+    newest: dict[str, str] = {}
+    for row in decisions():
+        if row["outcome"] != "kept":
+            side = row["to"] if row["outcome"] == "rolled back" else row["challenger"]
+            newest[row["name"]] = side["run_id"]
+    return set(newest.values())
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -69,7 +83,6 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     as_it_is = ("run_id", "stage", "status", "profile", "dataset_version", "start_run_id", "pipeline_run_id")
     return {
         **{name: record.get(name) for name in as_it_is},
-        "champion": False,
         "thinking": record.get("thinking"),
         "seed": record["settings"].get("seed"),
         "steps": record.get("steps"),

@@ -18,6 +18,7 @@ from flows import (
     cli_practice,
     cli_promote,
     cli_query,
+    cli_report,
     cli_rewards,
     cli_server,
 )
@@ -74,6 +75,7 @@ for _command in (
 ):
     app.command()(_command)
 app.command()(cli_query.query)
+app.command()(cli_report.report)
 app.command()(cli_server.server)
 app.command()(cli_server.deploy)
 app.command()(cli_server.serve)

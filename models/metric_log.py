@@ -28,15 +28,16 @@ class Point:
 class MetricLog:
     """Append-only ``metrics.jsonl`` of one run."""
 
-    def __init__(self, path: Path) -> None:
-        """Read what is there; a last line cut short by a kill is dropped."""
+    def __init__(self, path: Path, *, reader: bool = False) -> None:
+        """Read what is there; a last line cut short by a kill is dropped. A ``reader`` leaves the disk as it is."""
         self.path = path
         self.points: list[Point] = []
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not reader:
+            path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
             text = path.read_bytes()
             whole = text[: text.rfind(b"\n") + 1]
-            if len(whole) < len(text):
+            if len(whole) < len(text) and not reader:
                 os.truncate(path, len(whole))
             for line in whole.splitlines():
                 self.points.extend(_points(json.loads(line)))

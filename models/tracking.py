@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -23,16 +23,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from filelock import FileLock
 
 from data import paths
-from models import figures, spool
+from models import figures, spool, traces
 from models.metric_log import MetricLog, Point, missing
+from models.traces import Told
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.figure import Figure
     from mlflow import MlflowClient
 
 T = TypeVar("T")
 
 EXPERIMENT = "apprentice"
+#: Where ``apprentice ui`` answers unless it is told otherwise.
+UI = "http://127.0.0.1:5000"
 PARENT_TAG = "mlflow.parentRunId"
 #: Tag with the id that a run had before MLflow heard of it.
 OUR_ID = "apprentice.run_id"
@@ -172,9 +176,29 @@ class StageRun:
     def log_curves(self) -> None:
         """Draw the run's curves from its log, into its directory and into MLflow."""
         for name, figure in figures.curves(self.log).items():
-            self.directory.mkdir(parents=True, exist_ok=True)
-            figure.savefig(self.directory / name, dpi=120)
-            self._log_file(self.directory / name)
+            self.log_figure(figure, name)
+
+    def log_figure(self, figure: Figure, name: str) -> None:
+        """Save a picture into the run's directory and into MLflow."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        figure.savefig(self.directory / name, dpi=120)
+        self._log_file(self.directory / name)
+
+    def log_traces(self, sample: Sequence[Told]) -> None:
+        """Leave completions as traces of this run, once: a run that has traces keeps those."""
+
+        def send(client: MlflowClient, experiment: str) -> None:
+            import mlflow
+
+            if client.search_traces(locations=[experiment], run_id=self.run_id, max_results=1):
+                return
+            mlflow.set_tracking_uri(tracking_uri())  # traces are sent in the background, to the address set for all
+            for told in sample:
+                traces.write(client, experiment, self.run_id, told)
+            mlflow.flush_trace_async_logging()
+
+        if sample:
+            self._try(send)
 
     def _log_file(self, file: Path) -> None:
         self._try(lambda client, _: client.log_artifact(self.run_id, str(file)), files=[file.name])

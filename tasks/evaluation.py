@@ -14,7 +14,7 @@ from data import paths
 from data.schema import TEST_SPLITS
 from data.settings import Settings
 from models import tracking
-from tasks import choices, records
+from tasks import choices, records, showing
 from tasks.addresses import evaluation_address, thinks
 from tasks.records import Record
 from tasks.reporting import duration
@@ -57,7 +57,9 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
         inside=model.run_id,
         begun={"evaluation_id": evaluation_id},
     )
-    return str(record.outputs["evaluation_id"])
+    evaluation_id = str(record.outputs["evaluation_id"])
+    leave_evaluation(evaluation_id, model, thinking)
+    return evaluation_id
 
 
 def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> dict[str, Any]:
@@ -144,6 +146,20 @@ def _publish(work: Work, settings: Settings, model: Record, thinking: bool, eval
     work.run.log_results(figures, model.steps)
     work.run.log_table(summary, f"evaluation/{evaluation_id}.json")
     work.run.tag({"evaluation_id": evaluation_id})
+    showing.draw_evaluation(work.run, summary, rows_of(evaluation_id), model.stage, prefix)
+    if prefix == "eval":
+        showing.describe_model(work.run, summary, model, f"Validation, {model.stage}, 95 % intervals")
+
+
+def leave_evaluation(evaluation_id: str, model: Record, thinking: bool) -> None:
+    """The numbers of an evaluation as Prefect artifacts, whether it was done now or taken over."""
+    from models.evaluation.table import summarise
+
+    summary = summarise(rows_of(evaluation_id))
+    rows = summary[summary["group"].isin(["exposure", "tool"])].round(3).to_dict("records")
+    text = f"{showing.origin(model)}\n\n{showing.metric_table(summary)}"
+    how = f"{model.stage}, {'thinking' if thinking else 'no thinking'}"
+    showing.leave(f"evaluation-{model.stage}", text, rows=rows, run_id=model.run_id, description=how)
 
 
 def _prefix(splits: list[str], thinking: bool, trained_to_think: bool) -> str:

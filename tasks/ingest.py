@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -14,6 +15,10 @@ from data.settings import RewardWeights, Settings
 from data.versions import DatasetVersion
 from tasks import locks, records
 from tasks.reporting import reporting
+from tasks.showing import leave
+
+if TYPE_CHECKING:
+    from data.ingest import IngestReport
 
 #: Share of a kind of turn whose gold may miss the full reward before it is a fault of data, mapping or reward.
 GOLD_LIMIT = 0.02
@@ -37,7 +42,29 @@ def ingest_source(settings: Settings, pipeline_run_id: str | None = None) -> str
         report = ingest(settings.data, reporter)
         check_gold(report.dataset_version, settings.grpo.weights, reporter)
     Console().print(ingest_table(report))
+    leave("ingest", _as_text(report), rows=_rows(report), description=f"dataset {report.dataset_version}")
     return report.dataset_version
+
+
+def _as_text(report: IngestReport) -> str:
+    conversations, points = sum(report.conversations.values()), sum(report.decision_points.values())
+    rejected = sum(report.quarantined.values())
+    how = "unchanged since its last ingestion" if report.reused else "new"
+    return (
+        f"Dataset `{report.dataset_version}` of source **{report.source}**, {how}: {conversations:,} conversations, "
+        f"{points:,} decision points, {rejected:,} records in quarantine."
+    )
+
+
+def _rows(report: IngestReport) -> list[dict[str, Any]]:
+    splits = [
+        {"what": split, "conversations": number, "decision points": report.decision_points.get(split, 0)}
+        for split, number in report.conversations.items()
+    ]
+    return splits + [
+        {"what": f"quarantined: {reason}", "conversations": number, "decision points": None}
+        for reason, number in report.quarantined.items()
+    ]
 
 
 def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None:

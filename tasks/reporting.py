@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from tasks.progress_artifact import ProgressArtifact
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -41,6 +43,7 @@ class PlainReporter:
         self.stage = stage
         self._run = run
         self._file = directory / "progress.jsonl" if directory else None
+        self._artifact = ProgressArtifact(stage)
         self._phase, self._total, self._unit = "", None, ""  # type: tuple[str, float | None, str]
         self._began = self._line_at = self._file_at = 0.0
 
@@ -49,6 +52,7 @@ class PlainReporter:
         self._phase, self._total, self._unit = name, total, unit
         self._began = self._line_at = time.monotonic()
         self._note(0, "")
+        self._artifact.tell(name, 0, total, now=True)
         parts = [name if name != self.stage else "", f"{total:g} {unit}" if total else ""]
         self.line(", ".join(part for part in parts if part))
 
@@ -57,6 +61,7 @@ class PlainReporter:
         now = time.monotonic()
         if now - self._file_at >= FILE_EVERY:
             self._note(done, note)
+            self._artifact.tell(self._phase, done, self._total)
         if now - self._line_at >= LINE_EVERY:
             self._line_at = now
             self.line(f"{self._phase} {self._reached(done)}{self._left(done)}" + (f", {note}" if note else ""))

@@ -19,6 +19,8 @@ from tasks.locks import TRAINING
 from tasks.notices import tell_of_alarm
 from tasks.records import Record, Stage
 from tasks.reporting import duration
+from tasks.rollout_sample import sample
+from tasks.showing import leave, training_text
 from tasks.stage import Interrupted, Upstream, Work, perform, say
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ def train(
         force=force,
         tags={"start_stage": start.stage, "base_model": settings.base_model.uri},
     )
+    how = "Trained, or taken over where nothing it depends on has changed."
+    leave(stage, training_text(record, how), run_id=record.run_id, description=f"{stage}, profile {settings.profile}")
     return record.run_id
 
 
@@ -94,6 +98,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
             "stopped": outcome.stopped,
             "planned_steps": outcome.planned_steps,
             "seconds": outcome.seconds,
+            "peak_memory_mb": peak_memory_mb(),
             "counts": outcome.counts,
             "metrics": outcome.metrics,
             "verdict": outcome.verdict,
@@ -105,6 +110,13 @@ def _thinks(stage: str, settings: Settings, start: Record) -> bool:
     """Whether the model was trained to think; one that learns rollouts does as the model that wrote them."""
     known = {"sft": False, "continued": False, "primed": True, "rejection": start.thinking}
     return known.get(stage, settings.grpo.thinking)
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process ever held, in MB; Linux counts in kilobytes."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def _check_reward(work: Work, settings: Settings) -> None:
@@ -126,6 +138,7 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
     """What MLflow learns at the end: how far it came, the curves, the model by path."""
     record, run = work.record, work.run
     ends = {"steps": outcome.steps, "planned_steps": outcome.planned_steps, "seconds": outcome.seconds}
+    ends["peak_memory_mb"] = peak_memory_mb()
     counts = {f"rows/{name}": float(count) for name, count in outcome.counts.items()}
     run.log_results({f"done/{name}": value for name, value in ends.items()} | counts | outcome.metrics, outcome.steps)
     run.tag({"stopped": outcome.stopped, "model_sha256": digest, "model_dir": str(outcome.model_dir)})
@@ -134,6 +147,7 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
         run.log_text(json.dumps(outcome.verdict, indent=2), "monitor.json")
         tell_of_alarm(record.stage, record.run_id, outcome.verdict)
     run.log_curves()
+    run.log_traces(sample(record.run_id))
     tags = {
         "sha256": digest,
         "dataset_version": record.dataset_version or "",

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from data.settings import Settings
 from models import tracking
-from tasks import episode_results, locks, records, results
+from tasks import episode_results, locks, records, results, showing
 from tasks.selection import Selection
 from tasks.stage import Upstream, Work, bury_the_dead, cut_short, now, say, tracked, unfinished_at
+from tasks.weekly.report import write_report
 
 
 @contextmanager
@@ -47,9 +47,18 @@ def show_results(evaluation_ids: Sequence[str], dataset_version: str, pipeline_r
     episodes = episode_results.print_episodes(evaluation_ids)
     parts = [results.markdown_table(lines), episode_results.episode_markdown(episodes), results.caution(lines)]
     text = "\n\n".join(part for part in parts if part)
-    create_markdown_artifact(text, key="results", description=f"dataset {dataset_version}")
+    showing.leave("results", text, run_id=pipeline_run_id, description=f"dataset {dataset_version}")
     _describe(pipeline_run_id, text, lines, dataset_version)
+    showing.log_side_by_side(pipeline_run_id, evaluation_ids)
+    _report(pipeline_run_id)
     say(where_to_look())
+
+
+def _report(run_id: str) -> None:
+    """The week on one page: under ``var/reports`` and with the parent run."""
+    file = write_report()
+    tracking.StageRun(run_id, say).log_text(file.read_text(encoding="utf-8"), "report.html")
+    say(f"report: {file}")
 
 
 def _describe(run_id: str, text: str, lines: Sequence[results.Line], dataset_version: str) -> None:

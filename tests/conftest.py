@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import os
 import runpy
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -73,6 +75,21 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return locate
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """The machine's own Chromium, headless; skips the test where none is installed."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    found = next((place for name in names if (place := shutil.which(name))), None)
+    if found is None:
+        pytest.skip("needs a browser: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

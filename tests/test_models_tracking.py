@@ -9,7 +9,9 @@ import pytest
 
 from data import paths
 from models import tracking
+from models.figures import Bar, confusion, curves, seen_and_unseen
 from models.metric_log import MetricLog
+from models.traces import Told
 from models.tracking import StageRun, stage_run
 
 
@@ -193,3 +195,71 @@ def test_log_drops_a_line_cut_short_and_goes_on(tmp_path: Path) -> None:
 
 def test_default_store_lies_under_var(isolated_var: Path) -> None:
     assert tracking.tracking_uri() == f"sqlite:///{isolated_var.resolve()}/mlflow.db"
+
+
+def test_rollouts_become_traces_of_their_run_once(client) -> None:
+    told = Told(
+        name="step 1: FindFerry, reward 1.00",
+        messages=[{"role": "user", "content": "A ferry to Texel?"}],
+        expected='FindFerry(destination="Texel")',
+        reasoning="They want a ferry.",
+        action='[{"name": "FindFerry", "arguments": {"destination": "Texel"}}]',
+        text="<think>…</think><tool_call>…</tool_call>",
+        tags={"reward": "1.000", "step": "1"},
+        parts={"reward_format": 1.0, "reward_answer_correctness": None},
+    )
+    with stage_run("grpo", name="traced") as run:
+        run.log_traces([told, told])
+        run.log_traces([told])  # a stage that is told to publish twice
+    experiment = tracking.ask()[1]
+    found = client.search_traces(locations=[experiment], run_id=run.run_id)
+    assert len(found) == 2
+    assert found[0].info.tags["reward"] == "1.000"
+    spans = {span.name: span for span in client.get_trace(found[0].info.trace_id).data.spans}
+    assert set(spans) == {told.name, "think", "act", "reward"}
+    assert spans["reward"].outputs == {"reward_format": 1.0}
+    assert spans["act"].outputs == told.action
+
+
+def test_a_table_is_logged_once(client) -> None:
+    import pandas as pd
+
+    with stage_run("pipeline", name="twice") as run:
+        for _ in range(2):
+            run.log_table(pd.DataFrame({"change": ["won"]}), "before_after/a-b.json")
+    assert len(client.load_table(tracking.ask()[1], "before_after/a-b.json", [run.run_id])) == 1
+
+
+def test_a_run_has_an_address_in_the_browser(client, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = tracking.ask()[1]
+    assert tracking.run_url("r1") == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/r1"
+    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(OSError("no such host")))
+    assert tracking.run_url("r1") is None
+
+
+def test_confusion_counts_what_was_called_where_each_tool_was_due() -> None:
+    import pandas as pd
+
+    rows = [
+        ("call", "Find", '[{"name": "Find", "arguments": {}}]'),
+        ("call", "Find", '[{"name": "Book", "arguments": {}}]'),
+        ("call", "Book", None),
+        ("answer", None, "On which day?"),
+        ("answer", None, '["even", "JSON"]'),
+        ("answer", None, '[{"name": "Unheard", "arguments": {}}]'),
+    ]
+    table = confusion(pd.DataFrame(rows, columns=["kind", "tool", "action"]))
+    assert table.loc["Find"].to_dict() == {"Find": 1, "Book": 1, "(other tools)": 0, "(answer)": 0, "(unreadable)": 0}
+    assert table.loc["Book", "(unreadable)"] == 1
+    assert table.loc["(answer)"].to_dict()["(answer)"] == 2
+    assert table.loc["(answer)"].to_dict()["(other tools)"] == 1
+
+
+def test_figures_are_drawn_for_what_a_run_has(tmp_path: Path) -> None:
+    log = MetricLog(tmp_path / "metrics.jsonl")
+    log.add({"train/reward": 0.1, "train/completion_length": 40.0, "train/entropy": 1.0}, 1)
+    assert set(curves(log)) == {"reward.png", "length.png", "entropy.png"}
+    figure = seen_and_unseen([Bar("sft", "seen", 0.4, 0.3, 0.5), Bar("grpo", "unseen", 0.2, 0.1, 0.4)])
+    (axes,) = figure.axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["sft", "grpo"]
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["seen", "unseen"]

@@ -37,9 +37,10 @@ def test_a_verdict_marks_the_run(breaches: tuple[Breach, ...], tags: dict[str, s
         log_text=lambda text, name: texts.update({name: text}),
         log_results=ignore,
         log_curves=ignore,
+        log_traces=ignore,
         register_model=ignore,
     )
-    record = SimpleNamespace(stage="grpo", dataset_version="d", git_commit="c", start_run_id="s")
+    record = SimpleNamespace(run_id="r", stage="grpo", dataset_version="d", git_commit="c", start_run_id="s")
     _publish(SimpleNamespace(run=run, record=record), outcome, "sha")  # type: ignore[arg-type]
     assert tags.items() <= tagged.items()
     assert tagged["stopped"] == outcome.stopped

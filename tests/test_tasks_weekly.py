@@ -1,0 +1,138 @@
+"""The weekly report: everything a manager is promised, on one page that needs nothing else, wide and narrow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import paths, promotions, snapshot, warehouse
+from data.decision_points import decision_points
+from data.evaluations import EVALUATION_SCHEMA, append_evaluations
+from data.query import run_query
+from data.schema import VALIDATION_SPLITS, Conversation, DecisionPoint, Quarantined
+from data.settings import DataSettings
+from data.versions import describe_version
+from models.metric_log import MetricLog
+from tasks.records import MissingUpstream, Record, save
+from tasks.weekly.facts import gather
+from tasks.weekly.report import write_report
+
+EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
+BREACH = {"signal": "length_drift", "step": 30, "before": 40.0, "now": 90.0, "says": "completions went from 40 to 90"}
+SFT, GRPO = "a" * 32, "b" * 32
+
+
+def record(stage: str, run_id: str, **changes: Any) -> None:
+    fields: dict[str, Any] = {
+        **{"stage": stage, "key": f"k{run_id[:4]}{stage}", "status": "done", "run_id": run_id},
+        **{"dataset_version": "two", "profile": "smoke", "git_commit": "c" * 40, "steps": 20},
+        **{"started": "2026-01-01T00:00:00+00:00", "ended": "2026-01-01T01:00:00+00:00"},
+    }
+    save(Record.model_validate(fields | changes))
+
+
+def judge(run_id: str, stage: str, points: list[DecisionPoint], *, right: bool, thinking: bool) -> None:
+    """Every point judged alike, except that the first is right under SFT only."""
+    rows = []
+    for number, point in enumerate(points):
+        row = {field.name: EXAMPLES[str(field.type)] for field in EVALUATION_SCHEMA if field.name != "created_at"}
+        row.pop("evaluation_id")
+        success = right if number else stage == "sft"
+        rows.append(
+            row
+            | {"run_id": run_id, "stage": stage, "dataset_version": "two", "decision_point_id": point.id}
+            | {"conversation_id": point.conversation_id, "split": VALIDATION_SPLITS[number % 2], "thinking": thinking}
+            | {"kind": point.kind, "tool": point.tool, "turn_success": success, "domain": "Ferries"}
+            | {"text": "<think>\n<script>alert(1)</script>\n</think>\n\nOn which day?", "reasoning": "none"}
+        )
+    append_evaluations(f"e{stage}", rows)
+    settings = {"run_id": run_id, "thinking": thinking, "splits": list(VALIDATION_SPLITS), "dataset": None}
+    record("evaluation", run_id, settings=settings, outputs={"evaluation_id": f"e{stage}"})
+
+
+@pytest.fixture
+def week(tiny_conversations: list[Conversation]) -> None:
+    """Two dataset versions, an SFT and a GRPO model, both judged; the monitor raised its alarm."""
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    for day, name in enumerate(("one", "two"), start=1):
+        version = describe_version("handwritten", "f", DataSettings()).model_copy(
+            update={"version": name, "created_at": f"2026-01-0{day}T00:00:00+00:00"}
+        )
+        chosen = [item.model_copy(update={"source": "handwritten"}) for item in tiny_conversations]
+        rejected = [Quarantined(source="handwritten", record_id="7", reason="unknown_tool", detail="x")] * day
+        warehouse.store(version, chosen, points, rejected[:1])
+        snapshot.publish(name)
+    record("sft", SFT, outputs={"seconds": 60.0, "peak_memory_mb": 1500.0})
+    verdict = {"verdict": "breached", "steps": 40, "breaches": [BREACH]}
+    ended = "2026-01-02T01:00:00+00:00"
+    record("grpo", GRPO, start_run_id=SFT, thinking=True, ended=ended, outputs={"seconds": 600.0, "verdict": verdict})
+    judge(SFT, "sft", points, right=False, thinking=False)
+    judge(GRPO, "grpo", points, right=True, thinking=True)
+    log = MetricLog(paths.run(GRPO) / "metrics.jsonl")
+    for step in range(1, 4):
+        log.add({"train/reward": step / 4, "train/reward_format": 0.5, "train/tokens": 1e6 * step}, step)
+
+
+def test_without_a_judged_model_the_command_is_named() -> None:
+    with pytest.raises(MissingUpstream, match="run `apprentice run` first"):
+        gather()
+
+
+def test_the_page_tells_all_that_is_promised(week: None) -> None:
+    promotions.store("apprentice", "kept", {"challenger": {"run_id": GRPO}, "decision": {"reasons": ["too few turns"]}})
+    file = write_report()
+    page = file.read_text(encoding="utf-8")
+    assert file.parent == paths.reports()
+    for promised in (
+        *("Promotion", "apprentice: kept", "too few turns"),
+        *("Results", "unseen", "GRPO, thinks"),
+        *("Better and worse, by tool", "won", "lost"),
+        *("Three conversations", "right now, wrong before", "wrong now, right before"),
+        *("completions went from 40 to 90 (from step 30)",),
+        *("version two of 2026-01-02; before: one of 2026-01-01", "rejected: unknown tool"),
+        *("GRPO: reward over steps", "10.0 min", "3.0 M", "1,500 MB"),
+    ):
+        assert promised in page, promised
+    assert page.count('<div class="card">') == 3
+    assert "<script" not in page  # what a model wrote stays text
+    assert "&lt;script&gt;" in page
+    assert all(address not in page for address in ('src="http', 'href="', "url("))
+
+
+def test_the_report_follows_the_newest_model_and_its_ancestors(week: None) -> None:
+    found = gather()
+    assert [record.stage for record in found.models] == ["sft", "grpo"]
+    assert found.arrived is not None
+    assert found.arrived.before is not None
+    assert len({turn.point.conversation_id for turn in found.told}) == 3
+    assert all(verdict.comparisons == len(found.tools) for verdict in found.tools.values())
+
+
+def test_the_champion_is_marked_in_the_table_of_runs(week: None) -> None:
+    promotions.store("apprentice", "promoted", {"challenger": {"run_id": GRPO}})
+    sides = {"from": {"run_id": GRPO}, "to": {"run_id": SFT}, "reason": "worse on Tuesdays"}
+    assert run_query("SELECT run_id FROM runs WHERE champion")["run_id"].tolist() == [GRPO]
+    promotions.store("apprentice", "rolled back", sides)
+    assert run_query("SELECT run_id FROM runs WHERE champion")["run_id"].tolist() == [SFT]
+
+
+def test_the_page_fits_a_wide_and_a_narrow_browser(week: None, browser: Any, tmp_path: Path) -> None:
+    file = write_report(tmp_path / "report.html")
+    for width in (1280, 375):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        complaints: list[str] = []
+        page.on("console", lambda message, seen=complaints: seen.append(message.text))
+        page.on("request", lambda request, seen=complaints: _foreign(request.url, seen))
+        page.goto(file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        drawn = page.evaluate("[...document.images].map(one => one.complete && one.naturalWidth > 0)")
+        assert len(drawn) >= 2
+        assert all(drawn)
+        assert complaints == []
+
+
+def _foreign(url: str, seen: list[str]) -> None:
+    if not url.startswith(("file:", "data:")):
+        seen.append(url)
