@@ -218,7 +218,7 @@ def test_rollouts_become_traces_of_their_run_once(client) -> None:
     spans = {span.name: span for span in client.get_trace(found[0].info.trace_id).data.spans}
     assert set(spans) == {told.name, "think", "act", "reward"}
     assert spans["reward"].outputs == {"reward_format": 1.0}
-    assert spans["act"].outputs == told.action
+    assert spans["act"].outputs == json.loads(told.action)
 
 
 def test_a_table_is_logged_once(client) -> None:
