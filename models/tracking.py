@@ -93,6 +93,16 @@ def ask() -> tuple[MlflowClient, str]:
     return _connect(tracking_uri())
 
 
+def run_url(run_id: str) -> str | None:
+    """Where a browser shows a run: the tracking server's page, or the one ``apprentice ui`` opens; None if away."""
+    uri = tracking_uri()
+    try:
+        _, experiment = _connect(uri)
+    except Exception:  # noqa: BLE001 - without a store there is no page to link to, which is no reason to stop
+        return None
+    return f"{uri.rstrip('/') if uri.startswith('http') else UI}/#/experiments/{experiment}/runs/{run_id}"
+
+
 class StageRun:
     """One MLflow run and its local log. Methods tell MLflow if it listens, and never raise because it does not."""
 
