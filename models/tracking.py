@@ -42,6 +42,8 @@ PARENT_TAG = "mlflow.parentRunId"
 OUR_ID = "apprentice.run_id"
 #: Seconds before a store that failed is asked again.
 RETRY_AFTER = 30.0
+#: Seconds after which the end of a run is told a second time.
+ONCE_MORE = 2.0
 #: MLflow takes 1000 metrics and 100 params a call.
 METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100
 PARAM_LENGTH = 500
@@ -112,6 +114,7 @@ class StageRun:
         self._say = say
         self._told = False
         self._delivering = False
+        self._answered = False
         self._away_until = 0.0
         self._pending: list[Point] = []
         self._log: MetricLog | None = None
@@ -295,6 +298,10 @@ class StageRun:
         self._away_until = 0.0
         self._flush()
         self._try(lambda client, _: client.set_terminated(self.run_id, status), status=status)
+        if self._answered and spool.read(self.directory) is not None:
+            time.sleep(ONCE_MORE)  # a server that was only busy: a run must not look as if it were still running
+            self._away_until = 0.0
+            self.deliver()
 
     def _flush(self) -> None:
         def send(client: MlflowClient, _: str) -> None:
@@ -318,7 +325,9 @@ class StageRun:
             client, experiment = _connect(tracking_uri())
             if not self._delivering:
                 self._deliver(client, experiment)
-            return call(client, experiment)
+            answer = call(client, experiment)
+            self._answered = True
+            return answer
         except Exception as error:
             if self._delivering:
                 raise

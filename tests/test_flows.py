@@ -89,7 +89,7 @@ def test_single_stages_start_from_the_latest_good(stages: SimpleNamespace) -> No
     sft = train_sft(profile="smoke", seed=7)
     primed = prime_thinking(profile="smoke", seed=7)
     assert of_run(primed).start_run_id == sft
-    plain = train_grpo(profile="smoke", start="sft", thinking=False)
+    plain = train_grpo(profile="smoke", start="sft", thinking=False, minutes=5)  # so with a deadline
     assert of_run(plain).start_run_id == sft
     assert not of_run(plain).thinking
     assert of_run(train_grpo(profile="smoke", start="base")).start_run_id == of_run(sft).start_run_id
@@ -177,3 +177,16 @@ def test_each_flow_documents_its_form() -> None:
         schema = getattr(importlib.import_module(module), name).parameters
         described = {key: value.get("description") for key, value in schema.properties.items()}
         assert all(described.values()), f"{name}: {[key for key, text in described.items() if not text]}"
+
+
+def test_serving_from_one_process_has_the_same_presets() -> None:
+    from flows.serving import deployments
+
+    served = {each.name: each for each in deployments()}
+    assert {name: each.parameters for name, each in served.items()} == {
+        each["name"]: each["parameters"] for each in DEPLOYMENTS
+    }
+    (schedule,) = served["weekly"].schedules
+    assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 22 * * 6", "Europe/Berlin")
+    assert served["weekly"].concurrency_options.collision_strategy == "CANCEL_NEW"
+    assert {each.concurrency_limit for each in served.values()} == {1}

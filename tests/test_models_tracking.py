@@ -25,6 +25,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     return uri
 
 
+@pytest.fixture(autouse=True)
+def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause before the end of a run is told again."""
+    monkeypatch.setattr(tracking, "ONCE_MORE", 0.0)
+
+
 @pytest.fixture
 def client(store: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)

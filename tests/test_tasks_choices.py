@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tasks.choices import stated, whole_run
+from tasks.choices import deadline, stated, whole_job, whole_run
 
 
 def test_minutes_of_a_run_are_shared_out() -> None:
@@ -49,3 +49,14 @@ def test_what_is_not_stated_is_left_out() -> None:
 def test_an_impossible_budget_is_refused() -> None:
     with pytest.raises(ValidationError, match="greater than 0"):
         whole_run("laptop", {"minutes": 0})
+
+
+def test_a_deadline_follows_from_the_budget_and_without_one_there_is_none() -> None:
+    assert deadline(None) is None
+    assert deadline(7.0) == 60 * 44
+
+
+def test_what_a_person_states_for_the_whole_job_reaches_every_section() -> None:
+    settings = whole_job("smoke", {"sft": {"max_steps": 9}}, source="sgd", path="here", seed=3, max_steps=5, final=True)
+    assert (settings.data.source, str(settings.data.path), settings.data.seed, settings.seed) == ("sgd", "here", 3, 3)
+    assert (settings.sft.max_steps, settings.grpo.max_steps, settings.evaluation.final) == (5, 5, True)

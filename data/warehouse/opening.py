@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,8 @@ def connect(wait_seconds: float = WAIT_SECONDS, path: Path | None = None) -> Ite
         WarehouseError: The file is damaged, not a DuckDB file, or of a newer layout than this code knows.
     """
     file = path or paths.warehouse()
+    if not file.exists():
+        _create(file)
     with interruptible(), _explaining_damage(file), closing(_open(file, wait_seconds)) as connection:
         connection.execute(f"SET memory_limit = {quote(MEMORY)}")
         _prepare(connection, file)
@@ -70,6 +74,19 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         connection.rollback()
         raise
     connection.commit()
+
+
+def _create(file: Path) -> None:
+    """Make an empty warehouse aside and give it its name once it is whole: a full disk or a kill leaves no torn one."""
+    import duckdb
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{file.name}-", dir=file.parent) as place:
+        made = Path(place) / file.name
+        with interruptible(), _explaining_damage(file), closing(duckdb.connect(str(made))) as connection:
+            _prepare(connection, made)
+        with suppress(FileExistsError):  # another process was quicker, and may be writing into its own already
+            os.link(made, file)
 
 
 def _open(file: Path, wait_seconds: float) -> duckdb.DuckDBPyConnection:
