@@ -81,7 +81,11 @@ def test_without_a_judged_model_the_command_is_named() -> None:
 
 
 def test_the_page_tells_all_that_is_promised(week: None) -> None:
-    promotions.store("apprentice", "kept", {"challenger": {"run_id": GRPO}, "decision": {"reasons": ["too few turns"]}})
+    promotions.store(
+        promotions.draw_up(
+            "apprentice", "kept", {"challenger": {"run_id": GRPO}, "decision": {"reasons": ["too few turns"]}}
+        )
+    )
     file = write_report()
     page = file.read_text(encoding="utf-8")
     assert file.parent == paths.reports()
@@ -111,10 +115,10 @@ def test_the_report_follows_the_newest_model_and_its_ancestors(week: None) -> No
 
 
 def test_the_champion_is_marked_in_the_table_of_runs(week: None) -> None:
-    promotions.store("apprentice", "promoted", {"challenger": {"run_id": GRPO}})
+    promotions.store(promotions.draw_up("apprentice", "promoted", {"challenger": {"run_id": GRPO}}))
     sides = {"from": {"run_id": GRPO}, "to": {"run_id": SFT}, "reason": "worse on Tuesdays"}
     assert run_query("SELECT run_id FROM runs WHERE champion")["run_id"].tolist() == [GRPO]
-    promotions.store("apprentice", "rolled back", sides)
+    promotions.store(promotions.draw_up("apprentice", "rolled back", sides))
     assert run_query("SELECT run_id FROM runs WHERE champion")["run_id"].tolist() == [SFT]
 
 
