@@ -200,6 +200,12 @@ def test_the_same_seed_gives_the_same_bytes_in_two_processes():
     assert len(digests) == 1
 
 
+def test_the_oracle_says_the_same_where_it_need_not_be_judged(tasks: list[PracticeTask]):
+    for number, task in enumerate(tasks):
+        if not task.needs_gold:
+            assert play_oracle(task, number).messages == play_oracle(task, number, unjudged=True).messages
+
+
 def test_interleaved_episodes_do_not_touch_each_other():
     """A hundred episodes, ten to a task, stepped in random order: each ends as it does alone."""
     names = list(DOMAINS)

@@ -60,6 +60,14 @@ class PracticeTask:
 
         return gold_of(self)
 
+    @property
+    def needs_gold(self) -> bool:
+        """Whether the user must know from the gold conversation which row it wants: where it may first ask for others.
+
+        Elsewhere an ``unjudged`` episode of the oracle says the same words in half the time.
+        """
+        return any(goal.first and goal.task.outcome == "choose" for goal in self.goals)
+
     def expected_state(self) -> str:
         """Hash of the rows after the right changes; see ``World.digest``."""
         return self.gold.state

@@ -96,7 +96,7 @@ class Simulated:
         able = [domain for domain in self.domains.values() if domain.errands.get(SLICES[split])]
         domain = Random(f"{self.name}:{seed}").choice(able)
         task = draw_task(domain, SLICES[split], seed, max_rows=settings.max_result_rows)
-        played = play_oracle(task, seed)
+        played = play_oracle(task, seed, unjudged=not task.needs_gold)
         played.close()
         return Conversation(
             id=f"{self.name}/{number}",
