@@ -19,7 +19,6 @@ from data.practice.domains import DOMAINS
 from data.practice.drawing import PracticeTask, draw_task, task_of
 from data.practice.episode import MAX_TURNS, Episode, to_text
 from data.practice.gold import play_oracle
-from data.practice.hearing import mentioned_rows, plain
 from data.practice.manner import PLAIN
 from data.practice.validator import check_domain
 from data.schema import Message, ToolCall, ToolSpec
@@ -350,16 +349,3 @@ def test_a_model_may_play_the_user():
     assert not episode.done
     assert episode.step(saying("Goodbye.")).done
     assert "cancel" in task.brief()
-
-
-def test_offers_are_heard_in_the_order_they_are_made():
-    domain = DOMAINS["hotel"]
-    task = domain.tasks["book_room"]
-    rows = [
-        {"room_id": "101", "room_type": "double", "view": "sea", "price": 95},
-        {"room_id": "102", "room_type": "double", "view": "city", "price": 95},
-        {"room_id": "103", "room_type": "twin", "view": "sea", "price": 120},
-    ]
-    said = plain("There is a twin with sea view for 120 euros, or a double with city view for 95.")
-    assert [row["room_id"] for row in mentioned_rows(said, rows, domain, task)] == ["103", "102"]
-    assert mentioned_rows(plain("How many nights?"), rows, domain, task) == []

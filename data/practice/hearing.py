@@ -61,7 +61,7 @@ _PROPOSES = re.compile(
     r"\b(?:shall|should|may|can|could) (?:i|we) (?!have|get|ask|help|know|assist|offer you|try|look|check|take)\w+"
     r"|\b(?:do|would) you (?:want|like) (?:me|us) to\b|\bwant me to\b|\bgo ahead\b|\bproceed\b"
     r"|\b(?:do|can|could|would) you (?:please )?confirm\b|\bplease confirm\b|\bto confirm\b.*\?"
-    r"|\bconfirm (?:this|that|the)\b"
+    r"|\bconfirm (?:this|that|the)\b|\bare you (?:sure|certain)\b|\bconfirm\?"
 )
 _ASSURES = re.compile(
     r"\b(?:is|are) (?:that|this|it|these|those|everything|all|the details)(?: all)?"
@@ -96,11 +96,12 @@ _WAIT = re.compile(
     r"\b(?:one|a|just a) (?:moment|second|minute)\b|\bplease wait\b|\bhold on\b"
     r"|\b(?:let me|i'll|i will|i am going to|i'm going to) (?:just |now |quickly )?(?:check|look|see|find|search)\b"
 )
-_WHEN = re.compile(r"\bwhen\b|\b(?:what|which|another|other) (?:day|date)\b")
+_WHEN = re.compile(r"\bwhen\b|\b(?:what|which|another|other) day\b|\bdates?\b")
 _CLOCK = re.compile(r"\bwhen\b|\b(?:what|which) time\b")
 _MONEY_OR_CODE = re.compile(r"\d")
 
 
+_DURATIONS = ("night", "day", "week", "month", "year", "hour", "minute")
 _ATTENTION = 4000
 """Characters of one message that a user takes in."""
 
@@ -134,6 +135,9 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
         if _ASK.search(sentence) or (failed and not _is_right(sentence))
         for slot in asked_slots(sentence, domain, task)
     ]
+    if failed and asking and not asks and not any(_confirms(sentence) for sentence in asking):
+        # "I can't find that code. Could you check it?"
+        asks = [slot for s in sentences if _FAILED.search(s) for slot in asked_slots(s, domain, task)]
     asks += [slot for sentence in asking for slot in _yes_no_slots(sentence, domain, task)]
     confirming = [s for s in asking if _confirms(s) and not (_ASK.search(s) and asked_slots(s, domain, task))]
     options = tuple(mentioned_rows(said, rows, domain, task))
@@ -178,6 +182,8 @@ def asked_slots(sentence: str, domain: Domain, task: Task) -> list[str]:
             found += [slot.name for slot in slots if slot.kind == "time" and slot.name in task.asked]
     if "how many" in sentence and "count" not in kinds:
         found += [slot.name for slot in slots if slot.kind == "count" and slot.name in task.asked]
+    if "how long" in sentence:
+        found += [slot.name for slot in slots if slot.unit[0] in _DURATIONS and slot.name in task.asked]
     return found
 
 
