@@ -11,6 +11,7 @@ from flows.complaints import plain_errors
 from flows.environment import prepare
 
 if TYPE_CHECKING:
+    from data.practice.drawing import PracticeTask
     from data.settings import Settings
 
 
@@ -92,13 +93,13 @@ def chat(
         terminal.out.print(f"[dim]\nended: {ended}[/]")
 
 
-def _task(domain: str, seed: int):  # type: ignore[no-untyped-def]
+def _task(domain: str, seed: int) -> PracticeTask:
     from data.practice.domains import DOMAINS
     from data.practice.drawing import draw_task
 
     if domain not in DOMAINS:
         raise typer.BadParameter(f"there is no domain {domain!r}; there are {', '.join(DOMAINS)}")
-    part = next(iter(DOMAINS[domain].errands))
+    part = next(part for part, errands in DOMAINS[domain].errands.items() if errands)
     return draw_task(DOMAINS[domain], part, f"chat-{seed}")
 
 

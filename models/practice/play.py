@@ -122,10 +122,12 @@ def play(
         watch: Told of every turn before the world answers it.
     """
     waiting, live, sessions = deque(attempts), list[_Live](), Sessions()
-    while live or (waiting and not stop()):
-        if not stop():
+    while live or waiting:
+        if waiting and not stop():
             begun = _next(waiting, how.max_rows - len(live), alone=not live)
             live += [_begin(attempt, tokenizer, how) for attempt in begun]
+        if not live:
+            return
         _write(model, tokenizer, [one for one in live if one.ended is None], how, sessions, watch)
         for one in live:
             if one.ended is not None:
