@@ -82,12 +82,29 @@ def _connect(uri: str) -> tuple[MlflowClient, str]:
 
     paths.locks().mkdir(parents=True, exist_ok=True)
     with FileLock(paths.locks() / "mlflow-create.lock"):
+        _create_whole(uri)
         client = MlflowClient(tracking_uri=uri, registry_uri=uri)
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return client, str(experiment.experiment_id)
         local = None if uri.startswith("http") else paths.mlflow_artifacts().as_uri()
         return client, str(client.create_experiment(EXPERIMENT, artifact_location=local))
+
+
+def _create_whole(uri: str) -> None:
+    """Make a new SQLite store aside and give it its name at the end: killed halfway, its tables fit no version."""
+    from mlflow import MlflowClient
+
+    file = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or file.exists():
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    making = file.with_name(f".{file.name}.making")
+    for left in (making, Path(f"{making}-journal")):
+        left.unlink(missing_ok=True)
+    aside = f"sqlite:///{making}"
+    MlflowClient(tracking_uri=aside, registry_uri=aside).search_experiments(max_results=1)
+    making.rename(file)
 
 
 def ask() -> tuple[MlflowClient, str]:

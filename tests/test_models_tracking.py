@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -197,6 +200,24 @@ def test_log_drops_a_line_cut_short_and_goes_on(tmp_path: Path) -> None:
     assert [point.step for point in again.add({"a": 2.0}, 2)] == [2]
     assert again.add({"a": 9.0}, 2) == []
     assert MetricLog(file).curve("a") == ([1, 2], [1.0, 2.0])
+
+
+def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
+    making = tmp_path / ".mlflow.db.making"
+    code = "import sys; from models import tracking; tracking._connect(sys.argv[1])"
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    killed = subprocess.Popen([sys.executable, "-c", code, uri], cwd=paths.PROJECT_ROOT)
+    deadline = time.monotonic() + 300
+    while not making.exists() or making.stat().st_size < 100_000:  # some of its tables are there
+        assert time.monotonic() < deadline
+        assert killed.poll() is None
+        time.sleep(0.01)
+    killed.kill()
+    killed.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    client, experiment = tracking._connect(uri)
+    assert client.get_experiment(experiment).name == tracking.EXPERIMENT
+    assert not making.exists()
 
 
 def test_default_store_lies_under_var(isolated_var: Path) -> None:
