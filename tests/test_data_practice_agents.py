@@ -24,8 +24,8 @@ from data.practice.validator import check_domain
 from data.schema import Message, ToolCall, ToolSpec
 from models.wording import conveys
 
-SEEDS = int(os.environ.get("APPRENTICE_PRACTICE_SEEDS", "24"))
-FUZZ = int(os.environ.get("APPRENTICE_PRACTICE_FUZZ", "2500"))
+SEEDS = int(os.environ.get("APPRENTICE_PRACTICE_SEEDS", "16"))
+FUZZ = int(os.environ.get("APPRENTICE_PRACTICE_FUZZ", "1500"))
 ROOT = Path(__file__).resolve().parent.parent
 Agent = Callable[[Episode, Random], Message]
 
