@@ -1,0 +1,197 @@
+"""A comparison of arms: what is to be done in which order, budgets, slices, and a page from stand-ins' rows."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import signal
+import time
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from data.arms import PAPER_TABLE, UnknownArm, chosen_arms
+from data.profiles import resolve
+from models import tracking
+from tasks import comparison, comparison_steps, evaluation, training
+from tasks.comparison import State, Step, budgeted, opened, steps
+from tasks.slices import Slice, SliceOver
+
+STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
+VERSION = "d" * 12
+
+
+def test_the_paper_table_has_its_ten_arms_and_each_can_be_made() -> None:
+    assert {arm.number for arm in PAPER_TABLE.values()} == set(range(1, 11))
+    assert {arm.number for arm in PAPER_TABLE.values() if arm.seeded} == {3, 4, 6, 7, 8}  # 6, since 8 starts from it
+    for arm in PAPER_TABLE.values():
+        assert all(start in PAPER_TABLE for start in arm.starts)
+        resolve("smoke", arm.settings)
+    assert set(chosen_arms("paper-table", ("rejection",))) >= {"base", "sft", "primed", "grpo-thinking", "rejection"}
+    assert chosen_arms("minimum", (), ("toolrl",))["grpo-toolrl"].settings["grpo"]["reward"] == "toolrl"
+    for wrong in (("nothing", (), ()), ("minimum", ("nobody",), ()), ("minimum", (), ("luck",))):
+        with pytest.raises(UnknownArm, match="there are"):
+            chosen_arms(*wrong)
+
+
+def state(seeds: int = 2, preset: str = "paper-table", **changes: Any) -> State:
+    settings = resolve("smoke", changes)
+    return opened(preset, chosen_arms(preset), range(seeds), settings, VERSION, {"bfcl": "b" * 12}, None)
+
+
+def test_what_a_step_needs_comes_before_it_and_the_minimum_set_first() -> None:
+    made = state()
+    order = [step.key for step in steps(made)]
+    assert len(order) == len(set(order))
+    place = {key: number for number, key in enumerate(order)}
+    for step in steps(made):
+        arm = made.arms[step.arm]
+        if step.kind == "train":
+            assert all(place[f"{one}/{made.seed_of(one, step.seed)}/train"] < place[step.key] for one in arm.starts)
+    assert place["grpo-thinking/1/train"] < place["sft-continued/1/train"]  # whose time it gets
+    assert place["grpo-thinking/0/train"] < place["rejection/0/train"]
+    assert place["grpo-thinking/1/judge"] < min(place["rejection/0/train"], place["grpo-from-base/0/train"])
+    assert "sft/0/judge/on bfcl" in place
+    assert [key for key in order if key.startswith("base/")] == ["base/0/train", "base/0/judge"]
+    final = [step for step in steps(made, final=True) if step.final]
+    assert len(final) == len({step.key for step in final})
+    assert not any(step.aside.startswith(("on", "sample")) for step in final)
+
+
+def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
+    arms = chosen_arms("paper-table")
+    settings = budgeted("laptop", {"grpo": {"minutes": 2.0}}, arms, 1, 30)
+    assert settings.grpo.minutes == 2.0
+    assert settings.sft.minutes is not None
+    assert settings.evaluation.minutes is not None
+    judged = len(arms) * settings.evaluation.minutes
+    trained = settings.sft.minutes * 5 + settings.grpo.minutes
+    assert judged + trained < 30
+    assert settings.data.conversations == 300
+    assert budgeted("night", {}, arms, 3, None) == resolve("night")
+    assert [comparison.affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
+
+
+def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> None:
+    first = state()
+    first.done["base/0/train"] = comparison.Done(result="r")
+    first.save()
+    assert state().result(Step("base", 0, "train")) == "r"
+    assert state(sft={"learning_rate": 1e-5}).id != first.id
+    assert comparison.newest() is not None
+
+
+def test_an_arm_that_cannot_be_made_takes_only_what_needs_it_along() -> None:
+    made = state()
+    made.impossible["rejection/0/train"] = "nothing was solved"
+    assert made.failed(Step("rejection", 0, "judge")) == "nothing was solved"
+    assert made.failed(Step("grpo-thinking", 0, "judge")) is None
+
+
+def stop_by_hand() -> None:
+    """Ctrl-C within a slice without an end."""
+    with Slice(None) as left:
+        left.require("")
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+
+
+def test_a_slice_ends_the_work_as_ctrl_c_does_and_says_so() -> None:
+    with pytest.raises(SliceOver, match="run the same command again"), Slice(0.005):
+        time.sleep(5)
+    with pytest.raises(SliceOver, match="3 of 9"), Slice(0.4) as left:
+        left.require("3 of 9 steps done")
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        stop_by_hand()
+    assert not isinstance(stopped.value, SliceOver)
+
+
+@pytest.fixture
+def stand_ins(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """Trainers and an evaluator that take no time, and no MLflow or Prefect."""
+    import sys
+
+    def away(uri: str) -> None:
+        raise ConnectionError("not in this test")
+
+    monkeypatch.setattr(tracking, "_connect", away)
+    made = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
+    made.install(monkeypatch)
+    for module, function, stage in (
+        ("continued", "continue_sft", "continued"),
+        ("rejection", "train_on_best", "rejection"),
+    ):
+        fake = ModuleType(f"models.training.{module}")
+        setattr(fake, function, made.trainer(stage))
+        monkeypatch.setitem(sys.modules, fake.__name__, fake)
+    right = {"base": 1, "sft": 2, "primed": 3, "grpo": 5, "continued": 2, "rejection": 3}
+    sys.modules["models.evaluation.run"].evaluate = judge(made, right)  # type: ignore[attr-defined]
+    monkeypatch.setattr("tasks.training.require_trainable", lambda version: None)
+    monkeypatch.setattr(tracking.StageRun, "log_curves", lambda run: None)  # half a second of drawing each
+    monkeypatch.setattr(training, "train", training.train.fn)
+    monkeypatch.setattr(evaluation, "evaluate", evaluation.evaluate.fn)
+    monkeypatch.setattr(comparison_steps, "prepare_base_model", comparison_steps.prepare_base_model.fn)
+    return made
+
+
+def judge(made: SimpleNamespace, right: dict[str, int]) -> Any:
+    """Six turns a split, later models right more often; the variant is noted, thoughts taken away cost two turns."""
+    from data.evaluations import append_evaluations
+
+    def evaluate(model_dir: Path, *, run_id: str, stage: str, evaluation_id: str, splits: Any, **how: Any) -> Any:
+        chosen = how["settings"].evaluation
+        number = right[stage] - (2 if how["thinking"] is False and stage == "grpo" else 0)
+        rows = [
+            made.row(f"made/{split}{at}#{at}", split, at < number, run_id, stage, VERSION, how["thinking"])
+            | {"conversation_id": f"made/{split}{at}", "variant": chosen.changes}
+            for split in splits
+            for at in range(6)
+        ]
+        append_evaluations(evaluation_id, rows)
+        return SimpleNamespace(rows=len(rows), planned=len(rows), seconds=1.0, stopped="finished")
+
+    return evaluate
+
+
+def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks import comparison_pages
+    from tasks.comparison_report import report
+
+    settings = resolve("smoke", {})
+    made = opened("paper-table", chosen_arms("paper-table"), range(2), settings, VERSION, {}, None)
+    for step in steps(made):
+        comparison_steps.do(made, step)
+    assert all(made.result(step) for step in steps(made))
+    trained = [stage for stage, _ in stand_ins.calls]
+    assert {stage: trained.count(stage) for stage in ("sft", "continued", "grpo", "rejection", "primed")} == {
+        "sft": 2,
+        "continued": 2,
+        "grpo": 5,
+        "rejection": 1,
+        "primed": 2,
+    }
+    for step in steps(made):
+        comparison_steps.do(made, step)  # the stages' own records answer: nothing is trained again
+    assert [stage for stage, _ in stand_ins.calls] == trained
+    monkeypatch.setattr(comparison_pages, "read_points_by_id", lambda version, wanted: {})
+    page = report(made, command="apprentice compare")
+    assert page is not None
+    text = page.read_text()
+    assert "| 8 | GRPO, thinking | 83.3 %" in text
+    assert "GRPO, thinking − SFT, no thinking | +50.0" in text
+    assert "underpowered" in text
+    assert "## Noise floor" in text
+    assert "Against the same model told not to think" in text
+    assert "Not done yet" not in text
+    assert {file.name for file in made.directory.iterdir()} >= {
+        "results.md",
+        "verdicts.json",
+        "examples.md",
+        "turn-success.png",
+        "history-length.png",
+        "cost.png",
+    }
