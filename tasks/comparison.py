@@ -160,12 +160,9 @@ def steps(state: State, *, final: bool = False) -> list[Step]:
     planned = [step for step in seeded if step.arm not in late] + [step for step in seeded if step.arm in late]
     planned += list(_aside(state))
     if final:
-        planned += [Step(one.arm, one.seed, "judge", one.aside, True) for one in planned if _on_test(one)]
+        main = [one for one in planned if one.kind == "judge" and not one.aside]
+        planned += [Step(one.arm, one.seed, "judge", final=True) for one in main]
     return planned
-
-
-def _on_test(step: Step) -> bool:
-    return step.kind == "judge" and not step.aside.startswith(("on ", "sample"))
 
 
 def _of_arm(arm: Arm, seed: int) -> Iterator[Step]:
