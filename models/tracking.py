@@ -40,6 +40,8 @@ UI = "http://127.0.0.1:5000"
 PARENT_TAG = "mlflow.parentRunId"
 #: Tag with the id that a run had before MLflow heard of it.
 OUR_ID = "apprentice.run_id"
+#: How MLflow says that it will not have something.
+REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST")
 #: Seconds before a store that failed is asked again.
 RETRY_AFTER = 30.0
 #: Seconds after which the end of a run is told a second time.
@@ -242,7 +244,10 @@ class StageRun:
                 client.create_registered_model(name, description=f"Models after the stage '{stage}', by path.")
             versions = client.search_model_versions(f"name='{name}'")
             if all(version.run_id != self.run_id for version in versions):
-                client.create_model_version(name, str(model_dir), self.run_id, tags=dict(tags), await_creation_for=0)
+                # A server takes no local path that is not the run's own; the tag says where the model lies.
+                source = f"runs:/{self.run_id}/model" if tracking_uri().startswith("http") else str(model_dir)
+                facts = {**tags, "model_dir": str(model_dir)}
+                client.create_model_version(name, source, self.run_id, tags=facts, await_creation_for=0)
 
         self._try(send, model={"stage": stage, "model_dir": str(model_dir), "tags": dict(tags)})
 
@@ -279,7 +284,12 @@ class StageRun:
         if not self._ours or spool.read(self.directory) is None:
             return
         with spool.locked(self.directory):
-            self._tell_missed(client, experiment, spool.read(self.directory) or {})
+            try:
+                self._tell_missed(client, experiment, spool.read(self.directory) or {})
+            except Exception as error:
+                if not _refused(error):
+                    raise
+                self._say(f"MLflow refuses what it missed of run {self._ours}, which is dropped: {_first_line(error)}")
             spool.forget(self.directory)
         self._pending = []
 
@@ -346,15 +356,17 @@ class StageRun:
             self._answered = True
             return answer
         except Exception as error:
+            if _refused(error):
+                self._say(f"MLflow refuses something of run {self._ours}; work goes on: {_first_line(error)}")
+                return None
             if self._delivering:
                 raise
             self._miss(missed)
             self._away_until = time.monotonic() + RETRY_AFTER
             if not self._told:
                 self._told = True
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
                 self._say(
-                    f"MLflow at {tracking_uri()} does not answer ({reason[:200]}); work goes on, "
+                    f"MLflow at {tracking_uri()} does not answer ({_first_line(error)}); work goes on, "
                     f"numbers are kept in {self.directory / 'metrics.jsonl'}"
                 )
             return None
@@ -362,6 +374,15 @@ class StageRun:
     def _miss(self, missed: dict[str, Any]) -> None:
         if self._ours:
             spool.keep(self.directory, **missed)
+
+
+def _refused(error: Exception) -> bool:
+    """Whether MLflow is there and will not have it, so that asking again later is of no use."""
+    return getattr(error, "error_code", None) in REFUSALS
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
 
 
 def _begun_before(client: MlflowClient, experiment: str, ours: str) -> str | None:

@@ -166,6 +166,24 @@ def test_a_model_is_registered_once_per_run_by_path(client, tmp_path: Path) -> N
     assert [(version.source, version.tags["sha256"]) for version in versions] == [(str(tmp_path), "abc")]
 
 
+def test_what_mlflow_refuses_is_said_and_neither_kept_nor_in_the_way(client, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
+
+    def refuses(*given: object, **named: object) -> None:
+        raise MlflowException("Invalid model version source", INVALID_PARAMETER_VALUE)
+
+    said: list[str] = []
+    monkeypatch.setattr(type(client), "create_model_version", refuses)
+    with stage_run("sft", name="refused", say=said.append) as run:
+        run.register_model("sft", Path("model"), {})
+        run.log_metrics({"train/loss": 1.0}, 1)
+    assert said == [f"MLflow refuses something of run {run.run_id}; work goes on: Invalid model version source"]
+    assert client.get_run(run.run_id).info.status == "FINISHED"
+    assert [point.step for point in client.get_metric_history(run.run_id, "train/loss")] == [1]
+    assert not (paths.run(run.run_id) / "unsent.json").exists()
+
+
 def test_tables_texts_and_curves_become_artifacts(client) -> None:
     import pandas as pd
 
