@@ -113,7 +113,7 @@ def test_seeds_that_disagree_widen_the_interval():
     assert wide.detectable > narrow.detectable
 
 
-@pytest.mark.parametrize(("seeds", "wobble"), [(1, 0.0), (3, 0.0), (3, 0.05)])
+@pytest.mark.parametrize(("seeds", "wobble"), [(1, 0.0), (3, 0.05)])
 def test_false_promotions_stay_below_five_percent(seeds, wobble):
     """Two models of equal skill: how often the challenger is called better; half of 5 % is what is promised."""
     random = np.random.default_rng(11)
