@@ -123,4 +123,4 @@ def endpoint(
 
         folder = write(run_id or champion_run(name), name)
         typer.echo(f"http://{host}:{port}/v1, model {address(name)}  (starts in some seconds, Ctrl-C ends it)")
-        raise typer.Exit(serve(folder, name, host=host, port=port))
+        serve(folder, name, host=host, port=port)

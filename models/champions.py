@@ -9,7 +9,7 @@ of the version, so a rollback needs nothing but the registry.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed
@@ -84,13 +84,13 @@ def _version(client: MlflowClient, name: str, version: str) -> Registered:
     return Registered(name, version, found.run_id, dict(found.tags))
 
 
-def challenge(name: str, run_id: str, export: Path, sha256: str, tags: Mapping[str, str]) -> Registered:
+def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, tags: Mapping[str, str]) -> Registered:
     """Register the export of a run's model as the challenger; a model that is registered already is not copied again.
 
     Args:
         name: Registered model.
         run_id: MLflow run of the model, which receives the package.
-        export: Folder that ``models.export.export_model`` wrote.
+        export: Writes the export and says where; asked only if the model is not registered yet.
         sha256: Digest of the weights.
         tags: Further facts for the version.
 
@@ -102,7 +102,7 @@ def challenge(name: str, run_id: str, export: Path, sha256: str, tags: Mapping[s
             client.create_registered_model(name, description="Conversational agents; the champion is the one in use.")
         versions = client.search_model_versions(f"name='{name}'")
         known = [str(one.version) for one in versions if (one.run_id, one.tags.get("sha256")) == (run_id, sha256)]
-        version = known[0] if known else _upload(client, name, run_id, export, {**tags, "sha256": sha256})
+        version = known[0] if known else _upload(client, name, run_id, export(), {**tags, "sha256": sha256})
         client.set_registered_model_alias(name, CHALLENGER, version)
         return _version(client, name, version)
 

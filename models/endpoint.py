@@ -1,4 +1,4 @@
-"""An OpenAI-compatible endpoint for an export: ``transformers serve``, unchanged, in a process of its own.
+"""An OpenAI-compatible endpoint for an export: ``transformers serve``, unchanged.
 
 The server finds models in a hub cache; it gets one that holds nothing but this export, by links, so that its list of
 models is true and its name for the model is short. It is told to stay offline. Structured tool calls come of the
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from models.export import FACTS, ExportError
 
@@ -55,16 +55,12 @@ def surroundings(cache: Path) -> dict[str, str]:
     return {**os.environ, "HF_HUB_CACHE": str(cache), "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 
 
-def serve(export: Path, name: str, *, host: str, port: int) -> int:
-    """Serve an export until the server is ended; returns its exit code.
+def serve(export: Path, name: str, *, host: str, port: int) -> NoReturn:
+    """Become the server: whoever ends this process ends it.
 
     Raises:
         ExportError: ``export`` is no whole export.
     """
     cache = lay_out(export, name)
-    with subprocess.Popen(command(name, host=host, port=port), env=surroundings(cache)) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:  # the server got it too: being ended is how it is meant to end
-            server.wait()
-            return 0
+    line = command(name, host=host, port=port)
+    os.execve(line[0], line, surroundings(cache))

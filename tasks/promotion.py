@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from data import promotions
+from data import paths, promotions
 from data.schema import Split
 from models import tracking
 from tasks import locks, records
@@ -133,15 +135,19 @@ def _policy(evaluations: dict[str, str]) -> Pairs | None:
 def _registered(name: str, challenger: Record) -> Registered:
     from models import champions
 
-    say(f"promote: packing the model of run {challenger.run_id} for the registry")
-    folder = export(challenger.run_id, name)
     facts = {
         "stage": challenger.stage,
         "dataset_version": challenger.dataset_version or "",
         "thinking": str(challenger.thinking).lower(),
         "git_commit": challenger.git_commit,
     }
-    return champions.challenge(name, challenger.run_id, folder, challenger.model_sha256 or "", facts)
+    with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".export-") as making:
+
+        def pack() -> Path:
+            say(f"promote: packing the model of run {challenger.run_id} for the registry")
+            return export(challenger.run_id, name, Path(making) / name)
+
+        return champions.challenge(name, challenger.run_id, pack, challenger.model_sha256 or "", facts)
 
 
 def _outcome(judged: Decision | dict[str, Any]) -> promotions.Outcome:

@@ -44,7 +44,7 @@ def house(store: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
     frozen = [f"{split}/{n}" for split in VALIDATION_SPLITS for n in range(CONVERSATIONS)]
     monkeypatch.setattr(promotion, "create_markdown_artifact", lambda text, **more: artifacts.append(text))
     monkeypatch.setattr(promotion, "tell_of_promotion", lambda name, version, run, why: told.append((version, why)))
-    monkeypatch.setattr(promotion, "export", lambda run_id, name: paths.run(run_id) / "model")
+    monkeypatch.setattr(promotion, "export", lambda run_id, name, target: paths.run(run_id) / "model")
     monkeypatch.setattr(champions, "save_package", lambda export, target: (target.mkdir(), _write(target)))
     monkeypatch.setattr(
         "data.evaluation_set.shared_items",
