@@ -12,7 +12,10 @@ ProfileChoice = Literal["smoke", "laptop", "night", "paper"]
 
 Profile = Annotated[
     ProfileChoice,
-    typer.Option(help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something."),
+    typer.Option(
+        envvar="APPRENTICE_PROFILE",
+        help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something.",
+    ),
 ]
 Source = Annotated[
     str | None,

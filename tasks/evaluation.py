@@ -143,7 +143,8 @@ def _publish(work: Work, settings: Settings, model: Record, thinking: bool, eval
     if (changed := settings.evaluation.changes) is not None:
         prefix = f"{prefix}_{re.sub('[^a-z0-9]+', '_', changed)}"
     figures = {name.replace("eval", prefix, 1): value for name, value in flat_metrics(summary).items()}
-    work.run.log_results(figures, model.steps)
+    # All at step 0, so that MLflow draws bars side by side, not lonely points on axes of different lengths.
+    work.run.log_results(figures, 0)
     work.run.log_table(summary, f"evaluation/{evaluation_id}.json")
     work.run.tag({"evaluation_id": evaluation_id})
     showing.draw_evaluation(work.run, summary, rows_of(evaluation_id), model.stage, prefix)
