@@ -169,7 +169,7 @@ def test_about_half_of_the_turns_are_calls(conversations: list[Conversation]):
     for conversation in conversations:
         kinds = {bool(message.tool_calls) for message in conversation.messages if message.role == "assistant"}
         assert kinds == {True, False}
-        assert 4 <= len(conversation.messages) <= 40
+        assert 4 <= len(conversation.messages) <= 48
 
 
 def test_language_is_varied(conversations: list[Conversation]):

@@ -31,14 +31,14 @@ class Manner:
     def sample(cls, rng: Random) -> Manner:
         """Draw a manner; shares are tuned so that calls are about four in ten assistant turns."""
         return cls(
-            eagerness=rng.choice((1.0, 1.0, 1.0, 0.7, 0.4, 0.0)),
-            one_at_a_time=rng.random() < 0.3,
+            eagerness=rng.choice((1.0, 0.8, 0.6, 0.3, 0.1, 0.0)),
+            one_at_a_time=rng.random() < 0.4,
             errs=rng.random() < 0.8,
             changes_mind=rng.random() < 0.4,
-            asks_outside=rng.random() < 0.22,
+            asks_outside=rng.random() < 0.25,
             announces=rng.random() < 0.3,
             chatty=rng.random() < 0.12,
-            takes_leave=rng.random() < 0.3,
+            takes_leave=rng.random() < 0.5,
             terse=rng.choice((0.2, 0.4, 0.7)),
             typo_rate=rng.choice((0.0, 0.0, 0.0, 0.03, 0.08)),
         )

@@ -122,14 +122,17 @@ COMMON_AGENT: Phrases = {
     "agent.more": (
         "[Can I help with|Is there|Do you need] anything else?",
         "[What else can I do for you|Anything else I can do for you|Is there anything more]?",
+        "[Is there something else|Would you like anything else|May I help with something else][| today| for now]?",
     ),
     "agent.goodbye": (
         "[You're welcome|My pleasure|Thank you], [have a lovely day|goodbye|see you soon].",
+        "[Thanks for calling|Thank you for your patience|Glad I could help][|, goodbye|. Have a nice day|, take care].",
         "[Goodbye|Take care|All the best] and [have a nice day|thank you|see you soon].",
     ),
     "agent.refused": (
         "[All right|No problem|Understood|Of course], [I won't do anything|I'll leave it|nothing has been changed].",
         "[That's fine|Very well], [I have left everything as it was|I will not go ahead].",
+        "[As you like|Just as you wish|Fine], [nothing happens|everything stays as it is|I'll do nothing].",
     ),
     "agent.outside": (
         "[I'm sorry|I'm afraid|Unfortunately], I [can't look up|have no information on|can't help with] the {matter}.",

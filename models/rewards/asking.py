@@ -103,7 +103,7 @@ ALSO_SAID: dict[str, str] = {
     "item": r"product|article|thing|what (?:is|was) it|which one",
     "merchant": r"shop|store|company|where|whom",
     "payee": r"whom?|recipient|receive|go to|send",
-    "reason": r"why|happened|wrong|matter|problem",
+    "reason": r"why|happened|is wrong|went wrong|the matter|the problem",
     "zone": r"region|part of|where|countr|continent",
     "gb": r"data|gigabyte",
     "speciality": r"department|(?:kind|type) of doctor|specialist",

@@ -11,22 +11,49 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "Customer service of {place}. Today is {weekday}, {today}.",
     ),
     "agent.ask.customer_id": (
+        "[I need|For that I need|First I need|I will need] your customer number[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[Would you|Can you|Could you] [tell|give] me your customer number[|, please| first]?",
         "[What is|May I have|Could you give me] your customer number?",
         "[Which customer number|What customer number] do you have?",
     ),
-    "agent.ask.birth_date": ("[What is|May I have|Could you tell me] your date of birth?", "When were you born?"),
+    "agent.ask.birth_date": (
+        "[I need|For that I need|First I need|I will need] your date of birth[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[To verify you|For verification|For your security], [what is|may I have] your date of birth?",
+        "[What is|May I have|Could you tell me] your date of birth?",
+        "When were you born?",
+    ),
     "agent.ask.account_type": (
+        "[And which account|And what account] [do you mean|shall I look at|is it]?",
+        "[Could you tell me|May I ask] which account [you mean|it is about|I should use]?",
         "[Which account|Which of your accounts] [is it|do you mean|shall I use]?",
         "[What account|Which account] is it about?",
     ),
-    "agent.ask.card_type": ("[Which card|Which of your cards] [is it|do you mean], debit or credit?",),
-    "agent.ask.payee": ("[To whom|To which payee] [shall I send it|should it go|does it go]?",),
-    "agent.ask.amount": ("[How much|What amount] [shall I send|should it be|would you like to send]?",),
+    "agent.ask.card_type": (
+        "[Could you tell me|May I ask] which card [you mean|it is about], [debit or credit|the debit or the "
+        "credit card]?",
+        "[Is it|Do you mean] the debit or the credit card?",
+        "[Which card|Which of your cards] [is it|do you mean], debit or credit?",
+    ),
+    "agent.ask.payee": (
+        "[Who|Which payee] [should receive it|gets the money|is it for]?",
+        "[Could you tell me|May I ask] [who should receive it|the payee|which payee it goes to]?",
+        "[To whom|To which payee] [shall I send it|should it go|does it go]?",
+    ),
+    "agent.ask.amount": (
+        "[Could you tell me|May I ask] [how much it should be|the amount|how much to send]?",
+        "[And how much|How much money] [is it|shall it be|should go out]?",
+        "[How much|What amount] [shall I send|should it be|would you like to send]?",
+    ),
     "agent.ask.merchant": (
+        "[Could you tell me|May I ask] [which shop it was|the name of the shop|which merchant it was]?",
         "[Which merchant|Which shop] [was it|was the payment to|is it about]?",
         "[To which merchant|At which shop] was the payment?",
     ),
     "agent.ask.reason": (
+        "[Why is that|What is wrong|What went wrong][|, if I may ask]?",
+        "[I need a reason|For the form I need a reason]: [what happened|why is it]?",
         "[What happened|What is the reason|May I ask why]?",
         "[Could you tell me|Can you tell me] [the reason|what happened]?",
     ),

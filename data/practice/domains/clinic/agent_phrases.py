@@ -10,17 +10,43 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "You are the receptionist of {place}. Today is {weekday}, {today}.",
         "Reception of {place}. Today is {weekday}, {today}.",
     ),
-    "agent.ask.name": ("[What is|May I have|Could you tell me] your full name?", "[Which name|What name] is it?"),
-    "agent.ask.birth_date": ("[What is|May I have|Could you tell me] your date of birth?", "When were you born?"),
+    "agent.ask.name": (
+        "[I need|For that I need|First I need|I will need] your name[|, please| to go on]: [what is it|could you "
+        "give it to me|may I have it]?",
+        "[Who am I speaking to|What name is it], [please give me your full name|could you tell me your full name]?",
+        "[What is|May I have|Could you tell me] your full name?",
+        "[Which name|What name] is it?",
+    ),
+    "agent.ask.birth_date": (
+        "[I need|For that I need|First I need|I will need] your date of birth[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[To find you|For your safety], [what is|may I have] your date of birth?",
+        "[What is|May I have|Could you tell me] your date of birth?",
+        "When were you born?",
+    ),
     "agent.ask.speciality": (
+        "[Could you tell me|May I ask] [which speciality|what kind of doctor] [you need|it is for]?",
         "[Which speciality|Which department|What kind of doctor] [is it for|do you need|would you like to see]?",
     ),
-    "agent.ask.date": ("[For which day|What day|On which date] [would you like it|should it be|suits you]?",),
+    "agent.ask.date": (
+        "[When|Which day|On what day] [would you like to|can you|could you] come?",
+        "[Could you tell me|May I ask] [which day suits you|what day would be good]?",
+        "[For which day|What day|On which date] [would you like it|should it be|suits you]?",
+    ),
     "agent.ask.visit": (
+        "[Is it|Would that be] a first visit, a check-up, a follow-up or a vaccination?",
         "[What kind of visit|Which kind of visit] is it: a first visit, check-up, follow-up or vaccination?",
     ),
-    "agent.ask.medicine": ("[Which medicine|What medicine|Which medication] [is it|do you need]?",),
-    "agent.ask.pharmacy": ("[Which pharmacy|To which pharmacy] [shall I send it to|should it go]?",),
+    "agent.ask.medicine": (
+        "[Could you tell me|May I ask] which medicine [it is|you need]?",
+        "[And which medicine|And what medicine] [do you take|is running out]?",
+        "[Which medicine|What medicine|Which medication] [is it|do you need]?",
+    ),
+    "agent.ask.pharmacy": (
+        "[Could you tell me|May I ask] which pharmacy [you would like|suits you]?",
+        "[Where|At which pharmacy] [would you like to collect it|will you pick it up]?",
+        "[Which pharmacy|To which pharmacy] [shall I send it to|should it go]?",
+    ),
     "agent.nothing.find_patient": (
         "[I'm sorry|Unfortunately|I'm afraid], [these do not match|I can't find a patient with these]. "
         "[Could you check|Can you repeat] your name and date of birth?",

@@ -11,16 +11,33 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "Citizens' service of {place}. Today is {weekday}, {today}.",
     ),
     "agent.ask.resident_number": (
+        "[I need|For that I need|First I need|I will need] your resident number[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[Would you|Can you|Could you] [tell|give] me your resident number[|, please| first]?",
         "[What is|May I have|Could you give me] your resident number?",
         "[Which resident number|What resident number] do you have?",
     ),
-    "agent.ask.birth_date": ("[What is|May I have|Could you tell me] your date of birth?", "When were you born?"),
-    "agent.ask.date": ("[For which day|What day|On which date] [would you like it|should it be|suits you]?",),
+    "agent.ask.birth_date": (
+        "[I need|For that I need|First I need|I will need] your date of birth[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[To identify you|To be sure], [what is|may I have] your date of birth?",
+        "[What is|May I have|Could you tell me] your date of birth?",
+        "When were you born?",
+    ),
+    "agent.ask.date": (
+        "[When|Which day|On what day] [would you like to|can you|could you] come?",
+        "[Could you tell me|May I ask] [which day suits you|what day would be good]?",
+        "[For which day|What day|On which date] [would you like it|should it be|suits you]?",
+    ),
     "agent.ask.plate": (
+        "[Could you tell me|May I ask] [the plate|which plate it is]?",
         "[What is|May I have|Could you give me] the plate of the car?",
         "[Which|What] plate does the car have?",
     ),
-    "agent.ask.item": ("[What item|Which item] [is it|shall we fetch|is to be picked up]?",),
+    "agent.ask.item": (
+        "[Could you tell me|May I ask] [which item|what item] [it is|we should fetch]?",
+        "[What item|Which item] [is it|shall we fetch|is to be picked up]?",
+    ),
     "agent.nothing.find_resident": (
         "[I'm sorry|Unfortunately|I'm afraid], [these do not match|I can't find a resident with these]. "
         "[Could you check|Can you repeat] your resident number and date of birth?",

@@ -11,18 +11,43 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "Customer service of the shop {place}. Today is {weekday}, {today}.",
     ),
     "agent.ask.email": (
+        "[I need|For that I need|First I need|I will need] your e-mail address[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[Would you|Can you|Could you] [tell|give] me your e-mail address[|, please| first]?",
         "[What is|May I have|Could you give me] your e-mail address?",
         "[Which|What] e-mail address did you order with?",
     ),
-    "agent.ask.postcode": ("[What is|May I have|Could you tell me] your postcode?", "And [which|what] postcode?"),
-    "agent.ask.product": ("[Which item|What item|Which product] [is it|is it about|do you mean]?",),
-    "agent.ask.size": ("[Which size|What size] [would you like|do you need|shall it be]?",),
-    "agent.ask.colour": ("[Which colour|What colour] [would you like|do you prefer|shall it be]?",),
+    "agent.ask.postcode": (
+        "[I need|For that I need|First I need|I will need] your postcode[|, please| to go on]: [what is it|could "
+        "you give it to me|may I have it]?",
+        "[To identify you|To be sure], [what is|may I have] your postcode?",
+        "[What is|May I have|Could you tell me] your postcode?",
+        "And [which|what] postcode?",
+    ),
+    "agent.ask.product": (
+        "[Could you tell me|May I ask] [which item it is|which product it is about]?",
+        "[What product|Which of the items|Which article] [are we talking about|is this about|do you mean]?",
+        "[Which item|What item|Which product] [is it|is it about|do you mean]?",
+    ),
+    "agent.ask.size": (
+        "[Could you tell me|May I ask] which size [you would like|you need]?",
+        "[And the size|What about the size], which [one|size] [do you need|shall it be]?",
+        "[Which size|What size] [would you like|do you need|shall it be]?",
+    ),
+    "agent.ask.colour": (
+        "[Could you tell me|May I ask] which colour [you would like|you prefer]?",
+        "[And the colour|What about the colour], which [one|colour] [shall it be|do you want]?",
+        "[Which colour|What colour] [would you like|do you prefer|shall it be]?",
+    ),
     "agent.ask.reason": (
+        "[I need a reason|For the form I need a reason]: [what is wrong|why do you return it]?",
+        "[What is the matter with it|Why would you like to return it][|, if I may ask]?",
         "[What is wrong with it|What is the reason|May I ask why]?",
         "[Could you tell me|Can you tell me] [the reason|why you return it]?",
     ),
     "agent.ask.refund_to": (
+        "[Would you like|Do you prefer] the refund [as a gift card or to the original payment|to the original "
+        "payment or as a gift card]?",
         "[Where should the refund go|How would you like the refund]: the original payment or a gift card?",
         "[Shall the refund go|Should the money go back] to the original payment or a gift card?",
     ),

@@ -74,7 +74,7 @@ def _orders(
         wardrobe = iter(rng.sample(list(products), k=len(products)))  # a product once: it names the order
         for status in ("delivered", *rng.sample(STATUSES, k=2)):
             order = f"O{next(ids)}"
-            age = {"processing": (0, 3), "shipped": (2, 7), "delivered": (6, 45)}[status]
+            age = {"processing": (0, 3), "shipped": (2, 7), "delivered": (6, 37)}[status]
             placed = today - timedelta(days=rng.randrange(*age))
             orders.append((order, customer, placed.isoformat(), status, address))
             bought = [next(wardrobe) for _ in range(rng.choice((1, 2)))]

@@ -11,14 +11,39 @@ AGENT_PHRASES: dict[str, tuple[str, ...]] = {
         "Customer care of {place}. Today is {weekday}, {today}.",
     ),
     "agent.ask.phone_number": (
+        "[I need|For that I need|First I need|I will need] your phone number[|, please| to go on]: [what is "
+        "it|could you give it to me|may I have it]?",
+        "[Would you|Can you|Could you] [tell|give] me [your|the] phone number[|, please| first]?",
         "[What is|May I have|Could you give me] [your|the] phone number?",
         "[Which phone number|What phone number] is it about?",
     ),
-    "agent.ask.pin": ("[What is|May I have|Could you tell me] your PIN?", "[And which PIN|Which PIN] do you have?"),
-    "agent.ask.min_gb": ("[How much data|How many GB] [do you need|should it have|would you like] at least?",),
-    "agent.ask.date": ("[For which day|What day|On which date] [would you like it|should it be|suits you]?",),
-    "agent.ask.start_date": ("[From which day|What day|On which date] [should it start|shall it begin]?",),
-    "agent.ask.zone": ("[Which zone|What zone|Which part of the world] [is it for|are you going to]?",),
+    "agent.ask.pin": (
+        "[I need|For that I need|First I need|I will need] your PIN[|, please| to go on]: [what is it|could you "
+        "give it to me|may I have it]?",
+        "[To identify you|For your security], [what is|may I have] your PIN?",
+        "[What is|May I have|Could you tell me] your PIN?",
+        "[And which PIN|Which PIN] do you have?",
+    ),
+    "agent.ask.min_gb": (
+        "[Could you tell me|May I ask] how much data you need[| at least| a month]?",
+        "[And how much data|How many gigabytes] [is enough|will do|are you after]?",
+        "[How much data|How many GB] [do you need|should it have|would you like] at least?",
+    ),
+    "agent.ask.date": (
+        "[When|Which day|On what day] [should|shall|may] [the technician|somebody|we] come?",
+        "[Could you tell me|May I ask] [which day suits you|what day would be good]?",
+        "[For which day|What day|On which date] [would you like it|should it be|suits you]?",
+    ),
+    "agent.ask.start_date": (
+        "[When|From when] [do you leave|do you need it|does it begin]?",
+        "[Could you tell me|May I ask] from which day[| you need it]?",
+        "[From which day|What day|On which date] [should it start|shall it begin]?",
+    ),
+    "agent.ask.zone": (
+        "[Where are you travelling to|Where do you go], which zone[| is it]?",
+        "[Could you tell me|May I ask] which zone [you travel to|it is for]?",
+        "[Which zone|What zone|Which part of the world] [is it for|are you going to]?",
+    ),
     "agent.nothing.identify_line": (
         "[I'm sorry|Unfortunately|I'm afraid], [this number and PIN do not match|I can't find a line with these]. "
         "[Could you check|Can you repeat] your phone number and PIN?",
