@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from data.schema import DecisionPoint, ToolSpec
+from data.schema import Act, DecisionPoint, ToolSpec
 from models.equality import argument_schemas
+from models.rewards.acts import acts_of
 from models.wording import asks, plain
 
 _PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -138,6 +139,8 @@ def speaks_of(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
     said = plain(text)
     if _slot_pattern(slot).search(said):
         return True
+    if Act.CONFIRM in acts_of(text):
+        return False  # repeats values instead of offering them
     return any(re.search(rf"\b{re.escape(plain(value))}\b", said) for value in _listed(slot, tools))
 
 
