@@ -36,8 +36,8 @@ STAGES = ("ingest", "sft", "grpo", "evaluate")
 #: How often each kind is drawn. ``time`` and ``commit`` are SIGKILL.
 KINDS = {"time": 40, "commit": 40, "SIGTERM": 5, "SIGINT": 3, "disk full": 4, "checkpoint": 3, "shard": 3, "away": 2}
 KILLS = ("time", "commit", "checkpoint", "shard", "away")
-#: Curves that tell how long something took.
-CLOCKS = ("seconds", "minutes", "step_seconds")
+#: Curves that tell what something took.
+CLOCKS = ("seconds", "minutes", "step_seconds", "peak_memory_mb")
 #: Columns that say when or by which run, not what.
 WHEN = ("created_at", "run_id", "attempt", "evaluation_id")
 COMMITS = ("replace", "rename", "fsync", "unlink", "rmdir", "mkdir", "link")

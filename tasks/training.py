@@ -138,9 +138,10 @@ def _publish(work: Work, outcome: TrainingOutcome, digest: str) -> None:
     """What MLflow learns at the end: how far it came, the curves, the model by path."""
     record, run = work.record, work.run
     ends = {"steps": outcome.steps, "planned_steps": outcome.planned_steps, "seconds": outcome.seconds}
-    ends["peak_memory_mb"] = peak_memory_mb()
     counts = {f"rows/{name}": float(count) for name, count in outcome.counts.items()}
     run.log_results({f"done/{name}": value for name, value in ends.items()} | counts | outcome.metrics, outcome.steps)
+    # Of the process that trained: one that only repeats this after a kill does not put another number beside it.
+    run.log_metrics({"done/peak_memory_mb": peak_memory_mb()}, outcome.steps)
     run.tag({"stopped": outcome.stopped, "model_sha256": digest, "model_dir": str(outcome.model_dir)})
     if outcome.verdict is not None:
         run.tag({"monitor": outcome.verdict["verdict"], "breaches": _breaches(outcome)})

@@ -36,6 +36,7 @@ def test_a_verdict_marks_the_run(breaches: tuple[Breach, ...], tags: dict[str, s
         tag=tagged.update,
         log_text=lambda text, name: texts.update({name: text}),
         log_results=ignore,
+        log_metrics=ignore,
         log_curves=ignore,
         log_traces=ignore,
         register_model=ignore,
