@@ -134,7 +134,7 @@ def test_promotions_are_seldom_false_and_real_gains_are_found(monkeypatch: pytes
 
     monkeypatch.setattr(statistics, "RESAMPLES", 200)  # the rates are the same within their own error
     rates = runpy.run_path(str(BENCHMARK))["rates"](weeks=25, conversations=150, seed=0)
-    # 400 weeks of each kind, with their bounds, stand in docs/promotion.md.
+    # benchmarks/promotion.py draws hundreds of weeks of each kind and prints the bounds.
     assert rates["nothing changed"]["promoted"] <= 0.05
     assert rates["a gain at the guard's cost"]["promoted"] <= 0.05
     assert rates["a gain"]["promoted"] >= 0.6
