@@ -142,7 +142,7 @@ def main() -> None:
     os.environ["APPRENTICE_VAR"] = tempfile.mkdtemp()  # rollouts are stored as in a real run, but not among those
     points = decision_points_of(chosen.source, chosen.path, chosen.workload, chosen.conversations)
     texts = prompt_texts(load_tokenizer(directory), points, chosen.workload)
-    time_ours(directory, points[:1], texts[:1], 4, GROUP)  # imports, thread pools, first touches
+    time_ours(directory, points[:1], texts[:1], 8, GROUP)  # imports, thread pools, first touches
     ours = time_ours(directory, points, texts, chosen.tokens, len(texts) * GROUP)
     print(f"ours: {ours:.1f} s", flush=True)
     peers: dict[str, float] = {"none": 0.0} if chosen.ours_only else {}

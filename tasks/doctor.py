@@ -132,7 +132,7 @@ def stored_data() -> Iterator[Finding]:
 
 def stored_results() -> Iterator[Finding]:
     """Models and evaluations against what their records say, rollouts by whether they can be read."""
-    done = [record for record in records.every(*records.MODEL_STAGES, "evaluation") if record.status == "done"]
+    done = [record for record in records.every(*records.EVERY_MODEL, "evaluation") if record.status == "done"]
     changed = [record for record in done if not records.intact(record)]
     for record in changed:
         says = f"the result of {record.stage}, run {record.run_id[:SHORT]}…, is gone or was changed"

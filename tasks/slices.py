@@ -30,6 +30,8 @@ class Slice:
 
     def __enter__(self) -> Slice:
         if self._seconds is not None:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells leave it to jobs in the background
+                signal.signal(signal.SIGINT, signal.default_int_handler)
             self._timer = threading.Timer(self._seconds, os.kill, (os.getpid(), signal.SIGINT))
             self._timer.daemon = True
             self._timer.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import runpy
 import shutil
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 def _sheltered_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Artefact root of everything that outlives one test, and no settings from the developer's shell."""
     root = tmp_path_factory.mktemp("var")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # test processes ignore it, and so would all they start
     with pytest.MonkeyPatch.context() as patch:
         for name in [*FOREIGN_VARIABLES, *(name for name in os.environ if name.startswith("APPRENTICE_"))]:
             patch.delenv(name, raising=False)

@@ -63,4 +63,4 @@ def test_the_real_stages_reach_their_own_code() -> None:
 
 
 def test_every_stage_has_a_command() -> None:
-    assert set(records.COMMANDS) == set(records.MODEL_STAGES) == {"base", *TRAINERS}
+    assert set(records.COMMANDS) == set(records.EVERY_MODEL) == {"base", *TRAINERS}
