@@ -44,6 +44,16 @@ class Branches:
     rows: slice
     longest: int
     hidden: torch.Tensor | None
+    _mask: torch.Tensor | None = field(default=None, init=False)
+
+    def mask(self, share: int, dtype: torch.dtype) -> torch.Tensor | None:
+        """What is added to the scores of ``rows * share`` queries: minus infinity where hidden; None if all see all."""
+        if self._mask is None and self.hidden is not None:
+            hidden = self.hidden.repeat_interleave(share, dim=0)
+            self._mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(
+                hidden, float("-inf")
+            )
+        return self._mask
 
 
 @dataclass
@@ -122,34 +132,43 @@ def _decode_step(
     position = state.length
     state.keys[layer][:, :, position] = key[:, :, 0]
     state.values[layer][:, :, position] = value[:, :, 0]
-    grouped = (query * scaling).view(rows, kv_heads, heads // kv_heads, width)
-    own = _partial(grouped, state.keys[layer][:, :, : position + 1], state.values[layer][:, :, : position + 1])
-    shared = [_over_trunk(layer, grouped[part.rows], part) for part in state.branches]
+    grouped = query.view(rows, kv_heads, heads // kv_heads, width)
+    keys, values = (kept[layer][:, :, : position + 1] for kept in (state.keys, state.values))
+    own = _partial(grouped, keys, values, scaling)
+    shared = [_over_trunk(layer, grouped[part.rows], part, scaling) for part in state.branches]
     joined = _join(own, (torch.cat([out for out, _ in shared]), torch.cat([lse for _, lse in shared])))
-    return joined.to(query.dtype).view(rows, 1, heads, width)
+    return joined.to(query.dtype).reshape(rows, 1, heads, width)
 
 
-def _over_trunk(layer: int, query: torch.Tensor, part: Branches) -> tuple[torch.Tensor, torch.Tensor]:
+def _over_trunk(layer: int, query: torch.Tensor, part: Branches, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Attention of all rows of one conversation over its trunk: one product per kv head."""
     rows, kv_heads, share, width = query.shape
-    flat = query.transpose(0, 1).reshape(kv_heads, rows * share, width)
-    keys = part.trunk.keys[layer][:, : part.longest]
-    values = part.trunk.values[layer][:, : part.longest]
-    hidden = None if part.hidden is None else part.hidden.repeat_interleave(share, dim=0)
-    out, lse = _partial(flat, keys, values, hidden)
+    flat = query.transpose(0, 1).reshape(1, kv_heads, rows * share, width)
+    keys = part.trunk.keys[layer][None, :, : part.longest]
+    values = part.trunk.values[layer][None, :, : part.longest]
+    out, lse = _partial(flat, keys, values, scaling, part.mask(share, query.dtype))
     return (
-        out.view(kv_heads, rows, share, width).transpose(0, 1),
-        lse.view(kv_heads, rows, share).transpose(0, 1),
+        out[0].unflatten(1, (rows, share)).transpose(0, 1),
+        lse[0].unflatten(1, (rows, share)).transpose(0, 1),
     )
 
 
 def _partial(
-    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, hidden: torch.Tensor | None = None
+    query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, mask: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax attention over a part of the keys, with the log-sum-exp of its scores (float32)."""
-    scores = torch.matmul(query, keys.transpose(-1, -2)).float()
-    if hidden is not None:
-        scores = scores.masked_fill(hidden, float("-inf"))
+    """Softmax attention over a part of the keys, with the log-sum-exp of its scores, both in float32.
+
+    On CPUs torch's flash kernel does it in one pass, with scores in float32; the query heads of a kv head stand where
+    it expects the tokens of a query, so no key is copied for them.
+    """
+    if query.device.type == "cpu":
+        out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query, keys, values, 0.0, False, attn_mask=mask, scale=scaling
+        )
+        return out.float(), lse
+    scores = torch.matmul(query * scaling, keys.transpose(-1, -2)).float()
+    if mask is not None:
+        scores = scores + mask
     lse = torch.logsumexp(scores, dim=-1)
     weights = torch.exp(scores - lse.unsqueeze(-1)).to(values.dtype)
     return torch.matmul(weights, values).float(), lse
