@@ -7,7 +7,6 @@ three-word shingles reaches ``NEAR`` are near duplicates (the threshold Lee et a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from data.content import PERMUTATIONS
@@ -99,11 +98,3 @@ def _keep_best(
     better = (similarity > score[left]) | ((similarity == score[left]) & (right < best[left]))
     best[left[better]] = right[better]
     score[left[better]] = similarity[better]
-
-
-def first_of_each(contents: Sequence[str]) -> dict[str, int]:
-    """Content hash to the first row that has it."""
-    first: dict[str, int] = {}
-    for row, content in enumerate(contents):
-        first.setdefault(content, row)
-    return first

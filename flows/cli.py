@@ -6,6 +6,8 @@ anything is loaded. A stage command runs the very flow that a deployment runs.
 
 from __future__ import annotations
 
+import signal
+import sys
 from typing import Annotated, Literal
 
 import typer
@@ -59,28 +61,6 @@ app = typer.Typer(
         "is reused; what was stopped goes on where it was. Everything lands under var/ (or $APPRENTICE_VAR)."
     ),
 )
-
-app.add_typer(cli_rewards.app)
-app.add_typer(cli_data.app)
-app.command()(cli_data.forget)
-app.command()(cli_practice.show)
-app.command()(cli_practice.chat)
-app.command()(cli_plan.plan)
-for _command in (
-    cli_promote.promote,
-    cli_promote.rollback,
-    cli_promote.champions,
-    cli_promote.export,
-    cli_promote.endpoint,
-):
-    app.command()(_command)
-app.command()(cli_query.query)
-app.command()(cli_report.report)
-app.command()(cli_server.server)
-app.command()(cli_server.deploy)
-app.command()(cli_server.serve)
-app.command()(cli_doctor.doctor)
-app.command()(cli_compare.compare)
 
 
 @app.command()
@@ -347,8 +327,33 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
         prepare(quiet=True)
         from models.tracking import serve_ui
 
+        signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # ends the server as Ctrl-C does
         typer.echo(f"http://127.0.0.1:{port}  (starts in some seconds, Ctrl-C ends it)")
         raise typer.Exit(serve_ui(port))
+
+
+# After the stages, so that --help lists those first.
+app.add_typer(cli_rewards.app)
+app.add_typer(cli_data.app)
+app.command()(cli_data.forget)
+app.command()(cli_practice.show)
+app.command()(cli_practice.chat)
+app.command()(cli_plan.plan)
+for _command in (
+    cli_promote.promote,
+    cli_promote.rollback,
+    cli_promote.champions,
+    cli_promote.export,
+    cli_promote.endpoint,
+):
+    app.command()(_command)
+app.command()(cli_query.query)
+app.command()(cli_report.report)
+app.command()(cli_server.server)
+app.command()(cli_server.deploy)
+app.command()(cli_server.serve)
+app.command()(cli_doctor.doctor)
+app.command()(cli_compare.compare)
 
 
 if __name__ == "__main__":

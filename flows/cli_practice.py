@@ -78,10 +78,10 @@ def chat(
 
         settings = resolve("laptop", nested(set_ or []))
         task = _task(domain, seed)
+        model_dir, thinks = _model(model, settings)
         terminal = Terminal()
         terminal.out.print(f"[dim]{task.place}. For example: {task.brief()}[/]", highlight=False)
         terminal.out.print(f"[dim]Tools on offer: {', '.join(tool.name for tool in task.tools)}[/]\n", highlight=False)
-        model_dir, thinks = _model(model, settings)
         ended = talk(
             model_dir,
             task,

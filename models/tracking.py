@@ -478,3 +478,6 @@ def serve_ui(port: int) -> int:
         except KeyboardInterrupt:  # the server got it too: being ended is how it is meant to end
             server.wait()
             return 0
+        finally:
+            if server.poll() is None:
+                server.terminate()

@@ -184,7 +184,7 @@ def of_run(run_id: str) -> Record:
     """
     found = [record for record in every(*EVERY_MODEL) if record.run_id.startswith(run_id)]
     if not found:
-        raise MissingUpstream(f"no stage has run id {run_id}; `apprentice query` lists runs in table evaluations")
+        raise MissingUpstream(f'no stage has run id {run_id}; apprentice query "SELECT * FROM runs" lists them')
     if len({record.run_id for record in found}) > 1:
         raise MissingUpstream(f"run id {run_id} is ambiguous; give more of its characters")
     record = max(found, key=lambda each: each.ended or "")

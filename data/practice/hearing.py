@@ -31,8 +31,6 @@ class Heard:
     """Whether it asks for a yes to a change."""
     proposes: bool = False
     """Whether it says so (``shall I``, ``go ahead``), and does not merely ask whether something is right."""
-    accepts: bool = False
-    """Whether it asks if an offer suits."""
     more: bool = False
     """Whether it offers more help."""
     goodbye: bool = False
@@ -66,11 +64,6 @@ _PROPOSES = re.compile(
 _ASSURES = re.compile(
     r"\b(?:is|are) (?:that|this|it|these|those|everything|all|the details)(?: all)?"
     r" (?:right|correct|ok|okay|fine|all right|good)\b|\b(?:correct|right|yes or no|agreed|ok|okay)\s*\?"
-)
-_ACCEPT = re.compile(
-    r"\b(?:does|would|will|do) (?:that|this|it|one|either|any|you|these|those)\b.*\b(?:suit|work|do|like|prefer|fit"
-    r"|want|take|interested)|\b(?:suits?|interested|works? for you|which (?:one|of|would|do)|shall (?:we|i) take)\b"
-    r"|\bis (?:that|this|it) (?:all right|ok|okay|fine|good)\b"
 )
 _ASK = re.compile(
     r"\b(?:what|which|when|where|who|whom|how many|how much|how long|how old|whose)\b"
@@ -148,7 +141,6 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
         options=options,
         confirms=bool(confirming),
         proposes=any(_PROPOSES.search(sentence) for sentence in confirming),
-        accepts=any(_ACCEPT.search(sentence) for sentence in asking),
         more=more,
         goodbye=not asking and not more and bool(_GOODBYE.search(said)),
         failed=failed,

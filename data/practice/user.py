@@ -7,7 +7,7 @@ by repeating itself, twice; then it gives up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from random import Random
 from typing import Any
@@ -326,8 +326,3 @@ class User:
             return self.wanted[self.number]
         rows = self._rows(log)[:2]
         return rows[self.goal.choice % len(rows)] if rows else None
-
-
-def true_values(goals: Sequence[Goal]) -> Mapping[str, Any]:
-    """All that a user may rightly say, for comparing with what calls refer to."""
-    return {slot: value for goal in goals for slot, value in (goal.first | goal.values).items()}

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from data.schema import Act, DecisionPoint, ToolSpec
+from data.schema import Act, ToolSpec
 from models.equality import argument_schemas
 from models.rewards.acts import acts_of
 from models.wording import asks, plain
@@ -119,12 +119,6 @@ ALSO_SAID: dict[str, str] = {
     "name": r"name",
     "room": r"kind|type|which",
 }
-
-
-def asked_share(point: DecisionPoint, text: str) -> float:
-    """Share of the slots due (``expected.requested``) that the text asks for; 1 where none is named."""
-    due = point.expected.requested
-    return sum(asks_for(slot, text, point.tools) for slot in due) / len(due) if due else 1.0
 
 
 def asks_for(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
