@@ -5,10 +5,11 @@ version, then closed. Training and queries never come here; they read the Parque
 """
 
 from data.warehouse.comparing import Changes, changes
+from data.warehouse.exporting import export
 from data.warehouse.layout import COUNTS, SCHEMA_SQL, TABLES, arrow_schemas
 from data.warehouse.opening import WarehouseBusy, WarehouseError, connect, interruptible, quote
 from data.warehouse.removing import drop_versions, forget
-from data.warehouse.storing import export, store, store_chunks, stored_versions
+from data.warehouse.storing import store, store_chunks, stored_versions
 
 __all__ = [
     "COUNTS",

@@ -1,4 +1,4 @@
-"""Whole dataset versions into the warehouse, in one transaction each, and out of it again as Parquet."""
+"""Whole dataset versions into the warehouse, in one transaction each."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ from data.content import content_hash, words_of
 from data.schema import Conversation, DecisionPoint, Quarantined
 from data.versions import DatasetVersion
 from data.warehouse.layout import TABLES, arrow_schemas
-from data.warehouse.opening import WAIT_SECONDS, WarehouseError, connect, quote, transaction
+from data.warehouse.opening import WAIT_SECONDS, connect, transaction
 from data.warehouse.statements import count_rows, delete, insert, insert_files, select_versions
 
 if TYPE_CHECKING:
     import duckdb
-
-#: Rows of one Parquet row group: what a writer and a reader hold at a time.
-_ROW_GROUP = 8192
 
 
 def store(
@@ -97,26 +94,6 @@ def stored_versions(*, wait_seconds: float = WAIT_SECONDS) -> list[DatasetVersio
     """All stored dataset versions, oldest first."""
     with connect(wait_seconds) as connection:
         return select_versions(connection)
-
-
-def export(version: str, directory: Path, *, wait_seconds: float = WAIT_SECONDS) -> DatasetVersion:
-    """Write each of ``TABLES`` of one version to ``directory/<table>.parquet``, typed even when empty.
-
-    Raises:
-        WarehouseError: The version was never stored.
-        WarehouseBusy: Another process holds the file for longer than ``wait_seconds``.
-    """
-    with connect(wait_seconds) as connection:
-        found = next((stored for stored in select_versions(connection) if stored.version == version), None)
-        if found is None:
-            raise WarehouseError(f"the warehouse has no dataset version {version!r}; run `apprentice ingest`")
-        for table, order in TABLES.items():
-            selected = f"SELECT * FROM {table} WHERE dataset_version = {quote(version)} ORDER BY {', '.join(order)}"
-            target = quote(str(directory / f"{table}.parquet"))
-            connection.execute(
-                f"COPY ({selected}) TO {target} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP})"
-            )
-        return found
 
 
 def _replace(
