@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from workload import arguments, decision_points_of, fetch, prompt_texts, tell
+from workload import arguments, decision_points_of, fetch, our_seams, prompt_texts, tell
 
 GROUP = 8
 
@@ -65,13 +65,10 @@ def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int,
     from models.engine.rollout import decoder
     from models.policy import load_model, load_tokenizer
     from models.training.scoring import BatchScorer
-    from models.training.seams import keep_groups_together, score_labelled_positions_only
 
-    score_labelled_positions_only()
-    keep_groups_together()
     generate = ours.generate
     ours.generate = lambda *args, **more: generate(*args, **{**more, "end_token": -1})  # never ends early
-    with tempfile.TemporaryDirectory() as folder:
+    with our_seams(), tempfile.TemporaryDirectory() as folder:
         job = job_of(directory, Path(folder), len(texts) * GROUP, rows, tokens)
         trainer = ours.DecisionPointTrainer(
             job=job,

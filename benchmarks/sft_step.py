@@ -12,17 +12,17 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from workload import arguments, conversations, fetch, tell
+from workload import arguments, conversations, fetch, our_seams, tell
 
 
 def time_step(
     directory: Path, rows: list[dict[str, list[int]]], micro_batch: int, *, ours: bool, checkpointing: bool = False
 ) -> tuple[float, float]:
     """Seconds of one step over all rows, and its loss."""
-    import trl.trainer.utils as trl_utils
     from datasets import Dataset
     from transformers import PrinterCallback, TrainerCallback
     from trl import SFTConfig, SFTTrainer
@@ -32,7 +32,6 @@ def time_step(
     from models.policy import load_model, load_tokenizer
     from models.training.job import TrainingJob
     from models.training.loop import common_arguments
-    from models.training.seams import score_labelled_positions_only
 
     class Clock(TrainerCallback):
         seconds = 0.0
@@ -44,12 +43,10 @@ def time_step(
             self.seconds = time.perf_counter() - self.started
 
     sft = {"batch_size": len(rows), "micro_batch_size": micro_batch, "max_steps": 1, "warmup_steps": 0}
-    as_it_comes = trl_utils._use_triton
     model = load_model(directory)
     if ours:
-        score_labelled_positions_only()
         model.set_attn_implementation(BLOCKS)
-    with tempfile.TemporaryDirectory() as folder:
+    with our_seams() if ours else nullcontext(), tempfile.TemporaryDirectory() as folder:
         job = TrainingJob(
             "benchmark", "none", directory, Path(folder), resolve("laptop", {"device": "cpu", "sft": sft})
         )
@@ -65,7 +62,6 @@ def time_step(
         trainer.remove_callback(PrinterCallback)
         trainer._get_train_sampler = lambda *unused: None  # in the order given: by length
         loss = trainer.train().training_loss
-    trl_utils._use_triton = as_it_comes
     return watch.seconds, float(loss)
 
 

@@ -128,11 +128,12 @@ def main() -> None:
     from trl.trainer.utils import add_fused_lm_head
 
     from models.policy import load_model
-    from models.training.seams import score_labelled_positions_only
+    from models.training.seams import fold_in_caches, score_labelled_positions_only
 
     directory = fetch(chosen.model)
     plain = load_model(directory).train()
     score_labelled_positions_only()
+    fold_in_caches()
     model = load_model(directory).train()
     add_fused_lm_head(model, outputs=("log_probs",))
     rate = matrix_rate()

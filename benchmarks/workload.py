@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,28 @@ def prompt_texts(tokenizer: Any, points: Iterable[Any], workload: str) -> list[s
     if workload != "short":
         return texts
     return [tokenizer.decode(tokenizer(text, add_special_tokens=False)["input_ids"][-SHORT_TOKENS:]) for text in texts]
+
+
+@contextmanager
+def our_seams() -> Iterator[None]:
+    """TRL as our trainers extend it; afterwards as it comes, for the peer."""
+    import trl.trainer.grpo_trainer as grpo_trainer
+    import trl.trainer.utils as trl_utils
+
+    from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
+
+    replaced = [
+        (trl_utils, "_use_triton"),
+        (trl_utils, "_ChunkedLogProbFunction"),
+        (grpo_trainer, "shuffle_sequence_dict"),
+    ]
+    theirs = [getattr(module, name) for module, name in replaced]
+    score_labelled_positions_only()
+    fold_in_caches()
+    keep_groups_together()
+    yield
+    for (module, name), value in zip(replaced, theirs, strict=True):
+        setattr(module, name, value)
 
 
 def tell(benchmark: str, ours: float, peers: dict[str, float], **more: Any) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.engine.rollout import Request, decoder, generate
+from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling, choose, nucleus, rollout_uniforms
 
 END = 2
@@ -130,3 +130,64 @@ def test_draws_follow_the_distribution():
 def test_the_nucleus_keeps_the_smallest_set_of_its_mass():
     kept = nucleus(torch.tensor([[0.1, 0.5, 0.15, 0.25]]), 0.7)
     assert kept.tolist() == [[0.0, 0.5, 0.0, 0.25]]
+
+
+@pytest.mark.parametrize("empty", [0.0, 1.0])
+def test_the_short_way_equals_the_models_own_forward(model, prompts, monkeypatch, empty):
+    """Trunks of unequal length with unequal numbers of rows, each for itself and all side by side."""
+    requests = [Request(prompt, (number,)) for number, prompt in enumerate([*prompts, *prompts[:3]])]
+    arguments = {"end_token": END, "max_new_tokens": 25, "sampling": Sampling(1.0)}
+    monkeypatch.setattr("models.engine.lean.KNOWN", ())
+    plain = decoder(model, torch.float32)
+    assert not hasattr(plain, "lean")
+    expected = generate(plain, requests, **arguments)
+    monkeypatch.undo()
+    monkeypatch.setattr("models.engine.attention.MOST_EMPTY", empty)
+    twin = decoder(model, torch.float32)
+    assert len(twin.lean.layers) == 3
+    for one, other in zip(generate(twin, requests, **arguments), expected, strict=True):
+        assert one.ids == other.ids
+        assert np.allclose(one.logprobs, other.logprobs, atol=1e-4)
+
+
+def test_refreshed_weights_are_what_is_decoded_with(model, prompts):
+    other = tiny("llama" if type(model).__name__.startswith("Llama") else "qwen3")
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    twin = decoder(model, torch.float32)
+    refresh(twin, other)
+    arguments = {"end_token": END, "max_new_tokens": 12, "sampling": Sampling()}
+    requests = [Request(prompt) for prompt in prompts]
+    changed = generate(decoder(other, torch.float32), requests, **arguments)
+    assert generate(twin, requests, **arguments) == changed
+    assert changed != generate(decoder(model, torch.float32), requests, **arguments)
+
+
+def test_products_in_bfloat16_equal_the_plain_ones():
+    """Packed into oneDNN's layout where the CPU computes in bf16."""
+    from models.engine.lean import _product
+
+    layers = [torch.nn.Linear(64, width, bias=True, dtype=torch.bfloat16) for width in (96, 32)]
+    rows = torch.randn(5, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    with torch.inference_mode():
+        expected = torch.cat([layer(rows) for layer in layers], dim=-1)
+        assert torch.allclose(_product(layers)(rows).float(), expected.float(), atol=0.02)
+
+
+def test_no_word_without_probability_is_drawn():
+    logits = torch.full((4, 1000), float("-inf"))
+    logits[:, [3, 700]] = 0.0
+    uniforms = torch.tensor([0.0, 0.4999, 0.5, 1 - 2**-53], dtype=torch.float64)
+    tokens, logprobs = choose(logits, Sampling(1.0), uniforms)
+    assert tokens.tolist() == [3, 3, 700, 700]
+    assert torch.allclose(logprobs, torch.full((4,), 0.5).log())
+
+
+def test_greedy_takes_the_first_of_equals_wherever_it_stands():
+    logits = torch.zeros(3, 777)
+    logits[0, [600, 300]] = 2.0
+    logits[1, [776]] = 1.0
+    tokens, logprobs = choose(logits, Sampling(), None)
+    assert tokens.tolist() == [300, 776, 0]
+    assert torch.allclose(logprobs, torch.log_softmax(logits, -1)[range(3), tokens])

@@ -10,6 +10,7 @@ unchanged, by the attention name ``ATTENTION``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +19,8 @@ from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 
 ATTENTION = "apprentice_trunks"
+#: Share of a layout of several trunks that may be empty.
+MOST_EMPTY = 0.3
 
 
 @dataclass
@@ -34,26 +37,95 @@ class Trunk:
 
 @dataclass
 class Branches:
-    """Rows that continue the same trunk, and how much of it each may see.
+    """Neighbouring rows and the trunks they continue, laid side by side so that one call attends over all of them.
 
-    ``rows`` is their slice of the decode batch; ``hidden`` is a boolean mask ``(rows, longest)`` of trunk positions a
-    row must not see, or None if all see all; ``longest`` is the longest visible prefix.
+    ``rows`` is their slice of the decode batch. ``keys`` and ``values`` are per layer
+    ``(trunks, kv_heads, longest, head_dim)``. Each trunk has ``most`` places for rows: ``places`` holds the row of each
+    place and ``back`` the place of each row; both None where every trunk has ``most`` rows. ``hidden`` is
+    ``(trunks, most, longest)``, True where a row must not see a trunk's token, None if all see all.
     """
 
-    trunk: Trunk
     rows: slice
-    longest: int
-    hidden: torch.Tensor | None
+    keys: list[torch.Tensor]
+    values: list[torch.Tensor]
+    most: int
+    places: torch.Tensor | None = None
+    back: torch.Tensor | None = None
+    hidden: torch.Tensor | None = None
     _mask: torch.Tensor | None = field(default=None, init=False)
 
     def mask(self, share: int, dtype: torch.dtype) -> torch.Tensor | None:
-        """What is added to the scores of ``rows * share`` queries: minus infinity where hidden; None if all see all."""
+        """What is added to the scores of ``most * share`` queries: minus infinity where hidden; None if all see all."""
         if self._mask is None and self.hidden is not None:
-            hidden = self.hidden.repeat_interleave(share, dim=0)
+            hidden = self.hidden.repeat_interleave(share, dim=1).unsqueeze(1)
             self._mask = torch.zeros(hidden.shape, dtype=dtype, device=hidden.device).masked_fill_(
                 hidden, float("-inf")
             )
         return self._mask
+
+
+def side_by_side(hung: Sequence[tuple[Trunk, Sequence[int]]]) -> list[Branches]:
+    """Lay out rows that are ordered by trunk.
+
+    Neighbouring trunks stand together as long as little of what is laid out is empty (``MOST_EMPTY``): a copy of their
+    keys and values against a call a layer and token for each.
+
+    Args:
+        hung: Trunks, and how many of its tokens each of its rows may see.
+    """
+    found: list[Branches] = []
+    start, first = 0, 0
+    while first < len(hung):
+        last = first + 1
+        while last < len(hung) and _fits(hung[first : last + 1]):
+            last += 1
+        found.append(_laid_out(hung[first:last], start))
+        start, first = found[-1].rows.stop, last
+    return found
+
+
+def _fits(hung: Sequence[tuple[Trunk, Sequence[int]]]) -> bool:
+    filled = sum(max(visible) * len(visible) for _, visible in hung)
+    longest, most = max(max(visible) for _, visible in hung), max(len(visible) for _, visible in hung)
+    return filled >= (1 - MOST_EMPTY) * longest * most * len(hung)
+
+
+def _laid_out(hung: Sequence[tuple[Trunk, Sequence[int]]], start: int) -> Branches:
+    counts = [len(visible) for _, visible in hung]
+    longest, most = max(max(visible) for _, visible in hung), max(counts)
+    device = hung[0][0].keys[0].device
+    seen = torch.zeros(len(hung), most, dtype=torch.long)
+    for place, (_, visible) in enumerate(hung):
+        seen[place, : len(visible)] = torch.tensor(visible)
+        seen[place, len(visible) :] = longest  # nobody reads what an empty place sees, but it must see something
+    seen = seen.to(device)
+    hidden = torch.arange(longest, device=device) >= seen.unsqueeze(-1)
+    even = min(counts) == most
+    inside = torch.cat([place * most + torch.arange(count) for place, count in enumerate(counts)]).to(device)
+    places = None
+    if not even:
+        places = torch.zeros(len(hung) * most, dtype=torch.long, device=device)
+        places[inside] = torch.arange(sum(counts), device=device)
+    return Branches(
+        rows=slice(start, start + sum(counts)),
+        keys=[_stacked([trunk.keys[layer] for trunk, _ in hung], longest) for layer in range(len(hung[0][0].keys))],
+        values=[_stacked([trunk.values[layer] for trunk, _ in hung], longest) for layer in range(len(hung[0][0].keys))],
+        most=most,
+        places=places,
+        back=None if even else inside,
+        hidden=hidden if bool(hidden.any()) else None,
+    )
+
+
+def _stacked(parts: Sequence[torch.Tensor], longest: int) -> torch.Tensor:
+    """``(kv_heads, tokens, head_dim)`` each, as ``(parts, kv_heads, longest, head_dim)``; one alone is not copied."""
+    if len(parts) == 1:
+        return parts[0][None, :, :longest]
+    whole = parts[0].new_zeros(len(parts), parts[0].shape[0], longest, parts[0].shape[2])
+    for place, part in enumerate(parts):
+        length = min(longest, part.shape[1])
+        whole[place, :, :length] = part[:, :length]
+    return whole
 
 
 @dataclass
@@ -103,7 +175,8 @@ def attend(
         return _prefill_step(module.layer_idx, query, key, value, scaling, trunk), None
     if decode is None:
         raise RuntimeError(f"attention '{ATTENTION}' needs a trunk to fill or a decode state")
-    return _decode_step(module.layer_idx, query, key, value, scaling, decode), None
+    out = decode_step(module.layer_idx, query[:, :, 0], key[:, :, 0], value[:, :, 0], scaling, decode)
+    return out.view(query.shape[0], 1, *query.shape[1::2]), None
 
 
 def _prefill_step(
@@ -124,39 +197,52 @@ def _prefill_step(
     return out.transpose(1, 2)
 
 
-def _decode_step(
+def decode_step(
     layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, state: DecodeState
 ) -> torch.Tensor:
-    rows, heads, _, width = query.shape
+    """Attention of one new token per row, whose key and value are added to the row's suffix.
+
+    Args:
+        layer: Whose buffers are meant.
+        query: ``(rows, heads, head_dim)``, rotated.
+        key: ``(rows, kv_heads, head_dim)``, rotated; ``value`` likewise.
+        scaling: Factor on the scores.
+        state: Trunks and suffixes.
+
+    Returns:
+        ``(rows, heads * head_dim)``.
+    """
+    rows, heads, width = query.shape
     kv_heads = key.shape[1]
     position = state.length
-    state.keys[layer][:, :, position] = key[:, :, 0]
-    state.values[layer][:, :, position] = value[:, :, 0]
+    state.keys[layer][:, :, position] = key
+    state.values[layer][:, :, position] = value
     grouped = query.view(rows, kv_heads, heads // kv_heads, width)
     keys, values = (kept[layer][:, :, : position + 1] for kept in (state.keys, state.values))
     own = _partial(grouped, keys, values, scaling)
-    shared = [_over_trunk(layer, grouped[part.rows], part, scaling) for part in state.branches]
-    joined = _join(own, (torch.cat([out for out, _ in shared]), torch.cat([lse for _, lse in shared])))
-    return joined.to(query.dtype).reshape(rows, 1, heads, width)
+    shared = [_over_trunks(layer, grouped[part.rows], part, scaling) for part in state.branches]
+    if len(shared) > 1:
+        shared = [(torch.cat([out for out, _ in shared]), torch.cat([lse for _, lse in shared]))]
+    return _join(own, shared[0]).to(query.dtype).reshape(rows, heads * width)
 
 
-def _over_trunk(layer: int, query: torch.Tensor, part: Branches, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Attention of all rows of one conversation over its trunk: one product per kv head."""
-    rows, kv_heads, share, width = query.shape
-    flat = query.transpose(0, 1).reshape(1, kv_heads, rows * share, width)
-    keys = part.trunk.keys[layer][None, :, : part.longest]
-    values = part.trunk.values[layer][None, :, : part.longest]
-    out, lse = _partial(flat, keys, values, scaling, part.mask(share, query.dtype))
-    return (
-        out[0].unflatten(1, (rows, share)).transpose(0, 1),
-        lse[0].unflatten(1, (rows, share)).transpose(0, 1),
-    )
+def _over_trunks(layer: int, query: torch.Tensor, part: Branches, scaling: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Attention of rows over their trunks: one product per trunk and kv head."""
+    _, kv_heads, share, width = query.shape
+    placed = query if part.places is None else query[part.places]
+    trunks = part.keys[layer].shape[0]
+    flat = placed.view(trunks, part.most, kv_heads, share, width).transpose(1, 2)
+    flat = flat.reshape(trunks, kv_heads, part.most * share, width)
+    out, lse = _partial(flat, part.keys[layer], part.values[layer], scaling, part.mask(share, query.dtype))
+    out = out.unflatten(2, (part.most, share)).transpose(1, 2).flatten(0, 1)
+    lse = lse.unflatten(2, (part.most, share)).transpose(1, 2).flatten(0, 1)
+    return (out, lse) if part.back is None else (out[part.back], lse[part.back])
 
 
 def _partial(
     query: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, scaling: float, mask: torch.Tensor | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Softmax attention over a part of the keys, with the log-sum-exp of its scores, both in float32.
+    """Softmax attention over a part of the keys, with the log-sum-exp of its scores in float32.
 
     On CPUs torch's flash kernel does it in one pass, with scores in float32; the query heads of a kv head stand where
     it expects the tokens of a query, so no key is copied for them.
@@ -165,19 +251,19 @@ def _partial(
         out, lse = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, keys, values, 0.0, False, attn_mask=mask, scale=scaling
         )
-        return out.float(), lse
+        return out, lse
     scores = torch.matmul(query * scaling, keys.transpose(-1, -2)).float()
     if mask is not None:
         scores = scores + mask
     lse = torch.logsumexp(scores, dim=-1)
     weights = torch.exp(scores - lse.unsqueeze(-1)).to(values.dtype)
-    return torch.matmul(weights, values).float(), lse
+    return torch.matmul(weights, values), lse
 
 
 def _join(first: tuple[torch.Tensor, torch.Tensor], second: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
     """Exact attention over the union of two disjoint parts of the keys."""
     share = torch.sigmoid(first[1] - second[1]).unsqueeze(-1)
-    return share * first[0] + (1 - share) * second[0]
+    return torch.lerp(second[0].float(), first[0].float(), share)
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

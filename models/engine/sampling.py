@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch.nn import functional as F
+
+#: Tokens of a block whose sum is taken before anything is accumulated.
+_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,61 @@ def choose(
         Token ids ``(rows,)`` and log-probabilities ``(rows,)`` at the sampling temperature, before the nucleus cut, as
         TRL scores them.
     """
-    logits = logits.float()
+    scores = logits.float()
+    if sampling.temperature not in (0.0, 1.0):
+        scores = scores / sampling.temperature
+    top = scores.amax(dim=-1, keepdim=True)
+    weights = (scores - top).exp_()
+    total = weights.sum(dim=-1)
     if sampling.greedy or uniforms is None:
-        logprobs = torch.log_softmax(logits, dim=-1)
-        chosen = logprobs.argmax(dim=-1)
-        return chosen, logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
-    logprobs = torch.log_softmax(logits / sampling.temperature, dim=-1)
-    probabilities = nucleus(logprobs.exp(), sampling.top_p)
-    cumulative = probabilities.double().cumsum(dim=-1)
-    target = uniforms.double().unsqueeze(-1) * cumulative[:, -1:]
-    chosen = torch.searchsorted(cumulative, target, right=True).squeeze(-1).clamp(max=logits.shape[-1] - 1)
-    return chosen, logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+        return _first_highest(scores), -total.log()
+    if sampling.top_p < 1.0:
+        weights = nucleus(weights / total.unsqueeze(-1), sampling.top_p)
+    chosen = _invert(weights, uniforms.double())
+    return chosen, _of(scores, chosen) - top.squeeze(-1) - total.log()
+
+
+def _of(scores: torch.Tensor, chosen: torch.Tensor) -> torch.Tensor:
+    return scores.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+
+
+def _blocks(values: torch.Tensor, beyond: float) -> torch.Tensor:
+    """``(rows, columns)`` as ``(rows, blocks, _BLOCK)``, filled up with ``beyond``."""
+    missing = -values.shape[-1] % _BLOCK
+    return (F.pad(values, (0, missing), value=beyond) if missing else values).unflatten(-1, (-1, _BLOCK))
+
+
+def _first_highest(scores: torch.Tensor) -> torch.Tensor:
+    """``argmax`` of each row, by blocks: torch's own walks the vocabulary one value at a time."""
+    blocks = _blocks(scores, float("-inf"))
+    block = blocks.amax(dim=-1).argmax(dim=-1)
+    return block * _BLOCK + _rows_of(blocks, block).argmax(dim=-1)
+
+
+def _rows_of(blocks: torch.Tensor, block: torch.Tensor) -> torch.Tensor:
+    return blocks[torch.arange(len(block), device=block.device), block]
+
+
+def _invert(weights: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Columns at which the cumulative weights ``(rows, columns)`` pass ``uniforms`` of their sum.
+
+    In two levels, so that only the sums of blocks and one block a row are accumulated in float64.
+    """
+    blocks = _blocks(weights, 0.0)
+    sums = blocks.sum(dim=-1).double()
+    cumulative = sums.cumsum(dim=-1)
+    target = uniforms * cumulative[:, -1]
+    block = _passing(cumulative, target)
+    before = _of(cumulative, block) - _of(sums, block)
+    inside = _rows_of(blocks, block).double().cumsum(dim=-1)
+    return block * _BLOCK + _passing(inside, target - before)
+
+
+def _passing(cumulative: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """First column above ``target`` ``(rows,)``; where rounding leaves none, the last one that weighs anything."""
+    found = torch.searchsorted(cumulative, target.unsqueeze(-1), right=True)
+    last = torch.searchsorted(cumulative, cumulative[:, -1:].contiguous())
+    return torch.minimum(found, last).squeeze(-1)
 
 
 def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:

@@ -37,7 +37,7 @@ from models.training.grpo import grpo_arguments
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import BudgetCallback, ReportCallback, interruption, run_trainer
 from models.training.over_trees import OverTrees, leave_out
-from models.training.seams import keep_groups_together, score_labelled_positions_only
+from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
 
@@ -60,6 +60,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             f"{stage.episode_tasks} fit; raise grpo.max_length or grpo.episode_tasks"
         )
     score_labelled_positions_only()
+    fold_in_caches()
     keep_groups_together()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental; we pin TRL
     model = load_model(job.start_model)

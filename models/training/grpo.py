@@ -47,7 +47,7 @@ from models.training.loop import (
 from models.training.monitor import Monitor
 from models.training.prompts import Practice, practice
 from models.training.scoring import BatchScorer, advantage_rule
-from models.training.seams import keep_groups_together, score_labelled_positions_only
+from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
 from models.training.watching import MonitorCallback
@@ -133,6 +133,7 @@ def _fit(
     settings, stage = job.settings, job.settings.grpo
     if stage.engine == "tree":
         score_labelled_positions_only()
+        fold_in_caches()
         keep_groups_together()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental; we pin TRL
     model = load_model(job.start_model)

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from models.engine.head import OUTPUTS, LogProbs
+
 
 def score_labelled_positions_only() -> None:
     """Let TRL's fused LM head project only positions that carry a label, on every device.
@@ -28,6 +30,47 @@ def score_labelled_positions_only() -> None:
 
 def _compact_everywhere(device: torch.device) -> bool:
     return True
+
+
+def fold_in_caches() -> None:
+    """Let TRL's fused LM head fold logits on CPUs in blocks that fit the caches (``models.engine.head``).
+
+    The switch is the name ``_ChunkedLogProbFunction`` in ``trl/trainer/utils.py`` (TRL 1.16, line 1644). What ours does
+    not compute (soft-capped logits, the two rarer outputs) and other devices stay with TRL's. Idempotent.
+    """
+    import trl.trainer.utils as trl_utils
+
+    if not hasattr(trl_utils, "_ChunkedLogProbFunction"):
+        raise RuntimeError(
+            "this TRL has no trl.trainer.utils._ChunkedLogProbFunction; install the version in constraints.txt"
+        )
+    trl_utils._ChunkedLogProbFunction = _Fold
+
+
+class _Fold:
+    """Stands where TRL looks up its function: takes its arguments, returns its five outputs."""
+
+    @staticmethod
+    def apply(
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        bias: torch.Tensor | None,
+        targets: torch.Tensor,
+        temperature: float,
+        chunk_size: int,
+        softcap: float | None,
+        logit_scale: float,
+        outputs: tuple[str, ...],
+    ) -> tuple[torch.Tensor | None, ...]:
+        """TRL's outputs, by ours where it can."""
+        from trl.kernels import ChunkedLogProbFunction
+
+        if hidden.device.type != "cpu" or softcap is not None or not set(outputs) <= OUTPUTS:
+            asked = (hidden, weight, bias, targets, temperature, chunk_size, softcap, logit_scale, outputs)
+            return tuple(ChunkedLogProbFunction.apply(*asked))
+        scale = logit_scale / temperature
+        log_probs, entropy, is_top1 = LogProbs.apply(hidden, weight, bias, targets, scale, outputs)
+        return log_probs, entropy, None, None, is_top1
 
 
 def keep_groups_together() -> None:

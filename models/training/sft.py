@@ -31,7 +31,7 @@ from models.training.loop import (
     interruption,
     run_trainer,
 )
-from models.training.seams import score_labelled_positions_only
+from models.training.seams import fold_in_caches, score_labelled_positions_only
 
 IGNORED = -100
 Epochal = TypeVar("Epochal", SFTSettings, RejectionSettings)
@@ -126,6 +126,7 @@ def fit(
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
     if stage.engine == "tree":
         score_labelled_positions_only()
+        fold_in_caches()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
     model = load_model(job.start_model)
     if stage.engine == "tree" and not uses_cuda(job.settings):

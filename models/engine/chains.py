@@ -1,0 +1,94 @@
+"""Prompts grouped by the trunk they share, and parted into batches of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from models.engine.attention import Trunk
+from models.engine.sessions import Sessions
+from models.engine.tree import common_prefix
+
+#: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
+LONGEST_TAIL = 32
+
+
+@dataclass
+class Chain:
+    """A trunk's tokens and its members: ``(index of the prompt, how many trunk tokens it may see)``."""
+
+    tokens: list[int]
+    members: list[tuple[int, int]]
+    _trunk: Trunk | None = None
+    _done: int = 0
+
+    def trunk(self, model: Any, names: Sequence[str | None], sessions: Sessions | None) -> Trunk:
+        """Keys and values of what the members see, computed when first asked for.
+
+        Args:
+            model: Computes them.
+            names: Of the sessions that prompts belong to, by the prompts' indices.
+            sessions: May hold a part of them already.
+        """
+        if self._trunk is None:
+            seen = self.tokens[: max(visible for _, visible in self.members)]
+            mine = [names[index] for index, _ in self.members]
+            self._trunk = _prefill(model, seen, None if sessions is None else sessions.known(seen, mine))
+        return self._trunk
+
+    def left(self, members: int) -> None:
+        """Take note that so many members are done; the trunk goes with the last of them."""
+        self._done += members
+        if self._done == len(self.members):
+            self._trunk = None
+
+
+def chains_of(prompts: Sequence[Sequence[int]]) -> list[Chain]:
+    """Group prompts by trunk. Longest first, so a trunk is its longest member less that member's last token."""
+    chains: list[Chain] = []
+    by_start: dict[tuple[int, ...], list[int]] = {}
+    for index in sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)):
+        prompt = list(prompts[index])
+        candidates = by_start.setdefault(tuple(prompt[:64]), [])
+        home, visible = _longest_shared(chains, candidates, prompt)
+        if home is None:
+            candidates.append(len(chains))
+            chains.append(Chain(prompt[:-1], [(index, len(prompt) - 1)]))
+        else:
+            chains[home].members.append((index, visible))
+    return chains
+
+
+def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int]) -> tuple[int | None, int]:
+    best, best_shared = None, -1
+    for candidate in candidates:
+        shared = min(common_prefix(chains[candidate].tokens, prompt), len(prompt) - 1)
+        if len(prompt) - shared <= LONGEST_TAIL and shared > best_shared:
+            best, best_shared = candidate, shared
+    return best, best_shared
+
+
+def parts_of(chains: Sequence[Chain], most: int) -> Iterator[list[tuple[Chain, int, int]]]:
+    """Rows ``(chain, index of the prompt, tokens it sees)``, those of a chain side by side, in parts of equal size.
+
+    Args:
+        chains: With their members.
+        most: Rows of a part at most.
+    """
+    rows = [(chain, index, visible) for chain in chains for index, visible in chain.members]
+    count = -(-len(rows) // most)
+    for part in range(count):
+        yield rows[part * len(rows) // count : (part + 1) * len(rows) // count]
+
+
+def _prefill(model: Any, tokens: list[int], known: Trunk | None = None) -> Trunk:
+    """The trunk of these tokens, of which ``known`` holds some first ones; one at least is left to compute."""
+    trunk = Trunk() if known is None else known
+    begin = len(trunk)
+    ids = torch.tensor([tokens[begin:]], device=model.device)
+    positions = torch.arange(begin, len(tokens), device=model.device).unsqueeze(0)
+    model.base_model(input_ids=ids, position_ids=positions, use_cache=False, trunk=trunk)
+    return trunk
