@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data import warehouse
+from data import paths, warehouse
 from data.decision_points import decision_points
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
@@ -17,6 +19,8 @@ from data.versions import DatasetVersion, describe_version
 from data.warehouse import exporting, opening
 
 REJECTED = [Quarantined(source="sgd", record_id=str(number), reason="unknown_tool", detail="-") for number in (9, 7)]
+
+OPEN = "import sys, duckdb; duckdb.connect(sys.argv[1]).close()"
 
 
 @pytest.fixture
@@ -49,6 +53,19 @@ def test_parts_hold_the_rows_of_one_sort_in_its_order(
         keys = list(zip(*(whole[table][column].to_pylist() for column in order), strict=True))
         assert keys == sorted(keys)
         assert table == "flags" or keys
+
+
+def test_files_say_what_is_json_and_what_is_never_null(version: DatasetVersion, tmp_path: Path) -> None:
+    found = exported(version, tmp_path / "out")["conversations"].schema
+    assert (found.field("metadata").type, found.field("metadata").nullable) == (pa.json_(), True)
+    assert (found.field("record").type, found.field("record").nullable) == (pa.string(), False)
+
+
+def test_the_file_is_let_go_of_and_a_fault_in_a_thread_is_raised(version: DatasetVersion, tmp_path: Path) -> None:
+    (tmp_path / "out" / "tools.parquet").mkdir(parents=True)
+    with pytest.raises(OSError, match=r"tools\.parquet"):
+        warehouse.export(version.version, tmp_path / "out")
+    subprocess.run([sys.executable, "-c", OPEN, str(paths.warehouse())], check=True)
 
 
 def test_the_same_version_has_the_same_bytes(version: DatasetVersion, tmp_path: Path) -> None:
