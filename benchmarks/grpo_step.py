@@ -139,7 +139,9 @@ def main() -> None:
     os.environ["APPRENTICE_VAR"] = tempfile.mkdtemp()  # rollouts are stored as in a real run, but not among those
     points = decision_points_of(chosen.source, chosen.path, chosen.workload, chosen.conversations)
     texts = prompt_texts(load_tokenizer(directory), points, chosen.workload)
-    time_ours(directory, points[:1], texts[:1], 8, GROUP)  # imports, thread pools, first touches
+    # Imports, thread pools, and memory touched for the first time: a training pays for these once, in its first step.
+    # The peer's is touched by its first micro-batch.
+    time_ours(directory, points, texts, chosen.tokens, len(texts) * GROUP)
     ours = time_ours(directory, points, texts, chosen.tokens, len(texts) * GROUP)
     print(f"ours: {ours:.1f} s", flush=True)
     peers: dict[str, float] = {"none": 0.0} if chosen.ours_only else {}

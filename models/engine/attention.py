@@ -172,29 +172,44 @@ def attend(
         ``(rows, tokens, heads, head_dim)`` and no weights.
     """
     if trunk is not None:
-        return _prefill_step(module.layer_idx, query, key, value, scaling, trunk), None
+        new = (part[0].transpose(0, 1) for part in (query, key, value))
+        out = prefill_step(module.layer_idx, *new, scaling, trunk)
+        return out.view(1, query.shape[2], query.shape[1], query.shape[3]), None
     if decode is None:
         raise RuntimeError(f"attention '{ATTENTION}' needs a trunk to fill or a decode state")
     out = decode_step(module.layer_idx, query[:, :, 0], key[:, :, 0], value[:, :, 0], scaling, decode)
     return out.view(query.shape[0], 1, *query.shape[1::2]), None
 
 
-def _prefill_step(
+def prefill_step(
     layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scaling: float, trunk: Trunk
 ) -> torch.Tensor:
-    """Causal attention of a trunk's new tokens over all of it."""
+    """Causal attention of a trunk's new tokens over all of it, which their keys and values are added to.
+
+    Args:
+        layer: Whose keys and values are meant.
+        query: ``(tokens, heads, head_dim)``, rotated.
+        key: ``(tokens, kv_heads, head_dim)``, rotated; ``value`` likewise.
+        scaling: Factor on the scores.
+        trunk: What the tokens continue.
+
+    Returns:
+        ``(tokens, heads * head_dim)``.
+    """
+    new = len(query)
+    query, key, value = (part.transpose(0, 1) for part in (query, key, value))
+    how: dict[str, Any] = {"is_causal": True}
     if layer == len(trunk.keys):
-        trunk.keys.append(key[0].contiguous())
-        trunk.values.append(value[0].contiguous())
-        out = F.scaled_dot_product_attention(query, key, value, is_causal=True, scale=scaling, enable_gqa=True)
-        return out.transpose(1, 2)
-    trunk.keys[layer] = torch.cat([trunk.keys[layer], key[0]], dim=1)
-    trunk.values[layer] = torch.cat([trunk.values[layer], value[0]], dim=1)
-    new, total = query.shape[2], trunk.keys[layer].shape[1]
-    visible = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)
+        trunk.keys.append(key.contiguous())
+        trunk.values.append(value.contiguous())
+    else:
+        trunk.keys[layer] = torch.cat([trunk.keys[layer], key], dim=1)
+        trunk.values[layer] = torch.cat([trunk.values[layer], value], dim=1)
+        total = trunk.keys[layer].shape[1]
+        how = {"attn_mask": torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)}
     keys, values = trunk.keys[layer].unsqueeze(0), trunk.values[layer].unsqueeze(0)
-    out = F.scaled_dot_product_attention(query, keys, values, attn_mask=visible, scale=scaling, enable_gqa=True)
-    return out.transpose(1, 2)
+    out = F.scaled_dot_product_attention(query.unsqueeze(0), keys, values, scale=scaling, enable_gqa=True, **how)
+    return out[0].transpose(0, 1).reshape(new, -1)
 
 
 def decode_step(

@@ -24,6 +24,8 @@ BLOCKS = "apprentice_blocks"
 #: Queries of one block; smaller blocks waste less on keys that some of them do not see, larger ones make better
 #: products.
 BLOCK = 256
+#: The same for trees, where neighbouring queries on different branches see less of each other.
+TREE_BLOCK = 128
 #: Terms of a float32 in bfloat16: 3 times 8 bits of mantissa.
 _TERMS = 3
 #: Columns added to a product: matrix units work in steps of 32, so more than the terms cost nothing.
@@ -49,7 +51,7 @@ class Block:
         return self.count - len(self.hidden)
 
 
-def plan(end: np.ndarray, block: int = BLOCK) -> list[Block]:
+def plan(end: np.ndarray, block: int = TREE_BLOCK) -> list[Block]:
     """Blocks of a packed row, given where each token's descendants end (``Tree.end``)."""
     total = len(end)
     return [_block(end, start, min(start + block, total)) for start in range(0, total, block)]

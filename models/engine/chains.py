@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from models.engine.attention import Trunk
+from models.engine.lean import grow_trunk
 from models.engine.sessions import Sessions
 from models.engine.tree import common_prefix
 
@@ -88,7 +89,6 @@ def _prefill(model: Any, tokens: list[int], known: Trunk | None = None) -> Trunk
     """The trunk of these tokens, of which ``known`` holds some first ones; one at least is left to compute."""
     trunk = Trunk() if known is None else known
     begin = len(trunk)
-    ids = torch.tensor([tokens[begin:]], device=model.device)
-    positions = torch.arange(begin, len(tokens), device=model.device).unsqueeze(0)
-    model.base_model(input_ids=ids, position_ids=positions, use_cache=False, trunk=trunk)
+    ids = torch.tensor(tokens[begin:], device=model.device)
+    grow_trunk(model, ids, torch.arange(begin, len(tokens), device=model.device), trunk)
     return trunk

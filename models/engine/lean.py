@@ -1,4 +1,4 @@
-"""One token of every row through the model, in few calls.
+"""Tokens through the model in few calls: one of every row, or all of a trunk.
 
 A token of a small model is some thousand calls of a few microseconds each, so on a CPU their number is much of what
 decoding costs. Llama- and Qwen3-shaped layers (RMS norms, rotary positions, a gated MLP) are therefore run here with
@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
-from models.engine.attention import DecodeState, decode_step
+from models.engine.attention import DecodeState, Trunk, decode_step, prefill_step
 
 #: Classes of decoder layers that ``_through`` mirrors.
 KNOWN = ("LlamaDecoderLayer", "Qwen3DecoderLayer")
@@ -97,18 +98,47 @@ def next_logits(model: Any, ids: torch.Tensor, positions: torch.Tensor, state: D
         ids, positions = ids.unsqueeze(1), positions.unsqueeze(1)
         out = model.base_model(input_ids=ids, position_ids=positions, use_cache=False, decode=state)
         return torch.as_tensor(model.get_output_embeddings()(out.last_hidden_state[:, -1]))
-    base = model.base_model
+    hidden = _through_all(model.base_model, lean.layers, ids, positions, partial(decode_step, state=state))
+    return lean.head(_normed(model.base_model.norm, hidden))
+
+
+def grow_trunk(model: Any, ids: torch.Tensor, positions: torch.Tensor, trunk: Trunk) -> None:
+    """Add the keys and values of tokens that continue a trunk.
+
+    Args:
+        model: A decoding copy.
+        ids: ``(tokens,)``.
+        positions: ``(tokens,)``.
+        trunk: What they continue.
+    """
+    lean: _Lean | None = getattr(model, "lean", None)
+    if lean is None:
+        ids, positions = ids.unsqueeze(0), positions.unsqueeze(0)
+        model.base_model(input_ids=ids, position_ids=positions, use_cache=False, trunk=trunk)
+        return
+    _through_all(model.base_model, lean.layers, ids, positions, partial(prefill_step, trunk=trunk))
+
+
+def _through_all(
+    base: Any, layers: Sequence[_Layer], ids: torch.Tensor, positions: torch.Tensor, attend: Callable[..., torch.Tensor]
+) -> torch.Tensor:
+    """Hidden states ``(rows, hidden)`` behind the last layer; ``attend`` as ``decode_step``, less its state."""
     hidden = base.embed_tokens(ids)
     cosine, sine = (part[0].unsqueeze(1) for part in base.rotary_emb(hidden, positions.unsqueeze(0)))
     half = sine.shape[-1] // 2
     sine = torch.cat([-sine[..., :half], sine[..., half:]], dim=-1)  # signed, so that rotating is rolling
-    for number, layer in enumerate(lean.layers):
-        hidden = _through(number, layer, hidden, cosine, sine, state)
-    return lean.head(_normed(base.norm, hidden))
+    for number, layer in enumerate(layers):
+        hidden = _through(number, layer, hidden, cosine, sine, attend)
+    return torch.as_tensor(hidden)
 
 
 def _through(
-    number: int, layer: _Layer, hidden: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor, state: DecodeState
+    number: int,
+    layer: _Layer,
+    hidden: torch.Tensor,
+    cosine: torch.Tensor,
+    sine: torch.Tensor,
+    attend: Callable[..., torch.Tensor],
 ) -> torch.Tensor:
     """One layer, as transformers' ``LlamaDecoderLayer`` and ``Qwen3DecoderLayer`` compute it."""
     attention = layer.module.self_attn
@@ -120,7 +150,7 @@ def _through(
         seen = torch.cat([_normed(attention.q_norm, queries), _normed(attention.k_norm, keys)], dim=1)
     seen = torch.addcmul(seen * cosine, seen.roll(width // 2, -1), sine)
     queries, keys = seen.split([layer.heads, layer.kv_heads], dim=1)
-    out = decode_step(number, queries, keys, values, attention.scaling, state)
+    out = attend(number, queries, keys, values, attention.scaling)
     hidden = layer.out_of_attention(out).add_(hidden)
     gate, up = layer.into_mlp(_normed(layer.module.post_attention_layernorm, hidden)).chunk(2, dim=-1)
     return layer.out_of_mlp(layer.module.mlp.act_fn(gate).mul_(up)).add_(hidden)
