@@ -57,13 +57,13 @@ def test_turns_over_kept_keys_equal_turns_computed_anew(twin, forget):
 
 def test_a_turn_passes_only_its_new_tokens_through_the_model(twin, monkeypatch):
     passed = []
-    forward = twin.base_model.forward
+    embed = twin.base_model.embed_tokens.forward
 
-    def counted(*args, input_ids, **others):
-        passed.append(input_ids.numel())
-        return forward(*args, input_ids=input_ids, **others)
+    def counted(ids):
+        passed.append(ids.numel())
+        return embed(ids)
 
-    monkeypatch.setattr(twin.base_model, "forward", counted)
+    monkeypatch.setattr(twin.base_model.embed_tokens, "forward", counted)
     play(twin, Sessions())
     with_sessions = sum(passed)
     passed.clear()

@@ -172,8 +172,8 @@ def attend(
         ``(rows, tokens, heads, head_dim)`` and no weights.
     """
     if trunk is not None:
-        new = (part[0].transpose(0, 1) for part in (query, key, value))
-        out = prefill_step(module.layer_idx, *new, scaling, trunk)
+        queries, keys, values = (part[0].transpose(0, 1) for part in (query, key, value))
+        out = prefill_step(module.layer_idx, queries, keys, values, scaling, trunk)
         return out.view(1, query.shape[2], query.shape[1], query.shape[3]), None
     if decode is None:
         raise RuntimeError(f"attention '{ATTENTION}' needs a trunk to fill or a decode state")
