@@ -25,6 +25,7 @@ ALL_SHOWN = {
     "no_call_right": "  … answered when due",
     "tool_name_correct": "tool name (call turns)",
     "argument_names_correct": "argument names",
+    "argument_values": "argument values right",
     "exact_call": "exact call",
     "facts": "facts conveyed (answers)",
     "format_ok": "format",

@@ -140,6 +140,7 @@ def test_an_evaluation_counts_too(points) -> None:
         **dict.fromkeys(("turn_success", "decision_correct", "format_ok"), True),
         **dict.fromkeys(("tool_name_correct", "argument_names_correct", "exact_call"), True),
         "facts": None,
+        "argument_values": 1.0,
     }
     append_evaluations("e1", [row])
     rows = count_evaluation(read_evaluations("e1"), {points[0].id: content_digest(points[0])})

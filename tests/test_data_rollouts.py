@@ -63,6 +63,7 @@ EVALUATION: dict[str, Any] = {
     "decision_correct": True,
     "tool_name_correct": None,
     "argument_names_correct": None,
+    "argument_values": None,
     "exact_call": None,
     "facts": 0.5,
     "format_ok": True,

@@ -41,6 +41,7 @@ def row(conversation: int, at: int, right: bool, **changes: Any) -> dict[str, An
         "decision_correct": right,
         "tool_name_correct": right if call else None,
         "argument_names_correct": right if call else None,
+        "argument_values": float(right) if call else None,
         "exact_call": right if call else None,
         "facts": None if call else 1.0,
         "format_ok": True,

@@ -121,6 +121,7 @@ NOTHING = {
     "action": None,
     "tool_name_correct": None,
     "argument_names_correct": None,
+    "argument_values": None,
     "exact_call": None,
     "facts": None,
 }

@@ -93,7 +93,9 @@ REQUEST = point(acts=(Act.REQUEST,))
     ],
 )
 def test_call_turns(text, success, decision, name, arguments, exact, form):
-    assert judged(CALL, text) == Judgement(success, decision, name, arguments, exact, None, form)
+    found = judged(CALL, text)
+    assert found == Judgement(success, decision, name, arguments, found.argument_values, exact, None, form)
+    assert not exact or found.argument_values == 1.0
 
 
 def test_parallel_calls_in_any_order():
@@ -162,3 +164,26 @@ def test_never_raises_and_success_implies_its_parts(text, thinking):
         if verdict.exact_call:
             assert verdict.tool_name_correct
             assert verdict.argument_names_correct
+
+
+BOTH = point({"name": "FindRoom", "arguments": {"city": "Oslo", "guests": 3}}, FIND)
+
+
+@pytest.mark.parametrize(
+    ("at", "calls", "share"),
+    [
+        (CALL, [FIND], 1.0),
+        (CALL, [{"name": "FindRoom", "arguments": {"city": "Bergen"}}], 0.0),
+        (CALL, [{"name": "FindRoom", "arguments": {"city": "Oslo", "guests": 3}}], 1 / 2),  # one invented
+        (CALL, [FIND, FIND], 1 / 2),
+        (CALL, [BOOK], 0.0),
+        (CALL, [], 0.0),
+        (point(BOOK), [BOOK], None),
+        (BOTH, [FIND, {"name": "FindRoom", "arguments": {"guests": 3, "city": "Oslo"}}], 1.0),  # in another order
+        (BOTH, [FIND], 1 / 3),
+        (BOTH, [{"name": "FindRoom", "arguments": {"city": "Bergen", "guests": 3}}, FIND], 2 / 3),
+    ],
+)
+def test_values_of_arguments_count_one_by_one(at, calls, share):
+    found = judged(at, write(*calls) or "Which city?").argument_values
+    assert found == (share if share is None else pytest.approx(share))

@@ -156,9 +156,11 @@ def frame() -> pd.DataFrame:
         "tool": "FindRoom",
         "tool_name_correct": True,
         "argument_names_correct": True,
+        "argument_values": 1.0,
         "facts": None,
     }
     answer = {"kind": "answer", "tool": None, "tool_name_correct": None, "argument_names_correct": None}
+    answer["argument_values"] = None
     rows = [
         {"split": "validation_seen", "turn_success": True, "exact_call": True, "decision_correct": True, **call},
         {"split": "validation_seen", "turn_success": False, "exact_call": False, "decision_correct": True, **call},

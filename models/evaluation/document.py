@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 METRIC_COLUMNS = {
     "tool_name_correct": "tool name",
     "argument_names_correct": "argument names",
+    "argument_values": "argument values",
     "exact_call": "exact call",
     "call_success": "call turns right",
     "answer_success": "no-call turns right",

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.schema import ASKING_ACTS, DecisionPoint, ToolCall
-from models.equality import asks, conveys, same_calls, stated_arguments
+from models.equality import Verdict, argument_verdicts, asks, conveys, same_calls, stated_arguments
 from models.speech.parsing import Parsed
 from models.wording import is_answer, is_dump
 
@@ -25,6 +25,8 @@ class Judgement:
     """Whether a call was made or begun where one was due, and an answer was given, without one, where none was."""
     tool_name_correct: bool | None
     argument_names_correct: bool | None
+    argument_values: float | None
+    """Share of the arguments that either side states which have the expected value; None where none is stated."""
     exact_call: bool | None
     facts: float | None
     """Share of the expected facts conveyed; None where the turn has none."""
@@ -49,6 +51,7 @@ def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
         decision_correct=parsed.attempted_call,
         tool_name_correct=names,
         argument_names_correct=names and _argument_names(expected, point) == _argument_names(parsed.calls, point),
+        argument_values=_argument_values(expected, parsed.calls, point),
         exact_call=exact,
         facts=None,
         format_ok=parsed.ok,
@@ -66,10 +69,33 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
         decision_correct=bool(parsed.answer) and not parsed.attempted_call,
         tool_name_correct=None,
         argument_names_correct=None,
+        argument_values=None,
         exact_call=None,
         facts=recall,
         format_ok=parsed.ok,
     )
+
+
+def _argument_values(expected: tuple[ToolCall, ...], made: tuple[ToolCall, ...], point: DecisionPoint) -> float | None:
+    """Over pairs of calls of one tool, paired so that most is right; a call without a partner has nothing right."""
+    from scipy.optimize import linear_sum_assignment
+
+    specs = {tool.name: tool for tool in point.tools}
+    verdicts = [
+        [
+            Counter(argument_verdicts(due, call, specs.get(due.name)).values()) if due.name == call.name else None
+            for call in made
+        ]
+        for due in expected
+    ]
+    right = [[found[Verdict.RIGHT] if found else 0 for found in row] for row in verdicts]
+    rows, columns = linear_sum_assignment(right, maximize=True) if made else ((), ())
+    paired = {(row, column) for row, column in zip(rows, columns, strict=True) if verdicts[row][column] is not None}
+    stated = sum(sum((verdicts[row][column] or Counter()).values()) for row, column in paired)
+    alone = [call for row, call in enumerate(expected) if row not in {pair[0] for pair in paired}]
+    alone += [call for column, call in enumerate(made) if column not in {pair[1] for pair in paired}]
+    stated += sum(len(stated_arguments(call, specs.get(call.name))) for call in alone)
+    return sum(right[row][column] for row, column in paired) / stated if stated else None
 
 
 def _argument_names(calls: tuple[ToolCall, ...], point: DecisionPoint) -> Counter[tuple[str, frozenset[str]]]:

@@ -20,6 +20,7 @@ METRICS: dict[str, tuple[str, str | None]] = {
     "no_call_right": ("decision_correct", "answer"),
     "tool_name_correct": ("tool_name_correct", None),
     "argument_names_correct": ("argument_names_correct", None),
+    "argument_values": ("argument_values", None),
     "exact_call": ("exact_call", None),
     "facts": ("facts", None),
     "format_ok": ("format_ok", None),
