@@ -124,6 +124,11 @@ def print_real_turns(reward: Reward, turns: RealTurns) -> None:
         sys.stdout.write(f"gold: {many - missed:,} of {many:,} {kind} turns at the greatest reward\n")
     tried = ", ".join(f"{name} {many}" for name, many in sorted(turns.mutations.tried.items()))
     sys.stdout.write(f"mutations: {tried}; not below their gold: {len(turns.mutations.survivors)}\n")
+    if turns.mutations.unknown:
+        sys.stdout.write(
+            f"  {turns.mutations.unknown} of these golds are answers whose acts nobody annotated: facts aside, the "
+            "reward cannot tell one answer from another there, and none was tried as one of another act\n"
+        )
     for survivor in turns.mutations.survivors[:SHOWN]:
         sys.stdout.write(f"  {survivor.mutation} at {survivor.decision_point_id}: {survivor.text[-100:]!r}\n")
 

@@ -134,3 +134,12 @@ def test_real_golds_policies_and_mutations(shared_data):
     good = [point for point in points if point.id not in gold.barred]
     report = check_mutations(good[:500], good, GRADED)
     assert [(one.mutation, one.decision_point_id, one.text[-80:]) for one in report.survivors] == []
+
+
+def test_no_other_act_is_tried_where_the_expected_one_is_unknown(simulated):
+    answers = [point for point in simulated if point.kind == "answer" and point.expected.acts][:40]
+    bare = [point.model_copy(update={"expected": point.expected.model_copy(update={"acts": ()})}) for point in answers]
+    known, unknown = check_mutations(answers, simulated, GRADED), check_mutations(bare, simulated, GRADED)
+    assert known.tried["answer of another act"] > 20
+    assert (known.unknown, unknown.unknown) == (0, len(answers))
+    assert "answer of another act" not in unknown.tried

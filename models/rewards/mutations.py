@@ -47,6 +47,8 @@ class MutationReport:
 
     tried: dict[str, int]
     survivors: tuple[Survivor, ...]
+    unknown: int = 0
+    """Answers of which nobody knows what they do (no acts), so that none can be said to do something else."""
 
 
 def check_mutations(points: Sequence[DecisionPoint], donors: Sequence[DecisionPoint], reward: Reward) -> MutationReport:
@@ -60,7 +62,8 @@ def check_mutations(points: Sequence[DecisionPoint], donors: Sequence[DecisionPo
             tried[mutation.name] = tried.get(mutation.name, 0) + 1
             if _paid(point, mutation.text, reward) >= gold - _TOLERANCE:
                 survivors.append(Survivor(point.id, mutation.name, mutation.text))
-    return MutationReport(tried, tuple(survivors))
+    unknown = sum(point.kind == "answer" and not point.expected.acts for point in points)
+    return MutationReport(tried, tuple(survivors), unknown)
 
 
 def mutations(point: DecisionPoint, answers: Sequence[DecisionPoint]) -> Iterator[Mutation]:
@@ -102,9 +105,13 @@ def _of_answer(
 
 
 def _other_act(point: DecisionPoint, other: DecisionPoint) -> bool:
-    """Whether the other's answer plainly does something else; people also say one thing to do another."""
-    theirs, shown = set(other.expected.acts), acts_of(other.expected.content or "")
-    return bool(shown) and shown <= theirs and set(point.expected.acts).isdisjoint(theirs)
+    """Whether the other's answer plainly does something else; people also say one thing to do another.
+
+    Where it is not known what the expected answer does, any other may do the same.
+    """
+    mine, theirs = set(point.expected.acts), set(other.expected.acts)
+    shown = acts_of(other.expected.content or "")
+    return bool(mine) and bool(shown) and shown <= theirs and mine.isdisjoint(theirs)
 
 
 def _other_facts(point: DecisionPoint, other: DecisionPoint) -> bool:
