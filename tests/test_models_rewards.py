@@ -211,6 +211,15 @@ def test_a_question_that_was_due_is_half_of_it():
     assert answer(INFORMING, f"{said} Anything else?") == 1.0
 
 
+def test_asking_for_more_is_not_asking_for_what_the_turn_is_about():
+    """Where no slot is known; an act read off a record's question mark says nothing of which question it was."""
+    asking = point(content="Where would you like to stay?", acts=(Act.REQUEST,))
+    derived = point(content="Anything else?", acts=(Act.REQUEST,), derived=True)
+    assert answer(asking, "In which part of town would you like to stay?") == 1.0
+    assert answer(asking, "Is there anything else that I can do for you?") <= 0.25
+    assert answer(derived, "Is there anything else that I can do for you?") == 1.0
+
+
 def test_the_kind_of_act_decides_where_there_are_no_facts():
     assert answer(ASKING, "In what town should it be?") == 1.0
     assert answer(ASKING, "What would you like?") == answer(ASKING, "How many guests?") == 0.1

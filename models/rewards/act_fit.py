@@ -92,6 +92,8 @@ def _done_share(point: DecisionPoint, text: str) -> float:
     if not acts:
         return 1.0  # nobody has annotated what kind of turn it is
     missing = [act for act in acts if not does(act, text)]
+    if Act.REQUEST in acts and not expected.derived and acts_of(text) == {Act.REQUEST_MORE}:
+        missing.append(Act.REQUEST)  # "Anything else?" asks, but not for what the turn is about
     if expected.facts or expected.requested:
         silent = asking_is_due(point) and not asks(text)
         return HALF_DONE if silent or Act.REPORT_FAILURE in missing else 1.0
