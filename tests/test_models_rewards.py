@@ -220,6 +220,21 @@ def test_asking_for_more_is_not_asking_for_what_the_turn_is_about():
     assert answer(derived, "Is there anything else that I can do for you?") == 1.0
 
 
+@pytest.mark.parametrize(
+    ("act", "right", "wrong"),
+    [
+        (Act.CONFIRM, "Shall I book this room for you now?", "Could you give me your name, please?"),
+        (Act.CONFIRM, "Is that correct?", "Is there anything else that I can do for you?"),
+        (Act.INFORM, "It is a quiet room.", "Thank you and goodbye."),
+        (Act.GOODBYE, "Thank you and goodbye.", "Great, your stay is all done and confirmed!"),
+    ],
+)
+def test_an_act_without_facts_or_slots_is_not_done_by_another(act, right, wrong):
+    turn = point(content=right, acts=(act,))
+    assert answer(turn, right) == 1.0
+    assert answer(turn, wrong) <= 0.5
+
+
 def test_the_kind_of_act_decides_where_there_are_no_facts():
     assert answer(ASKING, "In what town should it be?") == 1.0
     assert answer(ASKING, "What would you like?") == answer(ASKING, "How many guests?") == 0.1

@@ -48,10 +48,12 @@ _WORDS: dict[Act, re.Pattern[str]] = {
     ),
 }
 _CLAIM = re.compile(
-    r"\b(?:has|have|is|are|was|were|'s|'ve)(?: now| been| just| already)* (?:successfully )?"
+    r"\b(?:has|have|is|are|was|were|'s|'ve)(?: now| been| just| already| all)* (?:successfully )?"
     r"(?:booked|reserved|purchased|bought|sent|transferred|made|scheduled|placed|completed|confirmed|done|rented)\b"
     r"(?!\s*\?)|\bsuccessfully\b|\bwas successful\b"
 )
+#: What an answer that was to inform, offer, confirm or ask for something must do more than.
+_BESIDE_THE_POINT = frozenset({Act.REQUEST, Act.REQUEST_MORE, Act.GOODBYE})
 #: Turns before, without or long after a completed change, where claiming one is false or out of place.
 _NOTHING_DONE = frozenset({Act.CONFIRM, Act.REPORT_FAILURE, Act.GOODBYE})
 
@@ -92,14 +94,20 @@ def _done_share(point: DecisionPoint, text: str) -> float:
     if not acts:
         return 1.0  # nobody has annotated what kind of turn it is
     missing = [act for act in acts if not does(act, text)]
-    if Act.REQUEST in acts and not expected.derived and acts_of(text) == {Act.REQUEST_MORE}:
-        missing.append(Act.REQUEST)  # "Anything else?" asks, but not for what the turn is about
+    if not expected.derived and _does_something_else(point, text):
+        missing += [act for act in acts if act not in _WORDS]
     if expected.facts or expected.requested:
         silent = asking_is_due(point) and not asks(text)
         return HALF_DONE if silent or Act.REPORT_FAILURE in missing else 1.0
     if asks(text) != asking_is_due(point) and not _may_ask(point, text):
         return NOT_DONE
     return 1.0 if not missing else HALF_DONE if len(missing) < len(acts) else NOT_DONE
+
+
+def _does_something_else(point: DecisionPoint, text: str) -> bool:
+    """Whether the text is nothing but a question or a farewell that was not due, whatever the words of its own."""
+    shown = acts_of(text)
+    return bool(shown) and shown <= _BESIDE_THE_POINT and shown.isdisjoint(point.expected.acts)
 
 
 def _may_ask(point: DecisionPoint, text: str) -> bool:
