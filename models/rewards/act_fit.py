@@ -53,7 +53,7 @@ _CLAIM = re.compile(
     r"(?!\s*\?)|\bsuccessfully\b|\bwas successful\b"
 )
 #: What an answer that was to inform, offer, confirm or ask for something must do more than.
-_BESIDE_THE_POINT = frozenset({Act.REQUEST, Act.REQUEST_MORE, Act.GOODBYE})
+_BESIDE_THE_POINT = frozenset({Act.REQUEST, Act.REQUEST_MORE, Act.GOODBYE, Act.REPORT_SUCCESS})
 #: Turns before, without or long after a completed change, where claiming one is false or out of place.
 _NOTHING_DONE = frozenset({Act.CONFIRM, Act.REPORT_FAILURE, Act.GOODBYE})
 
