@@ -81,9 +81,11 @@ def our_seams() -> Iterator[None]:
     score_labelled_positions_only()
     fold_in_caches()
     keep_groups_together()
-    yield
-    for (module, name), value in zip(replaced, theirs, strict=True):
-        setattr(module, name, value)
+    try:
+        yield
+    finally:
+        for (module, name), value in zip(replaced, theirs, strict=True):
+            setattr(module, name, value)
 
 
 def tell(benchmark: str, ours: float, peers: dict[str, float], **more: Any) -> None:

@@ -17,7 +17,7 @@ from models.engine.tree import common_prefix
 LONGEST_TAIL = 32
 
 
-@dataclass
+@dataclass(eq=False)
 class Chain:
     """A trunk's tokens and its members: ``(index of the prompt, how many trunk tokens it may see)``."""
 

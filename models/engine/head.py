@@ -138,15 +138,15 @@ def _d_logits(
     """Gradient of logits, in float32: ``scale`` times ``g (1[word = target] - p) - g' p (log p + entropy)``."""
     d_logprob, d_entropy = gradients[:2]
     log_p = rows.float().mul_(scale).sub_(log_z[at].unsqueeze(-1))
-    d = torch.zeros_like(log_p)
+    spread = None
     if d_entropy is not None:
-        d = (log_p + entropy[at].unsqueeze(-1)).mul_(log_p.exp()).mul_(-scale * d_entropy[at].float().unsqueeze(-1))
-    if d_logprob is not None:
-        factor = (scale * d_logprob[at].float()).unsqueeze(-1)
-        p = log_p.exp_().mul_(-factor)
-        d = p if d_entropy is None else d.add_(p)
-        d.scatter_add_(-1, targets[at].unsqueeze(-1), factor)
-    return d
+        factor = (scale * d_entropy[at].float()).unsqueeze(-1)
+        spread = (log_p + entropy[at].unsqueeze(-1)).mul_(log_p.exp()).mul_(-factor)
+    if d_logprob is None:
+        return torch.zeros_like(log_p) if spread is None else spread
+    factor = (scale * d_logprob[at].float()).unsqueeze(-1)
+    d = log_p.exp_().mul_(-factor).scatter_add_(-1, targets[at].unsqueeze(-1), factor)
+    return d if spread is None else d.add_(spread)
 
 
 def _first_highest(z: torch.Tensor, targets: torch.Tensor, target: torch.Tensor, top: torch.Tensor) -> torch.Tensor:

@@ -8,6 +8,7 @@ keeps its keys and values from turn to turn (``sessions``), so a turn costs what
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -80,8 +81,8 @@ def generate(
     for part in parts_of(chains_of([request.prompt for request in requests]), max_rows):
         members = [(index, visible, chain.trunk(model, names, sessions)) for chain, index, visible in part]
         decode(model, requests, members, results, wanted)
-        for chain in {id(chain): chain for chain, *_ in part}.values():
-            chain.left(sum(1 for other, *_ in part if other is chain))
+        for chain, rows in Counter(chain for chain, *_ in part).items():
+            chain.left(rows)
         finished += len(part)
         if on_batch:
             on_batch(finished)
