@@ -142,7 +142,7 @@ def test_the_short_way_equals_the_models_own_forward(model, prompts, monkeypatch
     assert not hasattr(plain, "lean")
     expected = generate(plain, requests, **arguments)
     monkeypatch.undo()
-    monkeypatch.setattr("models.engine.attention.MOST_EMPTY", empty)
+    monkeypatch.setattr("models.engine.trunks.MOST_EMPTY", empty)
     twin = decoder(model, torch.float32)
     assert len(twin.lean.layers) == 3
     for one, other in zip(generate(twin, requests, **arguments), expected, strict=True):

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from models.engine.attention import Trunk
 from models.engine.lean import grow_trunk
 from models.engine.sessions import Sessions
 from models.engine.tree import common_prefix
+from models.engine.trunks import Trunk
 
 #: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
 LONGEST_TAIL = 32

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.engine.attention import Branches, DecodeState, Trunk, side_by_side
 from models.engine.lean import next_logits
 from models.engine.sampling import Sampling, choose, rollout_uniforms
 from models.engine.sessions import Sessions
+from models.engine.trunks import Branches, DecodeState, Trunk, side_by_side
 
 
 @dataclass(frozen=True)

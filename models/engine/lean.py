@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from models.engine.attention import DecodeState, Trunk, decode_step, prefill_step
+from models.engine.attention import decode_step, prefill_step
+from models.engine.trunks import DecodeState, Trunk
 
 #: Classes of decoder layers that ``_through`` mirrors.
 KNOWN = ("LlamaDecoderLayer", "Qwen3DecoderLayer")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import torch
 
-from models.engine.attention import DecodeState, Trunk
 from models.engine.tree import common_prefix
+from models.engine.trunks import DecodeState, Trunk
 
 
 @dataclass(frozen=True)
