@@ -8,18 +8,18 @@ keeps its keys and values from turn to turn (``sessions``), so a turn costs what
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from models.engine.attention import ATTENTION
-from models.engine.chains import chains_of, parts_of
-from models.engine.decoding import Generated, Request, Wanted, decode
+from models.engine.crew import crew_for
+from models.engine.decoding import Generated, Request, Wanted
 from models.engine.lean import pack
 from models.engine.sampling import Sampling
 from models.engine.sessions import Sessions
+from models.engine.single import complete_here
 from models.policy import merged
 
 __all__ = ["Generated", "Request", "decoder", "generate", "refresh"]
@@ -32,6 +32,7 @@ def decoder(model: Any, dtype: torch.dtype) -> Any:
     twin = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
     twin.set_attn_implementation(ATTENTION)
     pack(twin)
+    twin.version, twin.crew = 0, None
     return twin
 
 
@@ -45,9 +46,9 @@ def refresh(twin: Any, model: Any) -> None:
             for target, source in zip(twin.parameters(), model.parameters(), strict=True):
                 target.copy_(source)
     pack(twin)
+    twin.version += 1
 
 
-@torch.inference_mode()
 def generate(
     model: Any,
     requests: Sequence[Request],
@@ -67,23 +68,15 @@ def generate(
         end_token: Id of the end-of-turn token.
         max_new_tokens: Tokens of a completion at most.
         sampling: Greedy or seeded sampling.
-        max_rows: Rows decoded together.
+        max_rows: Rows decoded together by one process.
         on_batch: Called with the number of requests finished so far.
         sessions: What earlier calls computed of the requests' sessions, and where this one leaves what it computes.
 
     Returns:
         One ``Generated`` per request, in their order.
     """
-    results = [Generated() for _ in requests]
     wanted = Wanted(end_token, max_new_tokens, sampling, sessions)
-    names = [request.session for request in requests]
-    finished = 0
-    for part in parts_of(chains_of([request.prompt for request in requests]), max_rows):
-        members = [(index, visible, chain.trunk(model, names, sessions)) for chain, index, visible in part]
-        decode(model, requests, members, results, wanted)
-        for chain, rows in Counter(chain for chain, *_ in part).items():
-            chain.left(rows)
-        finished += len(part)
-        if on_batch:
-            on_batch(finished)
-    return results
+    crew = crew_for(model, requests, wanted)
+    if crew is not None:
+        return crew.complete(model, requests, wanted, max_rows, on_batch)
+    return complete_here(model, requests, wanted, max_rows, on_batch)
