@@ -45,6 +45,7 @@ from flows.options import (
     UpstreamRun,
     checked,
 )
+from tasks.ranks import run_in_ranks
 
 app = typer.Typer(
     name="apprentice",
@@ -356,5 +357,10 @@ app.command()(cli_doctor.doctor)
 app.command()(cli_compare.compare)
 
 
+def main() -> None:
+    """The command line; started by ``torchrun``, in the first process, which the others follow."""
+    run_in_ranks(app)
+
+
 if __name__ == "__main__":
-    app()
+    main()

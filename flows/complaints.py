@@ -33,6 +33,7 @@ EXPECTED = (
     "tasks.promotion.NoChampion",
     "models.base.BaseModelError",
     "models.training.sft.EmptySplit",
+    "models.training.ranks.RanksError",
     "models.training.replay.ReplayError",
     "tasks.records.MissingUpstream",
     "tasks.locks.Busy",

@@ -17,6 +17,7 @@ from tasks.choices import deadline
 from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
 from tasks.notices import tell_of_alarm
+from tasks.ranks import announce
 from tasks.records import Record, Stage
 from tasks.reporting import duration
 from tasks.rollout_sample import sample
@@ -79,6 +80,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
         _check_reward(work, settings)
     function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)
     job = TrainingJob(work.record.run_id, dataset_version, model_dir, work.directory, settings)
+    announce(trainer.module, trainer.function, job)
     outcome = function(job, work.reporter)
     stage, run_id = work.record.stage, work.record.run_id
     if outcome.stopped == "interrupted":

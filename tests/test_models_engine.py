@@ -1,5 +1,7 @@
 """Rollouts over shared trunks, against plain transformers."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
@@ -191,3 +193,25 @@ def test_greedy_takes_the_first_of_equals_wherever_it_stands():
     tokens, logprobs = choose(logits, Sampling(), None)
     assert tokens.tolist() == [300, 776, 0]
     assert torch.allclose(logprobs, torch.log_softmax(logits, -1)[range(3), tokens])
+
+
+@pytest.mark.parametrize("max_rows", [1, 3, 8])
+def test_rows_that_end_make_room_for_others_and_nothing_changes(model, prompts, max_rows):
+    """Rows of one batch then began at different times; some wait for their trunk until an earlier one has gone."""
+    drawn = np.random.default_rng(5)
+    asked = [*prompts, *(drawn.integers(3, 300, length).tolist() for length in (5, 70, 33, 34, 90, 12))]
+    requests = [Request(prompt, ("room", number)) for number, prompt in enumerate(asked)] * 2
+    twin, told = decoder(model, torch.float32), []
+    how = {"max_new_tokens": 25, "sampling": Sampling(temperature=1.5)}
+    endless = [one.ids for one in generate(twin, requests, end_token=-1, **how)]
+    how["end_token"] = Counter(token for ids in endless for token in ids).most_common(4)[-1][0]  # ends some rows soon
+    ours = generate(twin, requests, max_rows=max_rows, on_batch=told.append, **how)
+    together = generate(twin, requests, max_rows=64, **how)
+    assert [one.ids for one in ours] == [one.ids for one in together]
+    assert len({len(one.ids) for one in ours}) > 3
+    for mine, other in zip(ours, together, strict=True):
+        assert np.allclose(mine.logprobs, other.logprobs, atol=1e-4)
+    assert told == sorted(set(told))
+    assert told[-1] == len(requests)
+    greedy = generate(twin, requests, end_token=END, max_new_tokens=25, sampling=Sampling(), max_rows=max_rows)
+    assert [one.ids for one in greedy[: len(asked)]] == [alone(model, prompt, 25) for prompt in asked]

@@ -108,12 +108,9 @@ def decode_step(
     """
     rows, heads, width = query.shape
     kv_heads = key.shape[1]
-    position = state.length
-    state.keys[layer][:, :, position] = key
-    state.values[layer][:, :, position] = value
     grouped = query.view(rows, kv_heads, heads // kv_heads, width)
-    keys, values = (kept[layer][:, :, : position + 1] for kept in (state.keys, state.values))
-    own = _partial(grouped, keys, values, scaling)
+    keys, values = state.add(layer, key, value)
+    own = _partial(grouped, keys, values, scaling, state.mask)
     shared = [_over_trunks(layer, grouped[part.rows], part, scaling) for part in state.branches]
     if len(shared) > 1:
         shared = [(torch.cat([out for out, _ in shared]), torch.cat([lse for _, lse in shared]))]

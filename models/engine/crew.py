@@ -28,6 +28,9 @@ from models.engine.single import complete_here
 
 #: Weights times tokens from which a call is worth starting a helper, whose imports take some seconds of a core.
 WORTH = 1e11
+#: Rows of a part, in units of those that are decoded together: enough that who is done makes room for others, few
+#: enough that processes end at about the same time.
+PLACES_FILLED = 4
 #: Rows below which a process has too few for its products to be worth while.
 FEWEST_ROWS = 8
 
@@ -48,6 +51,7 @@ class _Task:
     weights: _Weights
     requests: list[Request]
     wanted: Wanted
+    max_rows: int
     threads: int
 
 
@@ -93,7 +97,7 @@ class Crew:
         def help_out() -> list[tuple[list[int], list[Generated]]]:
             mine = []
             while (share := _next(waiting)) is not None:
-                task = _Task(weights, [requests[index] for index in share], wanted, threads)
+                task = _Task(weights, [requests[index] for index in share], wanted, max_rows, threads)
                 mine.append((share, self._ask(_complete, task)))
             return mine
 
@@ -102,7 +106,7 @@ class Crew:
             with _threads(threads):
                 while (share := _next(waiting)) is not None:
                     mine = [requests[index] for index in share]
-                    done(share, complete_here(model, mine, wanted, len(mine)))
+                    done(share, complete_here(model, mine, wanted, max_rows))
             for future in _as_they_end(helping):
                 for share, completed in future.result():
                     done(share, completed)
@@ -139,7 +143,7 @@ def crew_for(model: Any, requests: Sequence[Request], wanted: Wanted) -> Crew | 
 def _shares(requests: Sequence[Request], max_rows: int, processes: int) -> list[list[int]]:
     """Indices of the requests in parts, as many for each process where they are few."""
     chains = chains_of([request.prompt for request in requests])
-    rounds = -(-len(requests) // (max_rows * processes))
+    rounds = -(-len(requests) // (PLACES_FILLED * max_rows * processes))
     most = -(-len(requests) // (rounds * processes))
     return [[index for _, index, _ in part] for part in parts_of(chains, most)]
 
@@ -180,7 +184,7 @@ _held: dict[str, tuple[int, Any]] = {}
 def _complete(task: _Task) -> list[Generated]:
     """In a helper: the completions of a part."""
     torch.set_num_threads(task.threads)
-    return complete_here(_model(task.weights), task.requests, task.wanted, len(task.requests))
+    return complete_here(_model(task.weights), task.requests, task.wanted, task.max_rows)
 
 
 def _model(weights: _Weights) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -38,25 +38,16 @@ class Generated:
 
 @dataclass
 class _Row:
-    """A completion under way: ``forced`` prompt tokens come before it, then its own."""
+    """A completion under way: ``forced`` prompt tokens come before it, then its own; ``step`` tokens were fed."""
 
     index: int
-    trunk: int
+    trunk: Trunk
     visible: int
     forced: list[int]
     uniforms: np.ndarray | None
     session: str | None = None
-    done: bool = False
-
-
-@dataclass
-class _Batch:
-    """The rows being decoded, ordered by trunk, and the token each feeds next."""
-
-    rows: list[_Row]
-    trunks: list[Trunk]
-    state: DecodeState
     step: int = 0
+    done: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,114 +64,147 @@ Member = tuple[int, int, Trunk]
 """A row to be decoded: the index of its request, how many tokens it sees of its trunk, and the trunk."""
 
 
+class Line(Protocol):
+    """The rows that wait for a place."""
+
+    def __len__(self) -> int:
+        """How many still wait."""
+
+    def admit(self, places: int) -> list[Member]:
+        """The next rows, no more than there are places; those of a trunk side by side."""
+
+    def leave(self, indices: Sequence[int]) -> None:
+        """Take note that these requests are completed."""
+
+
 def decode(
-    model: Any,
-    requests: Sequence[Request],
-    members: Sequence[Member],
-    results: list[Generated],
-    wanted: Wanted,
+    model: Any, requests: Sequence[Request], line: Line, results: list[Generated], wanted: Wanted, max_rows: int
 ) -> None:
-    """Complete the requests of ``members``, those of a trunk side by side, into ``results``.
+    """Complete the requests in ``line`` into ``results``; whoever is done makes room for who waits.
 
     Args:
         model: A decoding copy (``models.engine.rollout.decoder``).
         requests: All requests of the call.
-        members: The rows to decode here.
-        results: One per request; those of the members are filled.
+        line: Which of them to complete.
+        results: One per request; those in line are filled.
         wanted: What holds for every row.
+        max_rows: Rows decoded together.
     """
-    batch = _start(requests, members, wanted)
-    while batch.rows:
-        logits = _step(model, batch, results)
-        _take(batch, logits, results, wanted.sampling)
-        _mark_done(batch, results, wanted)
-        _leave(batch, requests, results, wanted.sessions)
+    rows: list[_Row] = []
+    state: DecodeState | None = None
+    while rows or len(line):
+        if state is None or _time_to_change(rows, line, max_rows):
+            rows, state = _change(requests, rows, state, line, results, wanted, max_rows)
+            continue
+        logits = _step(model, rows, state, results)
+        _take(rows, logits, results, wanted.sampling)
+        _mark_done(rows, results, wanted)
 
 
-def _start(requests: Sequence[Request], members: Sequence[Member], wanted: Wanted) -> _Batch:
-    trunks = list({id(trunk): trunk for _, _, trunk in members}.values())
-    number = {id(trunk): place for place, trunk in enumerate(trunks)}
-    rows = [
-        _Row(
-            index=index,
-            trunk=number[id(trunk)],
-            visible=visible,
-            forced=list(requests[index].prompt[visible:]),
-            uniforms=None if wanted.sampling.greedy else rollout_uniforms(requests[index].key, wanted.max_new_tokens),
-            session=requests[index].session,
-        )
-        for index, visible, trunk in members
-    ]
-    capacity = max(len(row.forced) for row in rows) + wanted.max_new_tokens
-    shape = trunks[0].keys[0].shape
-    buffers = [
-        [trunks[0].keys[0].new_empty(len(rows), shape[0], capacity, shape[2]) for _ in trunks[0].keys] for _ in range(2)
-    ]
-    state = DecodeState(branches=_branches(rows, trunks), keys=buffers[0], values=buffers[1])
-    return _Batch(rows=rows, trunks=trunks, state=state)
+def _time_to_change(rows: list[_Row], line: Line, max_rows: int) -> bool:
+    """Whether finished rows leave: an eighth of them at a time, since compacting the buffers copies what stays, and a
+    quarter of all places where others wait, since those bring their trunks."""
+    done = sum(row.done for row in rows)
+    if len(line):
+        return max_rows - len(rows) + done >= max(1, max_rows // 4)
+    return done > 0 and (done == len(rows) or done >= len(rows) / 8)
 
 
-def _branches(rows: list[_Row], trunks: list[Trunk]) -> list[Branches]:
-    """The rows over their trunks; rows are ordered by trunk, which leaving the batch preserves."""
-    return side_by_side(
-        [(trunks[number], [row.visible for row in group]) for number, group in groupby(rows, lambda row: row.trunk)]
+def _change(
+    requests: Sequence[Request],
+    rows: list[_Row],
+    state: DecodeState | None,
+    line: Line,
+    results: list[Generated],
+    wanted: Wanted,
+    max_rows: int,
+) -> tuple[list[_Row], DecodeState | None]:
+    """Finished rows leave, others take their places; the rows and what is known of them from now on."""
+    staying = [number for number, row in enumerate(rows) if not row.done]
+    for number, row in enumerate(rows):
+        if row.done and row.session is not None and wanted.sessions is not None and state is not None:
+            seen = [*requests[row.index].prompt, *results[row.index].ids[:-1]]  # the last token was never fed
+            wanted.sessions.keep(row.session, seen, row.trunk, row.visible, state, number)
+    line.leave([row.index for row in rows if row.done])
+    kept = [rows[number] for number in staying]
+    new = [_row(requests[index], member, wanted) for member in line.admit(max_rows - len(kept)) for index in member[:1]]
+    together = kept + new
+    return together, _state(together, state, staying, wanted.max_new_tokens) if together else None
+
+
+def _row(request: Request, member: Member, wanted: Wanted) -> _Row:
+    index, visible, trunk = member
+    return _Row(
+        index=index,
+        trunk=trunk,
+        visible=visible,
+        forced=list(request.prompt[visible:]),
+        uniforms=None if wanted.sampling.greedy else rollout_uniforms(request.key, wanted.max_new_tokens),
+        session=request.session,
     )
 
 
-def _step(model: Any, batch: _Batch, results: list[Generated]) -> torch.Tensor:
+def _state(rows: list[_Row], before: DecodeState | None, staying: list[int], max_new_tokens: int) -> DecodeState:
+    """Buffers for these rows, the first of which have theirs in ``before``; hung on their trunks."""
+    capacity = max(len(row.forced) for row in rows) + max_new_tokens
+    some = rows[0].trunk.keys[0]
+    length = max((row.step for row in rows[: len(staying)]), default=0)
+    # Of rows that came at different times the shorter ones' empty places are masked, and a mask hides no NaN.
+    empty = some.new_empty if all(row.step == length for row in rows) else some.new_zeros
+
+    def buffers(old: list[torch.Tensor] | None) -> list[torch.Tensor]:
+        found = []
+        for layer in range(len(rows[0].trunk.keys)):
+            fresh = empty(len(rows), some.shape[0], capacity, some.shape[2])
+            if old is not None and staying:
+                fresh[: len(staying), :, :length] = old[layer][keep, :, :length]
+            found.append(fresh)
+        return found
+
+    keep = torch.tensor(staying, device=some.device)
+    return DecodeState(
+        branches=_branches(rows),
+        keys=buffers(None if before is None else before.keys),
+        values=buffers(None if before is None else before.values),
+    )
+
+
+def _branches(rows: list[_Row]) -> list[Branches]:
+    """The rows over their trunks; neighbours on one trunk are taken together."""
+    hung = [list(group) for _, group in groupby(rows, lambda row: id(row.trunk))]
+    return side_by_side([(group[0].trunk, [row.visible for row in group]) for group in hung])
+
+
+def _step(model: Any, rows: list[_Row], state: DecodeState, results: list[Generated]) -> torch.Tensor:
     """Feed one token per row; logits ``(rows, vocabulary)`` of the next."""
-    feed = [
-        row.forced[batch.step] if batch.step < len(row.forced) else results[row.index].ids[-1] for row in batch.rows
-    ]
+    feed = [row.forced[row.step] if row.step < len(row.forced) else results[row.index].ids[-1] for row in rows]
     ids = torch.tensor(feed, device=model.device)
-    positions = torch.tensor([row.visible + batch.step for row in batch.rows], device=model.device)
-    logits = next_logits(model, ids, positions, batch.state)
-    batch.state.length += 1
-    batch.step += 1
+    positions = torch.tensor([row.visible + row.step for row in rows], device=model.device)
+    state.fill([row.step for row in rows])
+    logits = next_logits(model, ids, positions, state)
+    capacity = state.keys[0].shape[2]
+    for row in rows:
+        row.step += row.step + 1 < capacity or not row.done  # one that is done goes on, unread, until it leaves
     return logits
 
 
-def _take(batch: _Batch, logits: torch.Tensor, results: list[Generated], sampling: Sampling) -> None:
+def _take(rows: list[_Row], logits: torch.Tensor, results: list[Generated], sampling: Sampling) -> None:
     """Append the next token of every row that has read its whole prompt."""
-    ready = [number for number, row in enumerate(batch.rows) if batch.step >= len(row.forced) and not row.done]
+    ready = [number for number, row in enumerate(rows) if row.step >= len(row.forced) and not row.done]
     if not ready:
         return
-    rows = [batch.rows[number] for number in ready]
+    told = [rows[number] for number in ready]
     uniforms = None
     if not sampling.greedy:
-        drawn = [row.uniforms[len(results[row.index].ids)] for row in rows if row.uniforms is not None]
+        drawn = [row.uniforms[len(results[row.index].ids)] for row in told if row.uniforms is not None]
         uniforms = torch.tensor(drawn, dtype=torch.float64, device=logits.device)
-    tokens, logprobs = choose(logits if len(ready) == len(batch.rows) else logits[ready], sampling, uniforms)
-    for row, token, logprob in zip(rows, tokens.tolist(), logprobs.tolist(), strict=True):
+    tokens, logprobs = choose(logits if len(ready) == len(rows) else logits[ready], sampling, uniforms)
+    for row, token, logprob in zip(told, tokens.tolist(), logprobs.tolist(), strict=True):
         results[row.index].ids.append(token)
         results[row.index].logprobs.append(logprob)
 
 
-def _mark_done(batch: _Batch, results: list[Generated], wanted: Wanted) -> None:
-    for row in batch.rows:
+def _mark_done(rows: list[_Row], results: list[Generated], wanted: Wanted) -> None:
+    for row in rows:
         ids = results[row.index].ids
         row.done = bool(ids) and (ids[-1] == wanted.end_token or len(ids) >= wanted.max_new_tokens)
-
-
-def _leave(
-    batch: _Batch, requests: Sequence[Request], results: list[Generated], sessions: Sessions | None = None
-) -> None:
-    """Let finished rows leave, an eighth of the batch at a time: compacting the buffers copies them."""
-    staying = [number for number, row in enumerate(batch.rows) if not row.done]
-    if staying and len(batch.rows) - len(staying) < len(batch.rows) / 8:
-        return
-    for number, row in enumerate(batch.rows):
-        if row.done and row.session is not None and sessions is not None:
-            seen = [*requests[row.index].prompt, *results[row.index].ids[:-1]]  # the last token was never fed
-            sessions.keep(row.session, seen, batch.trunks[row.trunk], row.visible, batch.state, number)
-    batch.rows = [batch.rows[number] for number in staying]
-    if not batch.rows:
-        return
-    keep = torch.tensor(staying, device=batch.state.keys[0].device)
-    length = batch.state.length
-    for buffers in (batch.state.keys, batch.state.values):
-        for layer, buffer in enumerate(buffers):
-            fresh = buffer.new_empty(len(staying), *buffer.shape[1:])
-            fresh[:, :, :length] = buffer[keep, :, :length]
-            buffers[layer] = fresh
-    batch.state.branches = _branches(batch.rows, batch.trunks)

@@ -120,11 +120,37 @@ def _stacked(parts: Sequence[torch.Tensor], longest: int) -> torch.Tensor:
 class DecodeState:
     """Own suffixes of all rows and the trunks they hang on.
 
-    ``keys`` and ``values`` hold per layer a buffer ``(rows, kv_heads, capacity, head_dim)`` of which the first
-    ``length`` positions are filled.
+    ``keys`` and ``values`` hold per layer a buffer ``(rows, kv_heads, capacity, head_dim)`` of which each row fills the
+    first positions, ``length`` of them the longest. Where rows differ, since some came later, ``lengths`` says how many
+    each fills, ``(rows,)``, and ``mask`` is minus infinity beyond them and the token being added,
+    ``(rows, 1, 1, length + 1)``; both None where all have the same.
     """
 
     branches: list[Branches]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
     length: int = 0
+    lengths: torch.Tensor | None = None
+    mask: torch.Tensor | None = None
+
+    def fill(self, lengths: Sequence[int]) -> None:
+        """Take note of how many positions each row fills, before the next token of each is added."""
+        self.length, self.lengths, self.mask = max(lengths), None, None
+        if min(lengths) == self.length:
+            return
+        keys = self.keys[0]
+        self.lengths = torch.tensor(lengths, device=keys.device)
+        beyond = torch.arange(self.length + 1, device=keys.device) > self.lengths.unsqueeze(1)
+        mask = torch.zeros(beyond.shape, dtype=keys.dtype, device=keys.device).masked_fill_(beyond, float("-inf"))
+        self.mask = mask[:, None, None]
+
+    def add(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Add a token of each row, ``(rows, kv_heads, head_dim)`` each; all keys and values of the layer so far."""
+        found = []
+        for buffer, new in ((self.keys[layer], key), (self.values[layer], value)):
+            if self.lengths is None:
+                buffer[:, :, self.length] = new
+            else:
+                buffer[torch.arange(len(new), device=new.device), :, self.lengths] = new
+            found.append(buffer[:, :, : self.length + 1])
+        return found[0], found[1]

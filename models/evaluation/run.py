@@ -35,6 +35,9 @@ from models.speech.template import THINK_CLOSE
 from models.training.job import StopReason
 from models.training.loop import interruption
 
+#: Completions that are stored together, in units of the batch size: enough that rows which end make room for others.
+STORED_TOGETHER = 4
+
 
 @dataclass(frozen=True)
 class EvaluationOutcome:
@@ -90,7 +93,7 @@ def evaluate(
     stopped: StopReason = "finished"
     model = decoder(load_model(model_dir, device=device_name(settings)), decode_dtype(settings)) if todo else None
     with interruption() as asked:
-        for number, batch in enumerate(batches(todo, chosen.batch_size)):
+        for number, batch in enumerate(batches(todo, STORED_TOGETHER * chosen.batch_size)):
             if asked.asked:
                 asked.heeded = True
                 stopped = "interrupted"

@@ -13,6 +13,7 @@ from data.reporting import Reporter
 from data.rollouts import append_rollouts
 from models.engine.rollout import Generated, Request, generate, refresh
 from models.engine.sampling import Sampling
+from models.training import ranks
 from models.training.draws import substitutes
 from models.training.job import TrainingJob
 from models.training.monitor import Monitor
@@ -127,22 +128,27 @@ class DecisionPointTrainer(OverTrees):
         lengths = output["completion_mask"].sum(dim=1)
         last = output["completion_ids"].gather(1, (lengths - 1).clamp(min=0).unsqueeze(1)).squeeze(1)
         truncated = (last != self.processing_class.eos_token_id).tolist()
-        rows = self._scorer.rows(output["advantages"].tolist(), lengths.tolist(), truncated)
+        scorer, advantages = self._scorer.of_all_ranks(), ranks.gathered(output["advantages"].tolist())
+        lengths, truncated = ranks.gathered(lengths.tolist()), ranks.gathered(truncated)
         step = self.state.global_step + 1
-        append_rollouts(self._job.run_id, step, rows)
-        figures = self._scorer.figures() | self._signals(output, lengths.tolist())
+        if ranks.leads():
+            append_rollouts(self._job.run_id, step, scorer.rows(advantages, lengths, truncated))
+        figures = scorer.figures() | self._signals(scorer, output, lengths)
         if self.beta == 0.0 and (step - 1) % stage.kl_every == 0:
             figures["train/kl"] = self._kl_to_start(output)
         self._reporter.metrics(figures, step)
         if self._monitor is not None:
             self._monitor.watch(figures, step)
         if stage.zero_variance != "keep":
-            leave_out(output, self._scorer.flat(self._scorer.batch), stage)
+            leave_out(output, self._scorer.flat(self._scorer.batch), scorer.flat(scorer.batch), stage)
+            mine = output["num_items_in_batch"]
+            output["num_items_in_batch"] = mine.new_tensor(sum(ranks.gathered([int(mine)])))
         return output
 
-    def _signals(self, output: dict[str, Any], lengths: list[int]) -> dict[str, float]:
-        scorer, sampled = self._scorer, output.get("sampling_per_token_logps")
-        logprobs = None if sampled is None else sampled[output["completion_mask"].bool()].nan_to_num(0.0).tolist()
+    def _signals(self, scorer: BatchScorer, output: dict[str, Any], lengths: list[int]) -> dict[str, float]:
+        sampled, logprobs = output.get("sampling_per_token_logps"), None
+        if sampled is not None:
+            logprobs = ranks.gathered(sampled[output["completion_mask"].bool()].nan_to_num(0.0).tolist())
         maxima = [scorer.maximum(one.point) for one in scorer.batch]
         size = self._job.settings.grpo.num_generations
         return signals(scorer.batch, scorer.reward, maxima, size, lengths, logprobs)

@@ -32,6 +32,7 @@ from models.practice.rows import episode_row
 from models.practice.tasks import attempts_at, begin, group_at, task_ids
 from models.practice.transcript import prompt_tokens
 from models.rewards.episode import REWARDS
+from models.training import ranks
 from models.training.advantages import SAME
 from models.training.grpo import grpo_arguments
 from models.training.job import TrainingJob, TrainingOutcome
@@ -52,6 +53,8 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         EmptySplit: Too few tasks leave room for a turn within ``grpo.max_length``.
     """
     stage = job.settings.grpo
+    if ranks.count() > 1:
+        raise ranks.RanksError("grpo.unit=episode trains in one process; start it without torchrun")
     tokenizer = load_tokenizer(job.start_model)
     tasks, counts = _fitting(tokenizer, stage, reporter)
     if len(tasks) * stage.num_generations < stage.batch_size:
@@ -182,7 +185,8 @@ class EpisodeTrainer(OverTrees):
             figures["train/kl"] = self._kl_to_start(output)
         self._reporter.metrics(figures, step)
         if stage.zero_variance != "keep":
-            leave_out(output, self._flat(), stage)
+            flat = self._flat()
+            leave_out(output, flat, flat, stage)
         for one in self._batch:
             _episode(one).close()
         return output

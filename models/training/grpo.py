@@ -33,7 +33,7 @@ from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
 from models.speech.template import prompt_text
-from models.training import checkpoints
+from models.training import checkpoints, ranks
 from models.training.decision_trainer import REDRAWING, DecisionPointTrainer
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
@@ -63,7 +63,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         if job.settings.grpo.unit != "episode":
             keep_pass_rates(job.run_id, read_decision_points(job.dataset_version, splits=["train"]))
         return outcome
-    repeat_damaged_steps(job, reporter)
+    with ranks.leader_first():
+        repeat_damaged_steps(job, reporter)
     stage = job.settings.grpo
     if stage.unit == "episode":
         from models.training.episodes import train_episodes
@@ -72,7 +73,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     tokenizer = load_tokenizer(job.start_model)
     reporter.phase("checking gold rewards and prompts", unit="decision points")
     offered = read_decision_points(job.dataset_version, splits=["train"])
-    chosen = practice(offered, stage, job.settings.seed, job.run_dir)
+    with ranks.leader_first():
+        chosen = practice(offered, stage, job.settings.seed, job.run_dir)
     if chosen.curriculum.known:
         reporter.say(chosen.curriculum.says(stage.curriculum))
         reporter.metrics(chosen.curriculum.figures(), 0)
@@ -89,7 +91,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         f"gold check, {counts['too_long']} too long"
     )
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
-    keep_pass_rates(job.run_id, chosen.points)
+    if ranks.leads():
+        keep_pass_rates(job.run_id, chosen.points)
     return outcome
 
 
@@ -147,13 +150,17 @@ def _fit(
         budget = BudgetCallback(job.run_dir, stage, asked)
         watched = [point for conversation in validation for point in conversation]
         monitor = Monitor(stage.monitor, job.run_dir, len(watched))
+        watching = [
+            ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor),
+            MonitorCallback(monitor, budget, reporter),
+        ]
         trainer = DecisionPointTrainer(
             job=job,
             reporter=reporter,
             scorer=BatchScorer({point.id: point for point in chosen.points}, stage, job.dataset_version),
             twin=twin,
             rates=chosen.rates,
-            monitor=monitor,
+            monitor=monitor if ranks.leads() else None,
             model=model,
             args=grpo_arguments(job),
             train_dataset=Dataset.from_list(rows),
@@ -161,8 +168,7 @@ def _fit(
             peft_config=lora_config(stage.lora_rank),
             callbacks=[
                 ReportCallback(reporter, "grpo", stage, budget),
-                ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor),
-                MonitorCallback(monitor, budget, reporter),
+                *(watching if ranks.leads() else []),
                 budget,
             ],
         )

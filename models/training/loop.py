@@ -22,7 +22,7 @@ from data.reporting import Reporter
 from data.settings import TrainingSettings
 from models.compute import bf16_pays, uses_cuda
 from models.policy import save_weights
-from models.training import checkpoints
+from models.training import checkpoints, ranks
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
 
 PROGRESS = "progress.json"
@@ -51,8 +51,7 @@ def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any
     cuda = uses_cuda(job.settings)
     return {
         "output_dir": str(job.run_dir / "checkpoints"),
-        "per_device_train_batch_size": stage.micro_batch_size,
-        "gradient_accumulation_steps": stage.batch_size // stage.micro_batch_size,
+        **ranks.shares(stage.batch_size, stage.micro_batch_size, getattr(stage, "num_generations", 1)),
         "max_steps": stage.max_steps,
         "learning_rate": stage.learning_rate,
         "lr_scheduler_type": "inverse_sqrt",
@@ -86,6 +85,7 @@ class BudgetCallback(TrainerCallback):
         self._minutes = stage.minutes
         self._save_every = stage.save_every_minutes * 60
         self._interruption = interruption
+        interruption.heeded = not ranks.leads()  # what reaches another rank reaches rank 0, which decides
         self._started = self._last_save = time.monotonic()
         self._before = _read_seconds(self._file)
         self.stopped: StopReason = "finished"
@@ -98,24 +98,28 @@ class BudgetCallback(TrainerCallback):
         return self._before + time.monotonic() - self._started
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Decide whether to save and whether to go on."""
+        """Decide whether to save and whether to go on; rank 0 does, for all."""
         if state.global_step < state.max_steps and self.stopped == "finished":
             if self._interruption.asked:
                 self._interruption.heeded = True
                 self.stopped = "interrupted"
             elif self._minutes is not None and self.seconds + self.reserve >= self._minutes * 60:
                 self.stopped = "budget"
-        if self.stopped != "finished":
-            control.should_training_stop = True
+        self.stopped, control.should_training_stop = ranks.agreed(
+            (self.stopped, control.should_training_stop or self.stopped != "finished")
+        )
         # Not after the last step: whoever resumes there would make transformers train one step more.
         goes_on = self.stopped == "finished" and state.global_step < state.max_steps
         due = time.monotonic() - self._last_save >= self._save_every
-        if self.stopped == "interrupted" or (due and goes_on):
+        if ranks.agreed(self.stopped == "interrupted" or (due and goes_on)):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Seal the checkpoint and remember how much of the budget is spent."""
         self._last_save = time.monotonic()
+        ranks.wait()  # each writes the state of its random numbers
+        if not ranks.leads():
+            return
         checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
         write_whole(self._file, json.dumps({"seconds": self.seconds, "step": state.global_step}))
 
@@ -231,8 +235,9 @@ def run_trainer(
     folder = job.run_dir / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
-    checkpoints.forget_from(folder, trainer.args.max_steps)
-    trainer.train(resume_from_checkpoint=checkpoints.newest(folder))
+    if ranks.leads():
+        checkpoints.forget_from(folder, trainer.args.max_steps)
+    trainer.train(resume_from_checkpoint=ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None))
     model_dir = job.run_dir / "model"
     best = read_best(folder)
     outcome = TrainingOutcome(
@@ -245,7 +250,8 @@ def run_trainer(
         counts=counts,
         verdict=judged(trainer.state.global_step) if judged else None,
     )
-    if budget.stopped != "interrupted":
+    ranks.wait()
+    if budget.stopped != "interrupted" and ranks.leads():
         save_model(trainer, model_dir)
         told = {**asdict(outcome), "model_dir": str(model_dir)}
         write_whole(job.run_dir / OUTCOME, json.dumps(told))

@@ -16,7 +16,7 @@ from trl import GRPOTrainer
 from data.settings import GRPOSettings
 from models.compute import decode_dtype, device_name
 from models.engine.scoring import attend_over_trees, score_rows
-from models.engine.tree import rows_of
+from models.engine.tree import Row, rows_of
 from models.policy import load_model
 from models.training.job import TrainingJob
 
@@ -88,8 +88,10 @@ class OverTrees(GRPOTrainer):
         with self.accelerator.autocast():
             found, spread = score_rows(model, rows, logits_to_keep, entropies=compute_entropy)
         logps = found.new_zeros(len(input_ids), logits_to_keep).index_put((told,), found)
-        if torch.is_grad_enabled() and not logps.requires_grad:  # nothing to learn, but something to differentiate
-            logps = logps + 0.0 * next(one for one in model.parameters() if one.requires_grad).sum()
+        if torch.is_grad_enabled() and not logps.requires_grad:
+            # Nothing to learn, but something to differentiate, through the model: other ranks wait for its gradients.
+            with self.accelerator.autocast():
+                logps = logps + 0.0 * score_rows(model, [Row(input_ids[0, -2:].tolist(), 1)], 1)[0].sum()
         entropies = None if spread is None else torch.zeros_like(logps).index_put((told,), spread)
         return logps, entropies, None
 
@@ -100,7 +102,9 @@ def loss_mask(inputs: dict[str, Any]) -> torch.Tensor:
     return mask * inputs["tool_mask"] if "tool_mask" in inputs else mask
 
 
-def leave_out(output: dict[str, Any], flat: Sequence[bool], stage: GRPOSettings) -> None:
+def leave_out(
+    output: dict[str, Any], flat: Sequence[bool], flat_everywhere: Sequence[bool], stage: GRPOSettings
+) -> None:
     """Take groups without variance out of a generation batch: neither computed nor counted in the loss's mean.
 
     Their completion masks become 0. ``dapo`` divides by the tokens that are left, ``grpo`` and ``dr_grpo`` by all rows,
@@ -109,5 +113,6 @@ def leave_out(output: dict[str, Any], flat: Sequence[bool], stage: GRPOSettings)
     out = torch.tensor(flat, device=output["completion_mask"].device).repeat_interleave(stage.num_generations)
     output["completion_mask"] = output["completion_mask"] * (~out).long().unsqueeze(1)
     output["num_items_in_batch"] = loss_mask(output).sum()
-    if stage.loss_type in ("grpo", "dr_grpo") and not all(flat):
-        output["advantages"] = output["advantages"] * (len(flat) / (len(flat) - sum(flat)))
+    if stage.loss_type in ("grpo", "dr_grpo") and not all(flat_everywhere):
+        everywhere = len(flat_everywhere)
+        output["advantages"] = output["advantages"] * (everywhere / (everywhere - sum(flat_everywhere)))

@@ -8,7 +8,7 @@ discarded (``zero_variance``) are kept beside the batch: they were sampled, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -17,6 +17,7 @@ from data.settings import GRPOSettings
 from models.rewards.compose import Scored
 from models.rewards.variants import Reward, load_reward
 from models.speech.template import THINK_OPEN
+from models.training import ranks
 from models.training.advantages import AdvantageRule, flat_groups, part_table
 
 RewardFunction = Callable[..., list[float | None]]
@@ -74,6 +75,18 @@ class BatchScorer:
     def functions(self) -> list[RewardFunction]:
         """The reward functions for TRL, named ``reward_<part>``."""
         return [self._function(part) for part in PARTS]
+
+    def of_all_ranks(self) -> BatchScorer:
+        """One for the generation batch of all ranks, whose groups follow each other by rank."""
+        if ranks.count() == 1:
+            return self
+        draws = [self.draw_of(group) for group in range(len(self.batch) // self.settings.num_generations)]
+        return replace(
+            self,
+            batch=ranks.gathered(self.batch),
+            discarded=ranks.gathered(self.discarded),
+            draws=ranks.gathered(draws),
+        )
 
     def begin(self) -> None:
         """Forget the draws of the batch before."""

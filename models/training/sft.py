@@ -22,6 +22,7 @@ from models.compute import uses_cuda
 from models.engine.blocks import BLOCKS
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
+from models.training import ranks
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
     BudgetCallback,
@@ -133,7 +134,7 @@ def fit(
         model.set_attn_implementation(BLOCKS)
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
-        watching = [watch(budget)] if watch else []
+        watching = [watch(budget)] if watch and ranks.leads() else []
         trainer = trainer_class(
             model=model,
             args=arguments,
