@@ -67,6 +67,9 @@ Member = tuple[int, int, Trunk]
 class Line(Protocol):
     """The rows that wait for a place."""
 
+    longest_tail: int
+    """The most tokens of a prompt that its row has to read itself."""
+
     def __len__(self) -> int:
         """How many still wait."""
 
@@ -91,10 +94,12 @@ def decode(
         max_rows: Rows decoded together.
     """
     rows: list[_Row] = []
+    places = _Places(min(max_rows, len(line)), line.longest_tail + wanted.max_new_tokens, mixed=len(line) > max_rows)
     state: DecodeState | None = None
     while rows or len(line):
         if state is None or _time_to_change(rows, line, max_rows):
-            rows, state = _change(requests, rows, state, line, results, wanted, max_rows)
+            rows, staying = _change(requests, rows, state, line, results, wanted, max_rows)
+            state = places.state(rows, staying) if rows else None
             continue
         logits = _step(model, rows, state, results)
         _take(rows, logits, results, wanted.sampling)
@@ -118,18 +123,16 @@ def _change(
     results: list[Generated],
     wanted: Wanted,
     max_rows: int,
-) -> tuple[list[_Row], DecodeState | None]:
-    """Finished rows leave, others take their places; the rows and what is known of them from now on."""
+) -> tuple[list[_Row], list[int]]:
+    """Finished rows leave, others take their places: the rows from now on, and where those that stay stood."""
     staying = [number for number, row in enumerate(rows) if not row.done]
     for number, row in enumerate(rows):
         if row.done and row.session is not None and wanted.sessions is not None and state is not None:
             seen = [*requests[row.index].prompt, *results[row.index].ids[:-1]]  # the last token was never fed
             wanted.sessions.keep(row.session, seen, row.trunk, row.visible, state, number)
     line.leave([row.index for row in rows if row.done])
-    kept = [rows[number] for number in staying]
-    new = [_row(requests[index], member, wanted) for member in line.admit(max_rows - len(kept)) for index in member[:1]]
-    together = kept + new
-    return together, _state(together, state, staying, wanted.max_new_tokens) if together else None
+    new = line.admit(max_rows - len(staying))
+    return [rows[number] for number in staying] + [_row(requests[one[0]], one, wanted) for one in new], staying
 
 
 def _row(request: Request, member: Member, wanted: Wanted) -> _Row:
@@ -144,29 +147,30 @@ def _row(request: Request, member: Member, wanted: Wanted) -> _Row:
     )
 
 
-def _state(rows: list[_Row], before: DecodeState | None, staying: list[int], max_new_tokens: int) -> DecodeState:
-    """Buffers for these rows, the first of which have theirs in ``before``; hung on their trunks."""
-    capacity = max(len(row.forced) for row in rows) + max_new_tokens
-    some = rows[0].trunk.keys[0]
-    length = max((row.step for row in rows[: len(staying)]), default=0)
-    # Of rows that came at different times the shorter ones' empty places are masked, and a mask hides no NaN.
-    empty = some.new_empty if all(row.step == length for row in rows) else some.new_zeros
+class _Places:
+    """Buffers for the rows' own keys and values, made once for a call: whoever leaves leaves a place."""
 
-    def buffers(old: list[torch.Tensor] | None) -> list[torch.Tensor]:
-        found = []
-        for layer in range(len(rows[0].trunk.keys)):
-            fresh = empty(len(rows), some.shape[0], capacity, some.shape[2])
-            if old is not None and staying:
-                fresh[: len(staying), :, :length] = old[layer][keep, :, :length]
-            found.append(fresh)
-        return found
+    def __init__(self, rows: int, capacity: int, *, mixed: bool) -> None:
+        self._rows, self._capacity, self._mixed = rows, capacity, mixed
+        self._buffers: list[list[torch.Tensor]] = []
 
-    keep = torch.tensor(staying, device=some.device)
-    return DecodeState(
-        branches=_branches(rows),
-        keys=buffers(None if before is None else before.keys),
-        values=buffers(None if before is None else before.values),
-    )
+    def state(self, rows: list[_Row], staying: list[int]) -> DecodeState:
+        """The rows, hung on their trunks; the first of them stood at ``staying`` before."""
+        if not self._buffers:
+            some, layers = rows[0].trunk.keys[0], len(rows[0].trunk.keys)
+            shape = (self._rows, some.shape[0], self._capacity, some.shape[2])
+            # Where rows come at different times what a row has not filled is masked, and a mask hides no NaN.
+            empty = some.new_zeros if self._mixed else some.new_empty
+            self._buffers = [[empty(shape) for _ in range(layers)] for _ in range(2)]
+        if staying != list(range(len(staying))):
+            self._move_up(torch.tensor(staying), max(row.step for row in rows[: len(staying)]))
+        keys, values = ([buffer[: len(rows)] for buffer in kept] for kept in self._buffers)
+        return DecodeState(branches=_branches(rows), keys=keys, values=values)
+
+    def _move_up(self, staying: torch.Tensor, length: int) -> None:
+        for kept in self._buffers:
+            for buffer in kept:
+                buffer[: len(staying), :, :length] = buffer[staying.to(buffer.device), :, :length]
 
 
 def _branches(rows: list[_Row]) -> list[Branches]:

@@ -22,6 +22,8 @@ def complete_here(
 ) -> list[Generated]:
     """Complete every request; the arguments are those of ``models.engine.rollout.generate``."""
     results = [Generated() for _ in requests]
+    if not requests:
+        return results
     decode(model, requests, _Line(model, requests, wanted, on_batch), results, wanted, max_rows)
     return results
 
@@ -37,6 +39,7 @@ class _Line:
         chains = chains_of([request.prompt for request in requests])
         self._waiting = deque((chain, index, visible) for chain in chains for index, visible in chain.members)
         self._homes: dict[int, Chain] = {index: chain for chain, index, _ in self._waiting}
+        self.longest_tail = max(len(requests[index].prompt) - visible for _, index, visible in self._waiting)
         self._finished = 0
 
     def __len__(self) -> int:
