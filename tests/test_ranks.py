@@ -46,11 +46,11 @@ class Run:
 
     def directory(self, kind: str) -> Path:
         """Of the one run of ``sft``, of ``grpo``, or of ``skipping``: GRPO that leaves out groups without variance."""
-        found: dict[str, list[Path]] = {"sft": [], "grpo": [], "skipping": []}
+        found: dict[str, list[Path]] = {}
         for file in self.var.glob("runs/*/outcome.json"):
-            grpo = json.loads((file.parent / "settings.json").read_text())["grpo"]
-            ours = "skipping" if grpo["zero_variance"] == "skip" else "grpo"
-            found[ours if (file.parent / "monitor.jsonl").exists() else "sft"].append(file.parent)
+            told = json.loads((file.parent / "settings.json").read_text())
+            skipping = told.get("zero_variance") == "skip"
+            found.setdefault("skipping" if skipping else told["stage"], []).append(file.parent)
         (one,) = found[kind]
         return one
 
@@ -71,7 +71,8 @@ def launched(var: Path, processes: int) -> Run:
     var.mkdir(parents=True)
     script = var / "commands.py"
     script.write_text(COMMANDS)
-    launcher = ["-m", "torch.distributed.run", "--nproc-per-node", str(processes)] if processes > 1 else []
+    ranks_of = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    launcher = ranks_of if processes > 1 else []
     float32 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}  # batches of other sizes round alike
     done = subprocess.run(
         [sys.executable, *launcher, str(script)],

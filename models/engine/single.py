@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from models.compute import give_back_freed_memory
 from models.engine.chains import Chain, chains_of
 from models.engine.decoding import Generated, Member, Request, Wanted, decode
 
@@ -25,6 +26,8 @@ def complete_here(
     if not requests:
         return results
     decode(model, requests, _Line(model, requests, wanted, on_batch), results, wanted, max_rows)
+    if len(requests) > max_rows:  # trunks of many lengths came and went
+        give_back_freed_memory()
     return results
 
 

@@ -1,8 +1,8 @@
 """Ranks: processes that train one model together, each on its share of every batch, as a launcher starts them.
 
-``torchrun --nproc-per-node 2 -m flows.cli sft`` starts two that know of each other by their environment. Rank 0 leads:
-it alone decides, validates and writes what is shared. Everything here does nothing where a process trains alone, as
-nearly always, and imports torch only where there are several.
+``torchrun --standalone --nproc-per-node 2 -m flows.cli sft`` starts two that know of each other by their environment.
+Rank 0 leads: it alone decides, validates and writes what is shared. Everything here does nothing where a process trains
+alone, as nearly always, and imports torch only where there are several.
 """
 
 from __future__ import annotations
