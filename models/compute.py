@@ -57,7 +57,7 @@ def keep_freed_memory() -> None:
 
 
 def give_back_freed_memory() -> None:
-    """Return to the system what the C library holds of freed tensors: after work with tensors of many sizes, which leave
+    """Return to the system what the C library holds of freed tensors: after work with many sizes of them, which leave
     gaps that the next ones do not fit. Only on Linux with glibc; elsewhere nothing is done."""
     if sys.platform.startswith("linux"):
         library = ctypes.CDLL(None)
