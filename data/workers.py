@@ -22,8 +22,7 @@ from data.paths import PROJECT_ROOT
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-#: Processes of a crew at most.
-MOST = 8
+_MOST = 8
 
 
 class WorkerDied(RuntimeError):
@@ -32,7 +31,7 @@ class WorkerDied(RuntimeError):
 
 def available() -> int:
     """Processes worth starting: the cores this process may use, eight at most."""
-    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, MOST)
+    return min(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1, _MOST)
 
 
 def in_order(function: Callable[[Task], Result], tasks: Sequence[Task], processes: int) -> Iterator[Result]:
@@ -58,8 +57,8 @@ def in_order(function: Callable[[Task], Result], tasks: Sequence[Task], processe
             ask.stop()
 
 
-class Crew:
-    """One worker process for each thread that asks, started when it first does."""
+class _Crew:
+    """One worker process for each thread that asks."""
 
     def __init__(self) -> None:
         self._mine = threading.local()
@@ -67,12 +66,6 @@ class Crew:
         self._stopped = False
 
     def __call__(self, function: Callable[[Any], Any], task: Any) -> Any:
-        """``function(task)``, computed by this thread's worker.
-
-        Raises:
-            WorkerDied: It was killed or crashed, or the crew was stopped.
-            Exception: What ``function`` raised.
-        """
         worker = self._worker()
         assert worker.stdin is not None
         assert worker.stdout is not None
@@ -108,8 +101,8 @@ class Crew:
 
 
 @contextmanager
-def _crew() -> Iterator[Crew]:
-    crew = Crew()
+def _crew() -> Iterator[_Crew]:
+    crew = _Crew()
     try:
         yield crew
     finally:

@@ -27,6 +27,7 @@ def commands():
     common = ["--profile", "smoke", "--source", "simulated"]
     app(["ingest", *common], standalone_mode=False)
     app(["sft", *common], standalone_mode=False)
+    app(["prime", *common], standalone_mode=False)
     grpo = ["batch_size=8", "num_generations=2", "micro_batch_size=4", "max_steps=2", "start=sft"]
     for more in ((), ("zero_variance=skip", "loss_type=dr_grpo")):
         settings = [part for one in (*grpo, *more) for part in ("--set", f"grpo.{one}")]
@@ -45,7 +46,7 @@ class Run:
     said: str
 
     def directory(self, kind: str) -> Path:
-        """Of the one run of ``sft``, of ``grpo``, or of ``skipping``: GRPO that leaves out groups without variance."""
+        """Of the one run of a stage, or of ``skipping``: GRPO that leaves out groups without variance."""
         found: dict[str, list[Path]] = {}
         for file in self.var.glob("runs/*/outcome.json"):
             told = json.loads((file.parent / "settings.json").read_text())
@@ -105,10 +106,12 @@ def test_two_processes_sample_the_same_rollouts_and_all_are_stored_once(alone: R
     assert (ours["advantage"] - theirs["advantage"]).abs().max() < 1e-5
 
 
-@pytest.mark.parametrize("kind", ["sft", "grpo", "skipping"])
-def test_two_processes_go_through_the_same_losses_to_the_same_weights(alone: Run, together: Run, kind: str) -> None:
+@pytest.mark.parametrize(("kind", "steps"), [("sft", 2), ("primed", 1), ("grpo", 2), ("skipping", 2)])
+def test_two_processes_go_through_the_same_losses_to_the_same_weights(
+    alone: Run, together: Run, kind: str, steps: int
+) -> None:
     losses = alone.curve(kind, "train/loss")
-    assert losses.keys() == {1, 2}
+    assert losses.keys() == set(range(1, steps + 1))
     assert together.curve(kind, "train/loss") == pytest.approx(losses, rel=1e-3, abs=1e-4)
     assert together.curve(kind, "train/grad_norm") == pytest.approx(alone.curve(kind, "train/grad_norm"), rel=1e-2)
     ours, theirs = together.weights(kind), alone.weights(kind)

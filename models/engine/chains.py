@@ -1,8 +1,9 @@
-"""Prompts grouped by the trunk they share, and parted into batches of rows."""
+"""Prompts grouped by the trunk they share, and the line in which they wait for a place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,9 @@ from models.engine.trunks import Trunk
 
 #: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
 LONGEST_TAIL = 32
+
+Member = tuple[int, int, Trunk]
+"""A row to be decoded: the index of its prompt, how many tokens it sees of its trunk, and the trunk."""
 
 
 @dataclass(eq=False)
@@ -72,17 +76,30 @@ def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int
     return best, best_shared
 
 
-def parts_of(chains: Sequence[Chain], most: int) -> Iterator[list[tuple[Chain, int, int]]]:
-    """Rows ``(chain, index of the prompt, tokens it sees)``, those of a chain side by side, in parts of equal size.
+class Line:
+    """The rows that wait for a place, in the order of their trunks; a trunk is computed when its first row gets one."""
 
-    Args:
-        chains: With their members.
-        most: Rows of a part at most.
-    """
-    rows = [(chain, index, visible) for chain in chains for index, visible in chain.members]
-    count = -(-len(rows) // most)
-    for part in range(count):
-        yield rows[part * len(rows) // count : (part + 1) * len(rows) // count]
+    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], names: Sequence[str | None]) -> None:
+        self._model, self._names = model, names
+        chains = chains_of(prompts)
+        self._waiting = deque((chain, index, visible) for chain in chains for index, visible in chain.members)
+        self._homes: dict[int, Chain] = {index: chain for chain, index, _ in self._waiting}
+        #: The most tokens of a prompt that its row has to read itself.
+        self.longest_tail = max(len(prompts[index]) - visible for _, index, visible in self._waiting)
+
+    def __len__(self) -> int:
+        """How many still wait."""
+        return len(self._waiting)
+
+    def admit(self, places: int, sessions: Sessions | None) -> list[Member]:
+        """The next rows, no more than there are places; those of a trunk side by side."""
+        taken = [self._waiting.popleft() for _ in range(min(places, len(self._waiting)))]
+        return [(index, visible, chain.trunk(self._model, self._names, sessions)) for chain, index, visible in taken]
+
+    def leave(self, indices: Sequence[int]) -> None:
+        """Take note that these prompts are completed."""
+        for index in indices:
+            self._homes.pop(index).left(1)
 
 
 def _prefill(model: Any, tokens: list[int], known: Trunk | None = None) -> Trunk:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
+from models.engine.chains import Line, Member
 from models.engine.lean import next_logits
 from models.engine.sampling import Sampling, choose, rollout_uniforms
 from models.engine.sessions import Sessions
@@ -60,50 +61,42 @@ class Wanted:
     sessions: Sessions | None = None
 
 
-Member = tuple[int, int, Trunk]
-"""A row to be decoded: the index of its request, how many tokens it sees of its trunk, and the trunk."""
-
-
-class Line(Protocol):
-    """The rows that wait for a place."""
-
-    longest_tail: int
-    """The most tokens of a prompt that its row has to read itself."""
-
-    def __len__(self) -> int:
-        """How many still wait."""
-
-    def admit(self, places: int) -> list[Member]:
-        """The next rows, no more than there are places; those of a trunk side by side."""
-
-    def leave(self, indices: Sequence[int]) -> None:
-        """Take note that these requests are completed."""
-
-
 def decode(
-    model: Any, requests: Sequence[Request], line: Line, results: list[Generated], wanted: Wanted, max_rows: int
-) -> None:
-    """Complete the requests in ``line`` into ``results``; whoever is done makes room for who waits.
+    model: Any,
+    requests: Sequence[Request],
+    wanted: Wanted,
+    max_rows: int,
+    on_batch: Callable[[int], None] | None = None,
+) -> list[Generated]:
+    """Complete every request; whoever is done makes room for who waits.
 
     Args:
         model: A decoding copy (``models.engine.rollout.decoder``).
-        requests: All requests of the call.
-        line: Which of them to complete.
-        results: One per request; those in line are filled.
+        requests: At least one.
         wanted: What holds for every row.
         max_rows: Rows decoded together.
+        on_batch: Called with the number of requests completed so far.
+
+    Returns:
+        One ``Generated`` per request, in their order.
     """
-    rows: list[_Row] = []
+    results = [Generated() for _ in requests]
+    line = Line(model, [request.prompt for request in requests], [request.session for request in requests])
     places = _Places(min(max_rows, len(line)), line.longest_tail + wanted.max_new_tokens, mixed=len(line) > max_rows)
+    rows: list[_Row] = []
     state: DecodeState | None = None
     while rows or len(line):
         if state is None or _time_to_change(rows, line, max_rows):
             rows, staying = _change(requests, rows, state, line, results, wanted, max_rows)
             state = places.state(rows, staying) if rows else None
+            completed = len(requests) - len(line) - len(rows)
+            if on_batch and completed:
+                on_batch(completed)
             continue
         logits = _step(model, rows, state, results)
         _take(rows, logits, results, wanted.sampling)
         _mark_done(rows, results, wanted)
+    return results
 
 
 def _time_to_change(rows: list[_Row], line: Line, max_rows: int) -> bool:
@@ -131,7 +124,7 @@ def _change(
             seen = [*requests[row.index].prompt, *results[row.index].ids[:-1]]  # the last token was never fed
             wanted.sessions.keep(row.session, seen, row.trunk, row.visible, state, number)
     line.leave([row.index for row in rows if row.done])
-    new = line.admit(max_rows - len(staying))
+    new = line.admit(max_rows - len(staying), wanted.sessions)
     return [rows[number] for number in staying] + [_row(requests[one[0]], one, wanted) for one in new], staying
 
 

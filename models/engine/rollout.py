@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 
+from models.compute import give_back_freed_memory
 from models.engine.attention import ATTENTION
-from models.engine.crew import crew_for
-from models.engine.decoding import Generated, Request, Wanted
+from models.engine.decoding import Generated, Request, Wanted, decode
 from models.engine.lean import pack
 from models.engine.sampling import Sampling
 from models.engine.sessions import Sessions
-from models.engine.single import complete_here
 from models.policy import merged
 
 __all__ = ["Generated", "Request", "decoder", "generate", "refresh"]
@@ -32,7 +31,6 @@ def decoder(model: Any, dtype: torch.dtype) -> Any:
     twin = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
     twin.set_attn_implementation(ATTENTION)
     pack(twin)
-    twin.version, twin.crew = 0, None
     return twin
 
 
@@ -46,9 +44,9 @@ def refresh(twin: Any, model: Any) -> None:
             for target, source in zip(twin.parameters(), model.parameters(), strict=True):
                 target.copy_(source)
     pack(twin)
-    twin.version += 1
 
 
+@torch.inference_mode()
 def generate(
     model: Any,
     requests: Sequence[Request],
@@ -68,15 +66,17 @@ def generate(
         end_token: Id of the end-of-turn token.
         max_new_tokens: Tokens of a completion at most.
         sampling: Greedy or seeded sampling.
-        max_rows: Rows decoded together by one process.
+        max_rows: Rows decoded together.
         on_batch: Called with the number of requests finished so far.
         sessions: What earlier calls computed of the requests' sessions, and where this one leaves what it computes.
 
     Returns:
         One ``Generated`` per request, in their order.
     """
+    if not requests:
+        return []
     wanted = Wanted(end_token, max_new_tokens, sampling, sessions)
-    crew = crew_for(model, requests, wanted)
-    if crew is not None:
-        return crew.complete(model, requests, wanted, max_rows, on_batch)
-    return complete_here(model, requests, wanted, max_rows, on_batch)
+    results = decode(model, requests, wanted, max_rows, on_batch)
+    if len(requests) > max_rows:  # trunks of many lengths came and went
+        give_back_freed_memory()
+    return results

@@ -35,8 +35,9 @@ from models.speech.template import THINK_CLOSE
 from models.training.job import StopReason
 from models.training.loop import interruption
 
-#: Completions that are stored together, in units of the batch size: enough that rows which end make room for others.
-STORED_TOGETHER = 4
+#: Completions that are stored together, in units of the batch size: enough that rows which end make room for
+#: others, few enough that a budget or Ctrl-C is heeded soon.
+STORED_TOGETHER = 2
 
 
 @dataclass(frozen=True)

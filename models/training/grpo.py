@@ -60,7 +60,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         EmptySplit: No decision point passes the gold check and fits, or too few for one step.
     """
     if outcome := finished_before(job):
-        if job.settings.grpo.unit != "episode":
+        if job.settings.grpo.unit != "episode" and ranks.leads():
             keep_pass_rates(job.run_id, read_decision_points(job.dataset_version, splits=["train"]))
         return outcome
     with ranks.leader_first():
