@@ -361,6 +361,8 @@ class Settings(StageSettings):
     minutes: Positive | None = None
     """Budget of a whole ``run``; shared out over the training stages and evaluation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    upload: bool = False
+    """Put trained models into MLflow's artifact store too, for those who cannot reach this machine's disk."""
     data: DataSettings = DataSettings()
     base_model: BaseModelSettings = BaseModelSettings()
     sft: SFTSettings = SFTSettings()

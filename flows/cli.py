@@ -42,6 +42,7 @@ from flows.options import (
     Set,
     Source,
     TotalMinutes,
+    Upload,
     UpstreamRun,
     checked,
 )
@@ -78,6 +79,7 @@ def run(
     only: Only = None,
     force: ForceStages = None,
     upstream: UpstreamRun = None,
+    upload: Upload = False,
     set_: Set = None,
 ) -> None:
     """The whole job: ingest, SFT, priming, GRPO, evaluation, results table.
@@ -99,7 +101,7 @@ def run(
         apprentice run --source openai --path mine.jsonl
     """
     with plain_errors():
-        overrides = checked(profile, set_)
+        overrides = checked(profile, set_, upload=upload)
         from flows.pipeline import pipeline
         from tasks.selection import forced
 
@@ -155,6 +157,7 @@ def sft(
     max_steps: MaxSteps = None,
     seed: Seed = None,
     force: Force = False,
+    upload: Upload = False,
     set_: Set = None,
 ) -> None:
     """The SFT baseline on the newest dataset.
@@ -162,7 +165,7 @@ def sft(
     apprentice sft --source sgd --minutes 18
     """
     with plain_errors():
-        overrides = checked(profile, set_)
+        overrides = checked(profile, set_, upload=upload)
         from flows.train_sft import train_sft
 
         train_sft(
@@ -189,6 +192,7 @@ def prime(
     max_steps: MaxSteps = None,
     seed: Seed = None,
     force: Force = False,
+    upload: Upload = False,
     set_: Set = None,
 ) -> None:
     """Teach the newest SFT model to think at all: a short SFT on rationales.
@@ -198,7 +202,7 @@ def prime(
     apprentice prime --thoughts toolrl
     """
     with plain_errors():
-        overrides = checked(profile, set_)
+        overrides = checked(profile, set_, upload=upload)
         from flows.prime_thinking import prime_thinking
 
         prime_thinking(
@@ -234,6 +238,7 @@ def grpo(
     max_steps: MaxSteps = None,
     seed: Seed = None,
     force: Force = False,
+    upload: Upload = False,
     set_: Set = None,
 ) -> None:
     """GRPO with reasoning from the newest primed model.
@@ -245,7 +250,7 @@ def grpo(
         apprentice grpo --from sft --no-thinking
     """
     with plain_errors():
-        overrides = checked(profile, [*(set_ or []), *([f"grpo.engine={engine}"] if engine else [])])
+        overrides = checked(profile, [*(set_ or []), *([f"grpo.engine={engine}"] if engine else [])], upload=upload)
         from flows.train_grpo import train_grpo
 
         train_grpo(

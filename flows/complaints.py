@@ -28,6 +28,7 @@ EXPECTED = (
     "data.lineage.NoLineage",
     "models.registry.TrackingAway",
     "models.champions.RegistryError",
+    "models.uploads.UploadFailed",
     "models.evaluation.promotion.NothingShared",
     "models.export.ExportError",
     "tasks.promotion.NoChampion",

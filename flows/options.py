@@ -36,6 +36,10 @@ MaxSteps = Annotated[int | None, typer.Option(min=1, help="Optimizer steps at mo
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Do it again although nothing has changed.")]
 Final = Annotated[bool, typer.Option("--final", help="Judge on the test splits. Each use is recorded.")]
+Upload = Annotated[
+    bool,
+    typer.Option("--upload", help="Put trained models into MLflow's artifact store too, for other machines."),
+]
 Set = Annotated[
     list[str] | None,
     typer.Option(
@@ -69,13 +73,13 @@ UpstreamRun = Annotated[
 ]
 
 
-def checked(profile: ProfileChoice, assignments: list[str] | None) -> dict[str, Any]:
+def checked(profile: ProfileChoice, assignments: list[str] | None, *, upload: bool = False) -> dict[str, Any]:
     """Overrides from ``--set``, refused before Prefect is loaded if the settings do not accept them."""
     prepare(quiet=True)
     from data.profiles import resolve
     from flows.assignments import nested
 
-    overrides = nested(assignments or [])
+    overrides = nested([*(assignments or []), *(["upload=true"] if upload else [])])
     resolve(profile, overrides)
     from flows.server import shelter
 

@@ -73,6 +73,14 @@ def git_commit() -> str:
     return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
 
 
+def artifact_root() -> str:
+    """URL under which a new store keeps artifacts: ``APPRENTICE_ARTIFACT_ROOT``, or a directory under ``var/``.
+
+    A tracking server has its own; there this counts only for the one that ``make server`` starts.
+    """
+    return os.environ.get("APPRENTICE_ARTIFACT_ROOT") or paths.mlflow_artifacts().as_uri()
+
+
 @lru_cache(maxsize=4)
 def _connect(uri: str) -> tuple[MlflowClient, str]:
     """Client and experiment id; opening a new SQLite store runs its migrations (about 5 s), so it is done once."""
@@ -89,8 +97,8 @@ def _connect(uri: str) -> tuple[MlflowClient, str]:
         experiment = client.get_experiment_by_name(EXPERIMENT)
         if experiment is not None:
             return client, str(experiment.experiment_id)
-        local = None if uri.startswith("http") else paths.mlflow_artifacts().as_uri()
-        return client, str(client.create_experiment(EXPERIMENT, artifact_location=local))
+        place = None if uri.startswith("http") else artifact_root()
+        return client, str(client.create_experiment(EXPERIMENT, artifact_location=place))
 
 
 def _create_whole(uri: str) -> None:
@@ -466,7 +474,7 @@ def server_command(port: int) -> list[str]:
     _connect(tracking_uri())
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     names = ",".join(f"{host}:{port}" for host in ("127.0.0.1", "localhost"))
-    places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", str(paths.mlflow_artifacts())]
+    places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", artifact_root()]
     return [*command, *places, "--allowed-hosts", names]
 
 

@@ -23,6 +23,7 @@ from tasks.reporting import duration
 from tasks.rollout_sample import sample
 from tasks.showing import leave, training_text
 from tasks.stage import Interrupted, Upstream, Work, perform, say
+from tasks.uploading import upload
 
 if TYPE_CHECKING:
     from models.training.job import TrainingOutcome
@@ -44,6 +45,7 @@ def train(
         Busy: Another training is running on this machine.
         Interrupted: Stopped by a signal; the checkpoint is kept and the same call resumes it.
         MissingUpstream: The run to start from is unknown, unfinished or damaged.
+        UploadFailed: It is trained, but could not be put into MLflow's artifact store as ``settings.upload`` asks.
     """
     trainer = TRAINERS[stage]
     start = records.of_run(start_run_id)
@@ -61,6 +63,8 @@ def train(
     )
     how = "Trained, or taken over where nothing it depends on has changed."
     leave(stage, training_text(record, how), run_id=record.run_id, description=f"{stage}, profile {settings.profile}")
+    if settings.upload:
+        upload(record)
     return record.run_id
 
 
