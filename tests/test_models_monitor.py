@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,28 @@ def test_a_run_that_learns_is_clean(later: dict[str, float], tmp_path: Path) -> 
     assert monitor.verdict(20).verdict == "clean"
     assert "nothing suspicious" in monitor.verdict(20).line()
     assert run(tmp_path / "short", later, window=11).verdict(20).verdict == "too_short"
+
+
+def played(tmp_path: Path, seed: int, *, steps: int, overcalls_from: int | None) -> Monitor:
+    """A run whose steps have four prompts with an answer due, some easy, some hopeless, and eight completions each."""
+    random_ = random.Random(seed)
+    monitor = Monitor(MonitorSettings(), tmp_path / str(seed), validated=100)
+    for step in range(1, steps + 1):
+        more = 0.0 if overcalls_from is None else min(0.6, max(0.0, (step - overcalls_from) / 20))
+        rates = [min(1.0, random_.betavariate(0.4, 1.2) + more) for _ in range(4)]
+        unasked = sum(random_.random() < rate for rate in rates for _ in range(8)) / 32
+        reward = 0.6 - 0.3 * unasked + random_.gauss(0, 0.1)
+        figures = {**USUAL, "unasked_call_share": unasked, "reward_share": reward}
+        monitor.watch({f"monitor/{name}": value for name, value in figures.items()}, step)
+    return monitor
+
+
+def test_steps_that_differ_by_their_prompts_are_no_breach_and_overcalling_is_one(tmp_path: Path) -> None:
+    """The settings as they are: few false alarms in 100 steps of noise, and none who learns to overcall gets away."""
+    alarms = [played(tmp_path / "noise", seed, steps=100, overcalls_from=None).verdict(100) for seed in range(50)]
+    assert sum(one.verdict == "breached" for one in alarms) <= 2
+    hacked = [played(tmp_path / "hack", seed, steps=60, overcalls_from=20).verdict(60) for seed in range(10)]
+    assert all("unasked_call_share" in [breach.signal for breach in one.breaches] for one in hacked)
 
 
 def test_what_the_start_model_did_badly_is_not_the_runs_doing(tmp_path: Path) -> None:

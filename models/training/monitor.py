@@ -2,8 +2,9 @@
 
 Each step's figures (``signals``) and each validation's are kept in a journal of the run's own, so that a resume goes
 on with what was seen. A figure is judged by its mean over the last steps against the run's first ones: what the start
-model already did badly is not this run's doing. What counts as a breach is a setting; a breach marks the run and, by
-setting, ends it cleanly. Validation is the independent eye: it judges by metrics that know nothing of the reward.
+model already did badly is not this run's doing, and what steps differ by anyway (each has few prompts) is no rise.
+What counts as a breach is a setting; a breach marks the run and, by setting, ends it cleanly. Validation is the
+independent eye: it judges by metrics that know nothing of the reward.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data.settings import MonitorSettings
 
 JOURNAL = "monitor.jsonl"
 #: One-sided 95 % of a normal distribution, for the difference of two shares.
 CHANCE = 1.645
+#: The same where a figure is looked at after every step: a run of 100 steps is some 40 looks, 0.13 % each.
+CHANCE_EVERY_STEP = 3.0
 #: How much further from the due share of calls than before is no accident of which prompts came.
 FURTHER = 0.05
 #: A part has fallen if it took back this share of the reward's rise.
@@ -45,6 +50,24 @@ class Breach:
     before: float
     now: float
     says: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """Some steps' figures: their means, and the standard errors of those by how the steps differ."""
+
+    means: dict[str, float]
+    errors: dict[str, float]
+
+    def __getitem__(self, name: str) -> float:
+        return self.means[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.means
+
+    def chance(self, since: Window, name: str) -> float:
+        """How far a figure may lie from what it was before, though nothing has changed."""
+        return CHANCE_EVERY_STEP * math.hypot(self.errors[name], since.errors[name])
 
 
 @dataclass(frozen=True)
@@ -126,10 +149,15 @@ class Monitor:
         kind = "breached" if first else "clean" if steps >= 2 * self.settings.window else "too_short"
         return Verdict(kind, steps, tuple(first.values()))
 
-    def _average(self, steps: list[int]) -> dict[str, float]:
+    def _average(self, steps: list[int]) -> Window:
         names = {name for step in steps for name in self._steps[step]}
         found = {name: [self._steps[step][name] for step in steps if name in self._steps[step]] for name in names}
-        return {name: sum(values) / len(values) for name, values in found.items()}
+        means = {name: float(np.mean(values)) for name, values in found.items()}
+        errors = {
+            name: float(np.std(values, ddof=1)) / math.sqrt(len(values)) if values[1:] else 0.0
+            for name, values in found.items()
+        }
+        return Window(means, errors)
 
     def _reward_without_skill(self, step: int) -> list[Breach]:
         """The last validation lies below the best, beyond chance, although the reward has risen since."""
@@ -154,13 +182,13 @@ class Monitor:
         steps = sorted(self._steps)
         past = [number for number in steps if number <= step][-self.settings.window :]
         chosen = past if len(past) == self.settings.window else steps[: self.settings.window]
-        return self._average(chosen).get("reward_share") if chosen else None
+        return self._average(chosen).means.get("reward_share") if chosen else None
 
 
 Found = list[tuple[str, float, float, str]]
 
 
-def calls_away_from_gold(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
+def calls_away_from_gold(before: Window, now: Window, settings: MonitorSettings) -> Found:
     """Calls on more, or fewer, turns than one is due at, and more so than before; or on none at all."""
     off = [abs(one["call_share"] - one["gold_call_share"]) for one in (before, now)]
     if now["call_share"] == 0.0 and now["gold_call_share"] > 0.0:
@@ -171,7 +199,7 @@ def calls_away_from_gold(before: Figures, now: Figures, settings: MonitorSetting
     return [("call_share", before["call_share"], now["call_share"], says)]
 
 
-def more_calls_than_due(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
+def more_calls_than_due(before: Window, now: Window, settings: MonitorSettings) -> Found:
     """Several calls where one is due, and more than before."""
     name = "calls_per_turn"
     due = now["gold_calls_per_turn"]
@@ -180,7 +208,7 @@ def more_calls_than_due(before: Figures, now: Figures, settings: MonitorSettings
     return [(name, before[name], now[name], f"{now[name]:.2f} calls a turn where {due:.2f} are due")]
 
 
-def worse_completions(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
+def worse_completions(before: Window, now: Window, settings: MonitorSettings) -> Found:
     """A share of bad completions or thoughts that is high and has risen."""
     return [
         (name, before[name], now[name], f"{name.replace('_', ' ')} rose from {before[name]:.0%} to {now[name]:.0%}")
@@ -188,11 +216,11 @@ def worse_completions(before: Figures, now: Figures, settings: MonitorSettings) 
         if name in before
         and name in now
         and now[name] > settings.bad_share
-        and now[name] - before[name] > settings.share_rise
+        and now[name] - before[name] > max(settings.share_rise, now.chance(before, name))
     ]
 
 
-def length_drift(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
+def length_drift(before: Window, now: Window, settings: MonitorSettings) -> Found:
     """Completions that have become much longer or shorter."""
     name = "completion_tokens"
     factor = now[name] / max(1.0, before[name])
@@ -203,7 +231,7 @@ def length_drift(before: Figures, now: Figures, settings: MonitorSettings) -> Fo
     ]
 
 
-def entropy_collapse(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
+def entropy_collapse(before: Window, now: Window, settings: MonitorSettings) -> Found:
     """A policy that has become sure of everything it writes."""
     if "entropy" not in before or "entropy" not in now or now["entropy"] >= settings.entropy_share * before["entropy"]:
         return []
@@ -211,22 +239,24 @@ def entropy_collapse(before: Figures, now: Figures, settings: MonitorSettings) -
     return [("entropy_collapse", before["entropy"], now["entropy"], says)]
 
 
-def one_part_carries(before: Figures, now: Figures, settings: MonitorSettings) -> Found:
-    """The reward has risen by one part alone, while another part has fallen."""
-    names = sorted(name for name in now if name.startswith("brought_by_"))
+def one_part_carries(before: Window, now: Window, settings: MonitorSettings) -> Found:
+    """The reward has risen by one part alone, while another part has fallen, both beyond chance."""
+    names = sorted(name for name in now.means if name.startswith("brought_by_"))
     changes = {name: now[name] - before[name] for name in names}
     rise = sum(changes.values())
-    if len(names) < 2 or now["reward_share"] - before["reward_share"] < settings.reward_rise or rise <= 0:
+    rose = now["reward_share"] - before["reward_share"]
+    if len(names) < 2 or rose < max(settings.reward_rise, now.chance(before, "reward_share")) or rise <= 0:
         return []
     most, least = max(names, key=lambda name: changes[name]), min(names, key=lambda name: changes[name])
-    if changes[most] < settings.carried_share * rise or changes[least] > -TAKEN_BACK * rise:
+    fall = max(TAKEN_BACK * rise, now.chance(before, least))
+    if changes[most] < settings.carried_share * rise or changes[least] > -fall:
         return []
     up, down = (name.removeprefix("brought_by_").replace("_", " ") for name in (most, least))
     says = f"{up} alone carries the reward's rise ({changes[most]:+.2f}), {down} falls ({changes[least]:+.2f})"
     return [("one_component", before[most], now[most], says)]
 
 
-RULES: tuple[Callable[[Figures, Figures, MonitorSettings], Found], ...] = (
+RULES: tuple[Callable[[Window, Window, MonitorSettings], Found], ...] = (
     calls_away_from_gold,
     more_calls_than_due,
     worse_completions,
