@@ -18,6 +18,9 @@ _ALWAYS = {
     # 17 s were measured on an empty home, more than 90 s on two cores with ten other jobs; the default is 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "300",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    # A server that has answered once may be away for 8 minutes (2 + 4 + … + 256 s) before a run gives up on it; by
+    # default it is one.
+    "PREFECT_CLIENT_MAX_RETRIES": "8",
     # The word, not "1": Prefect takes both, MLflow only this.
     "DO_NOT_TRACK": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,9 @@ def record(stage: str, run_id: str, **changes: Any) -> None:
     save(Record.model_validate(fields | changes))
 
 
-def judge(run_id: str, stage: str, points: list[DecisionPoint], *, right: bool, thinking: bool) -> None:
+def judge(
+    run_id: str, stage: str, points: list[DecisionPoint], *, right: bool, thinking: bool, named: str | None = None
+) -> None:
     """Every point judged alike, except that the first is right under SFT only."""
     rows = []
     for number, point in enumerate(points):
@@ -47,9 +50,10 @@ def judge(run_id: str, stage: str, points: list[DecisionPoint], *, right: bool, 
             | {"kind": point.kind, "tool": point.tool, "turn_success": success, "domain": "Ferries"}
             | {"text": "<think>\n<script>alert(1)</script>\n</think>\n\nOn which day?", "reasoning": "none"}
         )
-    append_evaluations(f"e{stage}", rows)
+    evaluation = named or f"e{stage}"
+    append_evaluations(evaluation, rows)
     settings = {"run_id": run_id, "thinking": thinking, "splits": list(VALIDATION_SPLITS), "dataset": None}
-    record("evaluation", run_id, settings=settings, outputs={"evaluation_id": f"e{stage}"})
+    record("evaluation", run_id, settings=settings, outputs={"evaluation_id": evaluation})
 
 
 @pytest.fixture
@@ -93,6 +97,7 @@ def test_the_page_tells_all_that_is_promised(week: None) -> None:
         *("Promotion", "apprentice: kept", "too few turns"),
         *("Results", "unseen", "GRPO, thinks"),
         *("Better and worse, by tool", "won", "lost"),
+        *("Why turns fail, week on week", "2026-01-02 (bbbb)", "turns judged"),
         *("Three conversations", "right now, wrong before", "wrong now, right before"),
         *("completions went from 40 to 90 (from step 30)",),
         *("version two of 2026-01-02; before: one of 2026-01-01", "rejected: unknown tool"),
@@ -112,6 +117,25 @@ def test_the_report_follows_the_newest_model_and_its_ancestors(week: None) -> No
     assert found.arrived.before is not None
     assert len({turn.point.conversation_id for turn in found.told}) == 3
     assert all(verdict.comparisons == len(found.tools) for verdict in found.tools.values())
+
+
+def test_causes_of_failure_are_told_week_on_week(week: None, tiny_conversations: list[Conversation]) -> None:
+    """An older GRPO model that failed nearly everywhere, one whose dataset is gone, and SFT, which is another story."""
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    older, lost = "c" * 32, "d" * 32
+    record("grpo", older, thinking=True)
+    judge(older, "grpo", points, right=False, thinking=True, named="older")
+    record("grpo", lost, thinking=True, dataset_version="one")
+    judge(lost, "grpo", points, right=False, thinking=True, named="lost")
+    trend = gather().trend
+    assert trend.weeks == ("2026-01-01 (cccc)", "2026-01-01 (dddd)", "2026-01-02 (bbbb)")
+    assert trend.turns == (len(points),) * 3
+    shares = dict(trend.causes)
+    due = sum(point.kind == "call" for point in points) / len(points)
+    assert shares["decision:answered_instead"] == pytest.approx((due, due, due))
+    shutil.rmtree(paths.datasets() / "one")
+    left = gather().trend
+    assert (left.weeks, left.gone) == (("2026-01-01 (cccc)", "2026-01-02 (bbbb)"), 1)
 
 
 def test_the_champion_is_marked_in_the_table_of_runs(week: None) -> None:

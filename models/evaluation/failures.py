@@ -7,7 +7,7 @@ tool, which arguments, which values; for answers, whether it says what is not kn
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from data.schema import ASKING_ACTS, DecisionPoint
@@ -131,8 +131,3 @@ def turned(before: pd.DataFrame, after: pd.DataFrame, *, right: bool, most: int 
     named = found["cause_before" if right else "cause_after"]
     spread = found.assign(round=named.groupby(named).cumcount())
     return spread.sort_values(["round", "decision_point_id"]).head(most).drop(columns="round").reset_index(drop=True)
-
-
-def trend(evaluations: Iterable[tuple[str, pd.DataFrame]]) -> pd.DataFrame:
-    """Share of turns per cause, one column for each dataset version (or week) in the order given."""
-    return between(dict(evaluations))

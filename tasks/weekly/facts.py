@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Conversations that are told.
 TOLD = 3
+#: Weeks whose causes of failure stand side by side, and how many causes.
+WEEKS, CAUSES = 6, 10
 #: Tools with fewer turns judged by both models are left out: nothing can be said about them.
 FEWEST_TURNS = 5
 
@@ -58,6 +60,17 @@ class Cost:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """Causes of failure of models of one stage and source, week on week: shares of all turns judged."""
+
+    weeks: tuple[str, ...] = ()
+    turns: tuple[int, ...] = ()
+    causes: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    gone: int = 0
+    """Models of that stage, of whatever source, left out because the dataset that holds their turns is gone."""
+
+
+@dataclass(frozen=True)
 class Week:
     """Everything the report says."""
 
@@ -66,6 +79,7 @@ class Week:
     evaluations: tuple[str, ...]
     lines: tuple[results.Line, ...]
     tools: dict[str, Verdict]
+    trend: Trend
     told: tuple[before_after.Turn, ...]
     costs: tuple[Cost, ...]
     monitor: dict[str, Any] | None
@@ -97,6 +111,7 @@ def gather() -> Week:
         evaluations=evaluations,
         lines=tuple(results.compare(evaluations)),
         tools=by_tool(frames[-2], frames[-1]) if len(frames) > 1 else {},
+        trend=_trend(newest, trained, judged),
         told=tuple(_told(before_after.turns(evaluations[-2:], most=10_000))) if len(evaluations) > 1 else (),
         costs=tuple(_cost(record) for record in models if record.stage != "base"),
         monitor=newest.outputs.get("verdict"),
@@ -156,6 +171,25 @@ def by_tool(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, Verdict]:
     }
     found = verdicts(family)
     return dict(sorted(found.items(), key=lambda item: -item[1].difference.mean))
+
+
+def _trend(newest: Record, judged: Sequence[Record], evaluations: dict[str, str]) -> Trend:
+    """Of the newest models that came about as this one did."""
+    from models.evaluation import failures
+
+    sources = {one.version: one.source for one in snapshot.published()}
+    source = sources.get(newest.dataset_version or "")
+    alike = [one for one in judged if one.stage == newest.stage]
+    chosen = [one for one in alike if source is not None and sources.get(one.dataset_version or "") == source]
+    caused: dict[str, pd.DataFrame] = {}
+    for record in sorted(chosen, key=lambda one: one.ended or "")[-WEEKS:]:
+        frame = read_evaluations(evaluations[record.run_id])
+        points = snapshot.read_points_by_id(record.dataset_version or "", list(frame["decision_point_id"]))
+        caused[f"{(record.ended or '')[:10]} ({record.run_id[:4]})"] = failures.causes(frame, points)
+    table = failures.between(caused).head(CAUSES)
+    rows = tuple((str(cause), tuple(float(share) for share in row)) for cause, row in table.iterrows())
+    gone = sum(one.dataset_version not in sources for one in alike)
+    return Trend(tuple(caused), tuple(map(len, caused.values())), rows, gone)
 
 
 def _told(turns: Iterable[before_after.Turn]) -> list[before_after.Turn]:
