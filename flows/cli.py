@@ -331,7 +331,7 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535, help="Port on 127.0.0
     """Runs, curves and comparisons in the browser: the MLflow UI over var/. Ctrl-C ends it."""
     with plain_errors():
         prepare(quiet=True)
-        from models.tracking import serve_ui
+        from models.tracking_server import serve_ui
 
         signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # ends the server as Ctrl-C does
         typer.echo(f"http://127.0.0.1:{port}  (starts in some seconds, Ctrl-C ends it)")

@@ -63,7 +63,7 @@ def running(places: Places, say: Callable[[str], None]) -> Iterator[list[subproc
     Raises:
         ServiceError: A port is taken, or a server does not answer in time; names its log.
     """
-    from models.tracking import server_command
+    from models.tracking_server import server_command
 
     for port in (places.prefect_port, places.mlflow_port):
         _require_free(port)

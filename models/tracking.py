@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -467,25 +466,3 @@ def left_running(**tags: str) -> list[str]:
 def close_run(run_id: str, status: str = "KILLED") -> None:
     """End a run that nobody will resume."""
     StageRun(run_id, lambda text: None)._close(status)
-
-
-def server_command(port: int) -> list[str]:
-    """Command of an MLflow server on 127.0.0.1 over the store of ``tracking_uri``, for this machine's browsers only."""
-    _connect(tracking_uri())
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    names = ",".join(f"{host}:{port}" for host in ("127.0.0.1", "localhost"))
-    places = ["--backend-store-uri", tracking_uri(), "--default-artifact-root", artifact_root()]
-    return [*command, *places, "--allowed-hosts", names]
-
-
-def serve_ui(port: int) -> int:
-    """Serve the MLflow UI on 127.0.0.1 until it is ended; returns its exit code."""
-    with subprocess.Popen(server_command(port)) as server:
-        try:
-            return server.wait()
-        except KeyboardInterrupt:  # the server got it too: being ended is how it is meant to end
-            server.wait()
-            return 0
-        finally:
-            if server.poll() is None:
-                server.terminate()
