@@ -19,8 +19,8 @@ import pytest
 from data import paths
 
 pytestmark = pytest.mark.slow
-#: Two dozen steps: long enough that the server is away for most of them.
-TRAINING = ("sft", "--profile", "smoke", "--source", "simulated", "--max-steps", "24")
+#: All that the smoke data give: long enough that the server is away for most of them.
+TRAINING = ("sft", "--profile", "smoke", "--source", "simulated", "--max-steps", "20")
 
 
 class Server:
@@ -31,20 +31,28 @@ class Server:
             found.bind(("127.0.0.1", 0))
             self.port = int(found.getsockname()[1])
         self.api = f"http://127.0.0.1:{self.port}/api"
+        home = var / "server"
+        home.mkdir(parents=True)
+        self.log = home / "log"
         self.surroundings = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))},
             "APPRENTICE_VAR": str(var),
-            "PREFECT_HOME": str(var / "server"),
+            "PREFECT_HOME": str(home),
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         }
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
-        self.process = subprocess.Popen(
-            command, env=self.surroundings, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-        )
-        until(self.answers, "the server does not answer")
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command, env=self.surroundings, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        until(lambda: self.answers() or not self.runs(), "the server does not answer")
+        assert self.runs(), self.log.read_text()
+
+    def runs(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def answers(self) -> bool:
         try:
@@ -104,5 +112,5 @@ def test_a_training_outlives_the_server_it_reports_to(server: Server, tmp_path: 
     said = training.communicate(timeout=240)[0]
     assert training.returncode == 0, said
     (record,) = [json.loads(file.read_text()) for file in (var / "stages" / "sft").glob("*.json")]
-    assert (record["status"], record["steps"]) == ("done", 24)
+    assert (record["status"], record["steps"]) == ("done", 20)
     assert sorted(run["state_type"] for run in server.flow_runs()) == ["COMPLETED", "COMPLETED"]
