@@ -176,15 +176,32 @@ def test_a_budget_stops_cleanly_and_leaves_a_model(base_model, train_set, tmp_pa
     assert (outcome.model_dir / "tokenizer.json").exists()
 
 
-def test_conversations_longer_than_the_context_are_dropped_and_counted(base_model, train_set, tmp_path):
+def test_conversations_longer_than_the_context_end_with_a_whole_assistant_message(base_model, train_set, tmp_path):
     from models.policy import load_tokenizer
     from models.training.sft import EmptySplit, labelled_rows, train_sft
 
     tokenizer = load_tokenizer(base_model)
-    lengths = sorted(len(row["input_ids"]) for row in labelled_rows(tokenizer, train_set, 10**6)[0])
-    _, counts = labelled_rows(tokenizer, train_set, lengths[-1] - 1)
-    assert counts["too_long"] == lengths.count(lengths[-1])
-    assert counts["used"] + counts["too_long"] == len(train_set)
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    whole, counts = labelled_rows(tokenizer, train_set, 10**6)
+    assert (counts["used"], counts["cut"], counts["too_long"]) == (len(train_set), 0, 0)
+    longest = max(whole, key=lambda row: len(row["input_ids"]))
+    cuts = set()
+    for most in range(len(longest["input_ids"]) - 1, 0, -7):
+        try:
+            (row,), counts = labelled_rows(tokenizer, [train_set[whole.index(longest)]], most)
+        except EmptySplit:
+            first = next(place for place, label in enumerate(longest["labels"]) if label == end)
+            assert most <= first  # not even the first message of the assistant fits
+            break
+        length = len(row["input_ids"])
+        cuts.add(length)
+        assert (length <= most, counts["cut"], counts["too_long"]) == (True, 1, 0)
+        assert (row["input_ids"], row["labels"]) == (longest["input_ids"][:length], longest["labels"][:length])
+        assert row["labels"][-1] == end
+        assert end not in longest["labels"][length:most]  # the last message that fits is there
+    else:
+        pytest.fail("no length was too short")
+    assert len(cuts) == longest["labels"].count(end) - (longest["labels"][-1] == end)
     with pytest.raises(EmptySplit, match="max_length"):
         train_sft(job(base_model, tmp_path / "none", sft={"max_length": 16}), Silent())
 

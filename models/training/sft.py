@@ -1,8 +1,9 @@
 """SFT without thinking on whole conversations: the paper's baseline, with TRL's ``SFTTrainer``.
 
 We tokenise ourselves (ids and labels), so no Arrow struct unification can put a null argument of one tool into another
-tool's calls. The loss is on what the assistant writes; rows longer than ``max_length`` are dropped and counted, never
-cut, because a cut conversation would teach to stop in the middle.
+tool's calls. The loss is on what the assistant writes. A conversation longer than ``max_length`` ends with its last whole
+assistant message within it: every label still has its own history before it. Dropping the long ones instead would leave out
+the conversations over several services, two thirds of what people said to SGD's assistants.
 """
 
 from __future__ import annotations
@@ -64,7 +65,10 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
     rows, counts = labelled_rows(tokenizer, conversations, stage.max_length, reporter)
     stage = bounded_by_epochs(stage, len(rows))
-    reporter.say(f"{counts['used']} conversations, {counts['too_long']} longer than {stage.max_length} tokens dropped")
+    reporter.say(
+        f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
+        f"{counts['too_long']} without a turn within them dropped"
+    )
     return fit(job, reporter, name, stage, tokenizer, rows, counts, watch=_watch(job, stage, tokenizer, reporter))
 
 
@@ -81,20 +85,24 @@ def _watch(
 def labelled_rows(
     tokenizer: Any, conversations: Iterable[Conversation], max_length: int, reporter: Reporter | None = None
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
-    """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used.
+    """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used,
+    of these ``cut`` at the end of an assistant message, and ``too_long`` for a single one.
 
     Raises:
         EmptySplit: Nothing is left.
     """
     rows: list[dict[str, list[int]]] = []
-    counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+    counts = {"used": 0, "cut": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
     for number, conversation in enumerate(conversations):
         if reporter:
             reporter.update(number)
         ids, mask = conversation_tokens(tokenizer, conversation)
-        if len(ids) > max_length:
+        whole = len(ids)
+        ids, mask = _within(ids, mask, max_length)
+        if not ids:
             counts["too_long"] += 1
             continue
+        counts["cut"] += len(ids) < whole
         rows.append({"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]})
         counts["used"] += 1
         counts["tokens"] += len(ids)
@@ -105,6 +113,15 @@ def labelled_rows(
             "ingest more conversations or raise the stage's max_length"
         )
     return rows, counts
+
+
+def _within(ids: list[int], mask: list[int], longest: int) -> tuple[list[int], list[int]]:
+    """The conversation, or its beginning up to the last assistant message that ends within ``longest`` tokens."""
+    if len(ids) <= longest:
+        return ids, mask
+    ends = (place for place in range(longest, 0, -1) if mask[place - 1] and not mask[place])
+    end = next(ends, 0)
+    return ids[:end], mask[:end]
 
 
 def bounded_by_epochs(stage: Epochal, rows: int) -> Epochal:
