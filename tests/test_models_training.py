@@ -158,8 +158,10 @@ def test_sft_interrupted_and_resumed_ends_bit_for_bit_as_without(base_model, tra
     assert (resumed.stopped, resumed.steps, straight.steps) == ("finished", 4, 4)
     assert {step for _, step in second.seen} == {3, 4}
     together = first.seen | second.seen
-    losses = {key: value for key, value in whole.seen.items() if key[0] == "train/loss"}
-    assert losses == {key: value for key, value in together.items() if key[0] == "train/loss"}
+    for name in ("train/loss", "train/tokens"):
+        curve = {step: value for (metric, step), value in whole.seen.items() if metric == name}
+        assert len(curve) == 4
+        assert curve == {step: value for (metric, step), value in together.items() if metric == name}
     ours, theirs = weights(resumed.model_dir), weights(straight.model_dir)
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     assert not (cut.run_dir / "checkpoints").exists()

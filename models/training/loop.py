@@ -16,6 +16,8 @@ from types import FrameType
 from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME
+from trl import SFTTrainer
 
 from data.files import write_whole
 from data.reporting import Reporter
@@ -237,7 +239,10 @@ def run_trainer(
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
     if ranks.leads():
         checkpoints.forget_from(folder, trainer.args.max_steps)
-    trainer.train(resume_from_checkpoint=ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None))
+    resumed = ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None)
+    if resumed:
+        _count_on(trainer, Path(resumed))
+    trainer.train(resume_from_checkpoint=resumed)
     model_dir = job.run_dir / "model"
     best = read_best(folder)
     outcome = TrainingOutcome(
@@ -257,6 +262,16 @@ def run_trainer(
         write_whole(job.run_dir / OUTCOME, json.dumps(told))
         shutil.rmtree(folder)
     return outcome
+
+
+def _count_on(trainer: Any, checkpoint: Path) -> None:
+    """Let TRL's ``SFTTrainer`` count tokens from where the checkpoint was: it keeps the count in memory only (TRL 1.16,
+    ``sft_trainer.py:1215``), so a resumed run's curve would start again from zero. Other trainers keep it themselves.
+    """
+    if isinstance(trainer, SFTTrainer):
+        told = json.loads((checkpoint / TRAINER_STATE_NAME).read_text(encoding="utf-8"))["log_history"]
+        counts = (entry["num_tokens"] for entry in reversed(told) if "num_tokens" in entry)
+        trainer._total_train_tokens = int(next(counts, 0))
 
 
 def finished_before(job: TrainingJob) -> TrainingOutcome | None:

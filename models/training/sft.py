@@ -1,9 +1,9 @@
 """SFT without thinking on whole conversations: the paper's baseline, with TRL's ``SFTTrainer``.
 
 We tokenise ourselves (ids and labels), so no Arrow struct unification can put a null argument of one tool into another
-tool's calls. The loss is on what the assistant writes. A conversation longer than ``max_length`` ends with its last whole
-assistant message within it: every label still has its own history before it. Dropping the long ones instead would leave out
-the conversations over several services, two thirds of what people said to SGD's assistants.
+tool's calls. The loss is on what the assistant writes. A conversation longer than ``max_length`` ends with its last
+whole assistant message within it: every label still has its own history before it. Dropping the long ones instead would
+leave out the conversations over several services, two thirds of what people said to SGD's assistants.
 """
 
 from __future__ import annotations
