@@ -60,7 +60,7 @@ class MetricLog:
         known = self._known.get((key, step))
         if known is None or not again:
             return known is None
-        return known != value and not (known != known and value != value)  # NaN is the same as NaN here
+        return not same(known, value)
 
     def curve(self, key: str) -> tuple[list[int], list[float]]:
         """Steps and values of one curve, in order of steps."""
@@ -74,6 +74,11 @@ class MetricLog:
 
 def _points(row: Mapping[str, Any]) -> list[Point]:
     return [Point(key, value, row["step"], row["at"]) for key, value in row["values"].items()]
+
+
+def same(known: float | None, value: float) -> bool:
+    """Whether a number is the one that is known; NaN is the same as NaN here."""
+    return known is not None and (known == value or (known != known and value != value))
 
 
 def missing(points: Iterable[Point], known: Mapping[str, set[int]]) -> list[Point]:

@@ -23,7 +23,7 @@ from filelock import FileLock
 
 from data import paths
 from models import figures, spool, traces
-from models.metric_log import MetricLog, Point, missing
+from models.metric_log import MetricLog, Point, missing, same
 from models.traces import Told
 
 if TYPE_CHECKING:
@@ -168,8 +168,14 @@ class StageRun:
         self._flush()
 
     def log_results(self, values: Mapping[str, float], step: int) -> None:
-        """Keep and send numbers of a finished evaluation: a newer one replaces an older one at the same step."""
-        self._pending.extend(self.log.add(values, step, again=True))
+        """Keep and send numbers of a finished evaluation: a newer one replaces an older one at the same step.
+
+        What a killed process had kept and not yet sent is sent by the next one, which evaluates to the same numbers.
+        """
+        self.log.add(values, step, again=True)
+        sent = self._try(lambda client, _: client.get_run(self.run_id).data.metrics) or {}
+        latest = {point.key: point for point in self.log.points if point.step == step and point.key in values}
+        self._pending.extend(point for key, point in latest.items() if not same(sent.get(key), point.value))
         self._flush()
 
     def tag(self, tags: Mapping[str, str]) -> None:

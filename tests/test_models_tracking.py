@@ -207,6 +207,18 @@ def test_results_of_a_newer_evaluation_replace_older_ones_in_an_ended_run(client
     assert stored.data.metrics["eval/seen/turn_success"] == 0.5
 
 
+def test_results_kept_before_a_kill_are_sent_once_by_who_comes_after(client) -> None:
+    with stage_run("sft", name="judged, killed") as run:
+        pass
+    results = {"eval/seen/turn_success": 0.5, "eval/seen/facts": float("nan")}
+    MetricLog(paths.run(run.run_id) / "metrics.jsonl").add(results, 0)  # and then came the kill
+    for _ in range(2):
+        StageRun(run.run_id, lambda text: None).log_results(results, 0)
+    for key, value in results.items():
+        (point,) = client.get_metric_history(run.run_id, key)
+        assert point.value == pytest.approx(value, nan_ok=True)
+
+
 def test_log_drops_a_line_cut_short_and_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "metrics.jsonl"
     log = MetricLog(file)
