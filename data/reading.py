@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from data.chunks import Chunk, Plan, Read, write_chunks
 from data.redaction import load_redaction, redacted
+from data.renaming import renamed
 from data.reporting import Reporter
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
@@ -86,10 +87,14 @@ def _items(source: Partitioned, settings: DataSettings, task: _Task) -> Iterator
 
 
 def admitted(items: Iterable[Read], settings: DataSettings) -> Iterator[Read]:
-    """What was read, redacted if that is asked for, without what was to be forgotten; tallies come last."""
+    """What was read, redacted and with tools renamed if that is asked for, without what was to be forgotten; tallies
+    come last."""
     tallies: list[Tally] = []
-    records = _without_tallies(items, tallies)
-    yield from without_forgotten(redacted(records, load_redaction(settings.redact)) if settings.redact else records)
+    records: Iterator[Conversation | Quarantined] = _without_tallies(items, tallies)
+    if settings.redact:
+        records = redacted(records, load_redaction(settings.redact))
+    records = without_forgotten(records)
+    yield from renamed(records, settings.rename_tools) if settings.rename_tools else records
     yield from tallies
 
 

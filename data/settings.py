@@ -41,6 +41,9 @@ class DataSettings(StageSettings):
     redact: str | None = None
     """``module:function`` from text to text, run over every record before anything is stored; ``data.pseudonyms:
     pseudonymise`` replaces e-mail addresses, phone and card numbers. Part of the dataset version."""
+    rename_tools: float = Field(0.0, ge=0, le=1)
+    """Share of the training conversations whose tools and arguments get other names, so that a model learns to read
+    what is on offer instead of learning it by heart; part of the dataset version."""
     duplicates: Literal["remove", "report"] = "remove"
     """Training conversations that repeat or nearly repeat one models are judged by: leave them out, or only say so."""
     processes: int | None = Field(None, ge=1)

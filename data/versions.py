@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import Field
 
+from data import renaming
 from data.paths import PROJECT_ROOT
 from data.redaction import load_redaction
 from data.schema import Frozen
@@ -84,6 +85,8 @@ def compute_version(source: str, fingerprint: str, settings: DataSettings) -> st
     shaping = {name: getattr(settings, name) for name in SHAPING_SETTINGS}
     if settings.redact:
         shaping["redaction"] = load_redaction(settings.redact).fingerprint()
+    if settings.rename_tools:
+        shaping["renaming"] = renaming.fingerprint(settings.rename_tools)
     described = {"source": source, "fingerprint": fingerprint, "settings": shaping, "code": code_version()}
     text = json.dumps(described, sort_keys=True, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_LENGTH]

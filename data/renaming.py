@@ -1,0 +1,233 @@
+"""Training conversations whose tools go by other names: what a model must read cannot be learned by heart.
+
+A model fine-tuned on few tools writes their names from memory and then invents names, or prefers the practised ones,
+where others are on offer (measured: docs/log.md). ``data.rename_tools`` gives that share of the training conversations
+tools of the same meaning under names of another house: other word order, other spelling (``find_booking``,
+``bookingFind``, ``api-lookup-booking``), arguments alike. What people said stays, as do all values.
+
+One house per conversation, drawn from its id: the same conversation gets the same names in every version that holds
+it. Splits other than ``train`` are never touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.json_text import to_json
+from data.schema import Conversation, Message, Quarantined, ToolCall, ToolSpec
+from data.splits import stable_fraction
+
+#: Verbs that begin tools' names, in groups of which one may stand for another.
+_VERBS: tuple[tuple[str, ...], ...] = (
+    ("find", "search", "lookup", "query", "locate"),
+    ("get", "fetch", "read", "retrieve", "show"),
+    ("list", "enumerate", "browse", "show"),
+    ("book", "reserve", "schedule"),
+    ("create", "add", "make", "new", "open"),
+    ("change", "update", "modify", "edit", "amend"),
+    ("cancel", "revoke", "drop", "withdraw"),
+    ("delete", "remove", "erase"),
+    ("check", "inspect", "test", "probe"),
+    ("verify", "authenticate", "confirm", "validate"),
+    ("identify", "recognise", "resolve"),
+    ("send", "dispatch", "submit"),
+    ("transfer", "remit", "move"),
+    ("order", "request", "purchase"),
+    ("buy", "purchase", "acquire"),
+    ("track", "trace", "follow"),
+    ("play", "start", "run"),
+    ("pay", "settle"),
+)
+_OPENINGS: tuple[str, ...] = ("", "", "", "api", "do", "desk", "v2", "svc")
+_STYLES: tuple[str, ...] = ("snake", "camel", "pascal", "kebab")
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+|[A-Z]")
+#: Keywords under which a schema may speak of its arguments by name; such a tool keeps its arguments.
+_NAMING_KEYWORDS = frozenset(
+    {"$ref", "$defs", "definitions", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependencies"}
+    | {"dependentRequired", "dependentSchemas", "patternProperties", "propertyNames"}
+)
+_DRAWS = 20
+
+
+def fingerprint(share: float) -> str:
+    """Hash of the share and of this code: part of the dataset version where tools are renamed."""
+    code = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    return hashlib.sha256(f"{share!r}\0{code}".encode()).hexdigest()[:16]
+
+
+def renamed(items: Iterable[Conversation | Quarantined], share: float) -> Iterator[Conversation | Quarantined]:
+    """The same items, ``share`` of the training conversations with tools under other names (chosen by their ids)."""
+    for item in items:
+        chosen = isinstance(item, Conversation) and item.split == "train" and item.tools
+        if chosen and stable_fraction(f"rename\0{item.source}/{item.record_id}") < share:
+            assert isinstance(item, Conversation)
+            yield with_other_names(item)
+        else:
+            yield item
+
+
+@dataclass(frozen=True)
+class _Names:
+    """New names by old ones, and the identifiers among them as they stand in running text."""
+
+    tools: Mapping[str, str]
+    arguments: Mapping[str, str]
+    kept: frozenset[str]
+    """Tools whose arguments keep their names."""
+
+    def in_text(self, text: str | None) -> str | None:
+        """The text with every identifier replaced that no ordinary word looks like (it has ``_``, or two humps)."""
+        known = {
+            old: new
+            for old, new in {**self.arguments, **self.tools}.items()
+            if old != new and len(_WORD.findall(old)) > 1 and not re.fullmatch(r"[A-Z]?[a-z]+", old)
+        }
+        if not text or not known:
+            return text
+        pattern = "|".join(re.escape(old) for old in sorted(known, key=len, reverse=True))
+        return re.sub(rf"(?<![\w-])(?:{pattern})(?![\w-])", lambda found: known[found.group()], text)
+
+
+def with_other_names(conversation: Conversation) -> Conversation:
+    """The conversation as another house would have recorded it; equal conversations give equal results."""
+    names = _names(conversation)
+    return conversation.model_copy(
+        update={
+            "tools": tuple(_tool(tool, names) for tool in conversation.tools),
+            "messages": tuple(_message(message, names) for message in conversation.messages),
+        }
+    )
+
+
+def _names(conversation: Conversation) -> _Names:
+    house = random.Random(f"house\0{conversation.source}/{conversation.record_id}")
+    tools: dict[str, str] = {}
+    opening, style = house.choice(_OPENINGS), house.choice(_STYLES)
+    turned = house.random() < 0.5
+    for tool in conversation.tools:
+        domain = _opening_domain(tool.name, conversation.domains)
+        drawn = (
+            domain + _tool_name(tool.name.removeprefix(domain), opening, style, turned, house) for _ in range(_DRAWS)
+        )
+        tools[tool.name] = _free(tool.name, drawn, {*tools.values(), *(one.name for one in conversation.tools)})
+    kept = frozenset(tool.name for tool in conversation.tools if _NAMING_KEYWORDS & set(tool.parameters))
+    fixed = {name for tool in conversation.tools if tool.name in kept for name in _arguments(tool)}
+    known = dict.fromkeys(name for tool in conversation.tools for name in _arguments(tool))
+    spelling, turned = house.choice(_STYLES), house.random() < 0.3
+    arguments: dict[str, str] = {}
+    for name in known:
+        wanted = name if name in fixed else _spelled(_turned(_WORD.findall(name), turned), spelling)
+        arguments[name] = _free(name, iter([wanted]), {*arguments.values(), *known})
+    return _Names(tools, arguments, kept)
+
+
+def _tool_name(name: str, opening: str, style: str, turned: bool, house: random.Random) -> str:
+    words = [word.lower() for word in _WORD.findall(name)]
+    for group in _VERBS:
+        if words and words[0] in group and house.random() < 0.5:
+            words[0] = house.choice(group)
+            break
+    words = _turned(words, turned)
+    if opening or len(words) == 1:
+        words = [opening or house.choice([one for one in _OPENINGS if one]), *words]
+    return _spelled(words, style)
+
+
+def _turned(words: list[str], turned: bool) -> list[str]:
+    """``find booking`` as ``booking find``: the object first, as in a house that groups by object."""
+    return [*words[1:], words[0]] if turned and len(words) > 1 else words
+
+
+def _spelled(words: list[str], style: str) -> str:
+    words = [word.lower() for word in words]
+    if style in ("snake", "kebab"):
+        return ("_" if style == "snake" else "-").join(words)
+    humps = "".join(word[:1].upper() + word[1:] for word in words)
+    return humps if style == "pascal" else humps[:1].lower() + humps[1:]
+
+
+def _free(name: str, drawn: Iterator[str], taken: set[str]) -> str:
+    """The first drawn name that nothing else has; the old one where there is none."""
+    return next((one for one in drawn if one and (one == name or one not in taken)), name)
+
+
+def _opening_domain(name: str, domains: Iterable[str]) -> str:
+    """``Hotels_2_`` of ``Hotels_2_Find``: what tells the turn's domain stays."""
+    return max((f"{one}_" for one in domains if name.startswith(f"{one}_")), key=len, default="")
+
+
+def _arguments(tool: ToolSpec) -> list[str]:
+    properties = tool.parameters.get("properties", {})
+    return list(properties) if isinstance(properties, dict) else []
+
+
+def _tool(tool: ToolSpec, names: _Names) -> ToolSpec:
+    parameters = tool.parameters
+    if tool.name not in names.kept and isinstance(parameters.get("properties"), dict):
+        parameters = {
+            **parameters,
+            "properties": {
+                names.arguments[name]: _described(schema, names) for name, schema in parameters["properties"].items()
+            },
+        }
+        if isinstance(parameters.get("required"), list):
+            parameters["required"] = [names.arguments.get(name, name) for name in parameters["required"]]
+    return tool.model_copy(
+        update={
+            "name": names.tools[tool.name],
+            "description": names.in_text(tool.description) or "",
+            "parameters": parameters,
+        }
+    )
+
+
+def _described(schema: Any, names: _Names) -> Any:
+    if isinstance(schema, dict) and isinstance(schema.get("description"), str):
+        return {**schema, "description": names.in_text(schema["description"])}
+    return schema
+
+
+def _message(message: Message, names: _Names) -> Message:
+    # Of a tool's result only keys and identifiers change: what a customer sees and says is the same in every house.
+    speaks_names = message.role in ("system", "tool")
+    return message.model_copy(
+        update={
+            "content": names.in_text(message.content) if speaks_names else message.content,
+            "tool_calls": tuple(_call(call, names) for call in message.tool_calls),
+            "rationale": names.in_text(message.rationale),
+        }
+    )
+
+
+def _call(call: ToolCall, names: _Names) -> ToolCall:
+    new_name = names.tools.get(call.name, call.name)
+    if call.name in names.kept or call.name not in names.tools:
+        return call.model_copy(update={"name": new_name})
+    return call.model_copy(
+        update={
+            "name": new_name,
+            "arguments": _keys(call.arguments, names.arguments),
+            "arguments_raw": _raw(call.arguments_raw, names.arguments),
+            "accepted": _keys(call.accepted, names.arguments),
+        }
+    )
+
+
+def _keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    return {names.get(name, name): value for name, value in values.items()}
+
+
+def _raw(text: str, names: Mapping[str, str]) -> str:
+    """The raw arguments under new names; text that is no JSON object stays, for the checks to judge."""
+    try:
+        parsed = json.loads(text)
+        return to_json(_keys(parsed, names)) if isinstance(parsed, dict) else text
+    except (ValueError, RecursionError):
+        return text
