@@ -1,8 +1,7 @@
 """SQL over everything published: datasets, rollouts and evaluations, also while training or an ingestion runs.
 
-An in-memory DuckDB gets one view per table over explicit lists of finished Parquet files; the warehouse is never
-opened. Each view starts from an empty typed table, so an empty project answers with no rows instead of an error, and a
-file written before a column existed shows null there. The connection reads under four directories of ``var/``, accepts
+An in-memory DuckDB gets one view per table over explicit lists of finished Parquet files (``data.query.views``); the
+warehouse is never opened. The connection reads under four directories of ``var/``, accepts
 one SELECT, and its configuration is locked.
 """
 
@@ -13,13 +12,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from data import paths
-from data.parquet import damage, shards
-from data.warehouse import SCHEMA_SQL, TABLES, interruptible, quote
+from data.parquet import damage
+from data.query.views import VIEWS, create_typed, select, view_of
+from data.warehouse import interruptible, quote
 
 if TYPE_CHECKING:
     import duckdb
@@ -30,33 +29,10 @@ T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
 MEMORY_LIMIT = "2GB"
-VIEWS: tuple[str, ...] = (
-    *TABLES,
-    "dataset_versions",
-    "rollouts",
-    "evaluations",
-    "pass_rates",
-    "episodes",
-    "runs",
-)
-_NEWEST_EPISODE = "QUALIFY row_number() OVER (PARTITION BY episode_id ORDER BY created_at DESC) = 1"
-_NEWEST_EVALUATION = (
-    "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking, variant "
-    "ORDER BY created_at DESC, evaluation_id DESC) = 1"
-)
 
 
 class QueryError(RuntimeError):
     """A query cannot be answered; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class _View:
-    """Columns of a view as the view's SELECT list, its files, and what follows the FROM clause."""
-
-    files: Sequence[Path]
-    columns: str = "*"
-    condition: str = ""
 
 
 def run_query(
@@ -138,7 +114,7 @@ def describe() -> str:
     import duckdb
 
     with duckdb.connect(":memory:") as connection:
-        _create_typed(connection)
+        create_typed(connection)
         return "\n".join(f"{view}({_columns(connection, view)})" for view in VIEWS)
 
 
@@ -209,107 +185,18 @@ def _create_views(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -
 
     from data.snapshot import SnapshotError
 
-    _create_typed(connection)
+    create_typed(connection)
     files: list[Path] = []
     for name in names:
         try:
-            view = _view(connection, name)
+            view = view_of(connection, name)
             files += view.files
-            connection.execute(f"CREATE VIEW {name} AS {_select(name, view)}")
-        except SnapshotError as error:
-            raise QueryError(str(error)) from error
+            connection.execute(f"CREATE VIEW {name} AS {select(name, view)}")
         except duckdb.Error as error:
             raise QueryError(_damage_or_message(files, error)) from error
+        except (SnapshotError, ValueError) as error:
+            raise QueryError(str(error)) from error
     return files
-
-
-def _select(name: str, view: _View) -> str:
-    sources = f"SELECT {view.columns} FROM typed.{name}"
-    if view.files:
-        listed = ", ".join(quote(str(path)) for path in view.files)
-        sources += f" UNION ALL BY NAME SELECT {view.columns} FROM read_parquet([{listed}], union_by_name = true)"
-    return f"SELECT * FROM ({sources}) {view.condition}"
-
-
-def _view(connection: duckdb.DuckDBPyConnection, name: str) -> _View:
-    if name == "rollouts":
-        return _View(_rollout_files())
-    if name == "evaluations":
-        directories = sorted(path for path in paths.evaluations().glob("*") if path.is_dir())
-        return _View([shard for path in directories for shard in shards(path)], condition=_NEWEST_EVALUATION)
-    if name == "pass_rates":
-        return _View(shards(paths.pass_rates()))
-    if name == "episodes":
-        from data.episodes import episode_files
-
-        return _View(episode_files(), condition=_NEWEST_EPISODE)
-    if name == "dataset_versions":
-        _fill_dataset_versions(connection)
-        return _View([])
-    if name == "runs":
-        from data.runs import run_table
-
-        _fill(connection, name, run_table())
-        return _View([])
-    return _View(_snapshot_files(name), columns="* EXCLUDE (record)" if name == "conversations" else "*")
-
-
-def _rollout_files() -> list[Path]:
-    from data.rollouts import current_files
-
-    runs = sorted(path.name for path in paths.rollouts().glob("*") if path.is_dir())
-    try:
-        return [file for run_id in runs for file in current_files(run_id)]
-    except ValueError as error:
-        raise QueryError(str(error)) from error
-
-
-def _snapshot_files(table: str) -> list[Path]:
-    """Files of the newest snapshot of each source; one published before a table existed has none of it."""
-    from data.snapshot import published, read_manifest
-
-    newest = {version.source: version.version for version in published()}
-    file = f"{table}.parquet"
-    return [paths.dataset(version) / file for version in newest.values() if file in read_manifest(version).files]
-
-
-def _create_typed(connection: duckdb.DuckDBPyConnection) -> None:
-    """An empty table per view in schema ``typed``: the columns, whatever files there are."""
-    from data.episodes import EPISODE_SCHEMA
-    from data.evaluations import EVALUATION_SCHEMA
-    from data.pass_rates import PASS_RATE_SCHEMA
-    from data.rollouts import ROLLOUT_SCHEMA
-    from data.runs import run_schema
-
-    connection.execute("CREATE SCHEMA typed")
-    connection.execute("USE typed")
-    connection.execute(SCHEMA_SQL.read_text(encoding="utf-8"))
-    connection.execute("USE main")
-    stored = {
-        "rollouts": ROLLOUT_SCHEMA,
-        "evaluations": EVALUATION_SCHEMA,
-        "pass_rates": PASS_RATE_SCHEMA,
-        "runs": run_schema(),
-        "episodes": EPISODE_SCHEMA,
-    }
-    for name, schema in stored.items():
-        connection.register("columns_of", schema.empty_table())
-        connection.execute(f"CREATE TABLE typed.{name} AS SELECT * FROM columns_of")
-        connection.unregister("columns_of")
-
-
-def _fill_dataset_versions(connection: duckdb.DuckDBPyConnection) -> None:
-    from data.rows import version_table
-    from data.snapshot import published
-
-    if versions := published():
-        _fill(connection, "dataset_versions", version_table(versions))
-
-
-def _fill(connection: duckdb.DuckDBPyConnection, name: str, rows: pa.Table) -> None:
-    connection.register("stored_rows", rows)
-    connection.execute(f"INSERT INTO typed.{name} BY NAME SELECT * FROM stored_rows")
-    connection.unregister("stored_rows")
 
 
 def _complain(execute: Callable[[], T], files: Sequence[Path], timeout_seconds: float) -> T:
