@@ -48,7 +48,7 @@ def compare_arms(
         slice_minutes: Budget of this call: work under way is kept, the next call goes on.
         seeds: Seeds of the arms that are trained several times.
         final: Judge on the test splits too. Each use is recorded.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
     """
     chosen = chosen_arms(preset, tuple(arms), tuple(rewards))
     number = seeds or comparison.affordable_seeds(minutes)

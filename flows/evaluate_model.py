@@ -47,7 +47,7 @@ def evaluate_model(
         source: Newest model on this source's newest dataset.
         on: Judge on the newest dataset of this source instead of the one the model was trained on.
         minutes: Wall-clock budget.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
         force: Judge again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """

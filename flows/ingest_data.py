@@ -33,7 +33,7 @@ def ingest_data(
         path: Directory of the source's files.
         conversations: At most this many.
         seed: Seed of simulated conversations.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations, seed=seed)

@@ -49,7 +49,7 @@ def pipeline(
         max_steps: Optimizer steps at most, in each training stage.
         seed: Seed of everything that is drawn.
         final: Evaluate on the test splits. Each use is recorded.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
         start_at: Begin with this stage, on the latest good results of those before.
         only: Execute this stage alone, likewise.
         force: Stages to do again although nothing has changed, or "all".

@@ -43,7 +43,7 @@ def prime_thinking(
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
         seed: Seed of the data order.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
         force: Prime again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """

@@ -44,7 +44,7 @@ def promote_model(
         final: Decide on the test splits. Each use is recorded.
         decision_points: Per split; a guard that has too few stands in the way.
         minutes: Wall-clock budget of each of the two evaluations.
-        overrides: Any other setting, nested as in data/settings.py.
+        overrides: Any other setting, nested as in data/settings.
     """
     challenger = of_run(run_id) if run_id else latest_model(source)
     met = contest(name, challenger)

@@ -39,7 +39,7 @@ def train_grpo(
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
         seed: Seed of prompts and sampling.
-        overrides: Any other setting, nested as in data/settings.py, e.g. {"grpo": {"weights": {"format": 1.0}}}.
+        overrides: Any other setting, nested as in data/settings, e.g. {"grpo": {"weights": {"format": 1.0}}}.
         force: Train again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """

@@ -36,7 +36,7 @@ def train_sft(
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
         seed: Seed of the data order.
-        overrides: Any other setting, nested as in data/settings.py, e.g. {"sft": {"learning_rate": 0.0001}}.
+        overrides: Any other setting, nested as in data/settings, e.g. {"sft": {"learning_rate": 0.0001}}.
         force: Train again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
     """

@@ -68,7 +68,12 @@ def test_code_version_follows_names_and_new_files(room: Path) -> None:
 
 def test_code_version_ignores_caches_and_storage_code(room: Path) -> None:
     before = code_version(room)
-    for name in ("sources/__pycache__/sgd.cpython-311.pyc", "sources/.hidden", "warehouse/storing.py", "query/views.py"):
+    for name in (
+        "sources/__pycache__/sgd.cpython-311.pyc",
+        "sources/.hidden",
+        "warehouse/storing.py",
+        "query/views.py",
+    ):
         (room / name).parent.mkdir(exist_ok=True)
         (room / name).write_text("x")
     assert code_version(room) == before
