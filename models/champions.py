@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data import paths
-from models import portable_chat, tracking
+from models import portable_chat
 from models.export import ExportError
 from models.registry import TrackingAway
+from models.tracking import store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -55,13 +56,13 @@ def asked() -> Iterator[MlflowClient]:
         TrackingAway: The store does not answer, or refuses.
     """
     try:
-        yield tracking.ask()[0]
+        yield store.ask()[0]
     except (RegistryError, ExportError):
         raise
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise TrackingAway(
-            f"MLflow at {tracking.tracking_uri()} does not do what was asked ({first[:300]}). Start it or correct "
+            f"MLflow at {store.tracking_uri()} does not do what was asked ({first[:300]}). Start it or correct "
             "MLFLOW_TRACKING_URI, then run the command again"
         ) from error
 

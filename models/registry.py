@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import paths
-from models import tracking
+from models.tracking import store
 
-#: MLflow's ``ViewType``; only models/tracking.py imports MLflow itself.
+#: MLflow's ``ViewType``; only models/tracking imports MLflow itself.
 _ACTIVE, _DELETED = 1, 2
 _PAGE = 1000
 
@@ -51,11 +51,11 @@ def known() -> Known:
     Raises:
         TrackingAway: The store cannot be asked.
     """
-    uri = tracking.tracking_uri()
+    uri = store.tracking_uri()
     if uri == f"sqlite:///{paths.mlflow_database()}" and not paths.mlflow_database().exists():
         return Known()
     try:
-        client, experiment = tracking.ask()
+        client, experiment = store.ask()
         active, deleted = (_runs(client, experiment, view) for view in (_ACTIVE, _DELETED))
         return Known(
             active=tuple(

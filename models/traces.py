@@ -1,7 +1,7 @@
 """Stored completions as MLflow traces: what was asked, what was thought, what was done, what it earned.
 
 A trace shows one completion as a tree (think, act, each part of the reward), so a person can read a run's rollouts in
-the browser beside its curves. Written through the client that ``models/tracking.py`` hands in.
+the browser beside its curves. Written through the client that ``models.tracking`` hands in.
 """
 
 from __future__ import annotations

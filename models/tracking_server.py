@@ -5,15 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from models import tracking
+from models.tracking import store
 
 
 def server_command(port: int) -> list[str]:
     """Command of an MLflow server over the store where runs are recorded, for browsers on this machine only."""
-    tracking.ask()  # makes the store if it is new
+    store.ask()  # makes the store if it is new
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     names = ",".join(f"{host}:{port}" for host in ("127.0.0.1", "localhost"))
-    places = ["--backend-store-uri", tracking.tracking_uri(), "--default-artifact-root", tracking.artifact_root()]
+    places = [
+        "--backend-store-uri",
+        store.tracking_uri(),
+        "--default-artifact-root",
+        store.artifact_root(),
+    ]
     return [*command, *places, "--allowed-hosts", names]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from models import tracking
+from models.tracking import store
 
 #: Where the files lie among the artifacts of the model's run.
 FOLDER = "model"
@@ -31,7 +31,7 @@ def upload_model(run_id: str, stage: str, model_dir: Path) -> bool:
         UploadFailed: The store does not answer or refuses.
     """
     try:
-        client, _ = tracking.ask()
+        client, _ = store.ask()
         there = {file.path: file.file_size for file in client.list_artifacts(run_id, FOLDER)}
         missing = [
             file
@@ -41,7 +41,7 @@ def upload_model(run_id: str, stage: str, model_dir: Path) -> bool:
         for file in missing:
             client.log_artifact(run_id, str(file), FOLDER)
         source = f"runs:/{run_id}/{FOLDER}"
-        name = f"{tracking.EXPERIMENT}-{stage}"
+        name = f"{store.EXPERIMENT}-{stage}"
         versions = [one for one in client.search_model_versions(f"name='{name}'") if one.run_id == run_id]
         if all(one.source != source for one in versions):
             tags = dict(versions[0].tags) if versions else {}
@@ -50,6 +50,7 @@ def upload_model(run_id: str, stage: str, model_dir: Path) -> bool:
     except Exception as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UploadFailed(
-            f"the model of run {run_id} is trained and kept in {model_dir}, but could not be uploaded to MLflow at "
-            f"{tracking.tracking_uri()}: {first[:300]}. Mend that and run the same command again, which trains nothing"
+            f"the model of run {run_id} is trained and kept in {model_dir}, but could not be uploaded to MLflow "
+            f"at {store.tracking_uri()}: {first[:300]}. Mend that and run the same command again, which trains "
+            "nothing"
         ) from error

@@ -25,6 +25,7 @@ WITHOUT_EFFECT = frozenset(
         "data.paths",
         "data.reporting",
         "models.tracking",
+        "models.tracking.store",
         "models.metric_log",
         "models.figures",
     }

@@ -157,9 +157,9 @@ def _readable(file: object) -> bool:
 
 def tracking_store() -> Iterator[Finding]:
     """Whether MLflow answers."""
-    uri = tracking.tracking_uri()
+    uri = tracking.store.tracking_uri()
     try:
-        tracking.ask()
+        tracking.store.ask()
     except Exception as error:  # noqa: BLE001 - whatever it is, MLflow cannot be asked
         cure = "training goes on without it; start it, or unset MLFLOW_TRACKING_URI"
         yield Finding("mlflow", "bad", f"{uri} does not answer ({str(error).strip()[:120]})", cure)

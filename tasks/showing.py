@@ -123,7 +123,7 @@ def leave(
     if FlowRunContext.get() is None and TaskRunContext.get() is None:
         return
     key = re.sub(r"[^a-z0-9-]+", "-", key.lower())
-    url = tracking.run_url(run_id) if run_id else None
+    url = tracking.store.run_url(run_id) if run_id else None
     if url:
         text = f"{text}\n\n[This run in MLflow]({url})"
     quietly(lambda: create_markdown_artifact(text, key=key, description=description))

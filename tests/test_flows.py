@@ -62,7 +62,7 @@ def test_the_whole_job_runs_resumes_and_reuses(stages: SimpleNamespace, capsys: 
         *("evaluate base", "evaluate sft", "evaluate primed", "evaluate grpo"),
     ]
 
-    client, experiment = tracking._connect(tracking.tracking_uri())
+    client, experiment = tracking.store.connect(tracking.store.tracking_uri())
     runs = client.search_runs([experiment])
     assert {run.info.status for run in runs} == {"FINISHED"}
     assert sorted(run.data.tags["stage"] for run in runs) == ["base", "grpo", "pipeline", "primed", "sft"]
@@ -136,7 +136,7 @@ def test_errors_come_through_prefect_as_they_are(stages: SimpleNamespace) -> Non
     stages.trouble["sft"] = "fails"
     with pytest.raises(RuntimeError, match="sft fell over"):
         train_sft(profile="smoke", seed=11)
-    client, experiment = tracking._connect(tracking.tracking_uri())
+    client, experiment = tracking.store.connect(tracking.store.tracking_uri())
     assert len(client.search_runs([experiment], "attributes.status = 'FAILED'")) == 1
     with hold("training", "grpo"), pytest.raises(Busy, match="sft: the training lock is held by grpo"):
         train_sft(profile="smoke", seed=12)

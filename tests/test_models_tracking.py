@@ -24,7 +24,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        tracking._connect(uri)
+        tracking.store.connect(uri)
     return uri
 
 
@@ -37,7 +37,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def client(store: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    return tracking._connect(store)[0]
+    return tracking.store.connect(store)[0]
 
 
 def test_a_run_is_created_with_its_facts_and_finishes(client) -> None:
@@ -88,18 +88,18 @@ def test_a_resumed_run_continues_its_curve_and_repeats_no_step(client) -> None:
 
 def test_what_a_store_missed_is_sent_when_it_is_back(client, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    connect = tracking._connect
+    connect = tracking.store.connect
     with stage_run("sft", name="away", say=said.append) as run:
         run.log_metrics({"train/loss": 3.0}, 1)
 
         def away(uri: str):
             raise ConnectionError("connection refused")
 
-        monkeypatch.setattr(tracking, "_connect", away)
+        monkeypatch.setattr(tracking.store, "connect", away)
         run.log_metrics({"train/loss": 2.0}, 2)
         run.log_metrics({"train/loss": 1.0}, 3)
         assert len(client.get_metric_history(run.run_id, "train/loss")) == 1
-        monkeypatch.setattr(tracking, "_connect", connect)
+        monkeypatch.setattr(tracking.store, "connect", connect)
     assert [point.step for point in client.get_metric_history(run.run_id, "train/loss")] == [1, 2, 3]
     assert client.get_run(run.run_id).info.status == "FINISHED"
     assert len(said) == 1
@@ -108,7 +108,7 @@ def test_what_a_store_missed_is_sent_when_it_is_back(client, monkeypatch: pytest
 
 
 def test_without_a_store_the_run_has_an_id_and_a_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(OSError("no such host")))
+    monkeypatch.setattr(tracking.store, "connect", lambda uri: (_ for _ in ()).throw(OSError("no such host")))
     said: list[str] = []
     with stage_run("sft", name="alone", say=said.append) as run:
         run.log_metrics({"train/loss": 1.5}, 1)
@@ -122,8 +122,8 @@ def test_without_a_store_the_run_has_an_id_and_a_log(monkeypatch: pytest.MonkeyP
 
 
 def test_a_run_begun_and_ended_while_the_store_was_away_is_told_later(client, monkeypatch: pytest.MonkeyPatch) -> None:
-    connect = tracking._connect
-    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
+    connect = tracking.store.connect
+    monkeypatch.setattr(tracking.store, "connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
     with (
         stage_run("pipeline", name="whole") as whole,
         stage_run("grpo", name="unheard", parent_run_id=whole.run_id, tags={"a": "b"}, params={"lr": 1}) as run,
@@ -137,7 +137,7 @@ def test_a_run_begun_and_ended_while_the_store_was_away_is_told_later(client, mo
         run.tag({"stopped": "finished"})
     assert [finished.name for finished in paths.runs().glob("*/unsent.json")].count("unsent.json") == 2
 
-    monkeypatch.setattr(tracking, "_connect", connect)
+    monkeypatch.setattr(tracking.store, "connect", connect)
     with stage_run("sft", name="next"):
         pass
     assert not list(paths.runs().glob("*/unsent.json"))
@@ -234,7 +234,7 @@ def test_log_drops_a_line_cut_short_and_goes_on(tmp_path: Path) -> None:
 
 def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
     making = tmp_path / ".mlflow.db.making"
-    code = "import sys; from models import tracking; tracking._connect(sys.argv[1])"
+    code = "import sys; from models import tracking; tracking.store.connect(sys.argv[1])"
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     killed = subprocess.Popen([sys.executable, "-c", code, uri], cwd=paths.PROJECT_ROOT)
     deadline = time.monotonic() + 300
@@ -245,13 +245,13 @@ def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
     killed.kill()
     killed.wait()
     assert not (tmp_path / "mlflow.db").exists()
-    client, experiment = tracking._connect(uri)
-    assert client.get_experiment(experiment).name == tracking.EXPERIMENT
+    client, experiment = tracking.store.connect(uri)
+    assert client.get_experiment(experiment).name == tracking.store.EXPERIMENT
     assert not making.exists()
 
 
 def test_default_store_lies_under_var(isolated_var: Path) -> None:
-    assert tracking.tracking_uri() == f"sqlite:///{isolated_var.resolve()}/mlflow.db"
+    assert tracking.store.tracking_uri() == f"sqlite:///{isolated_var.resolve()}/mlflow.db"
 
 
 def test_rollouts_become_traces_of_their_run_once(client) -> None:
@@ -268,7 +268,7 @@ def test_rollouts_become_traces_of_their_run_once(client) -> None:
     with stage_run("grpo", name="traced") as run:
         run.log_traces([told, told])
         run.log_traces([told])  # a stage that is told to publish twice
-    experiment = tracking.ask()[1]
+    experiment = tracking.store.ask()[1]
     found = client.search_traces(locations=[experiment], run_id=run.run_id)
     assert len(found) == 2
     assert found[0].info.tags["reward"] == "1.000"
@@ -284,14 +284,14 @@ def test_a_table_is_logged_once(client) -> None:
     with stage_run("pipeline", name="twice") as run:
         for _ in range(2):
             run.log_table(pd.DataFrame({"change": ["won"]}), "before_after/a-b.json")
-    assert len(client.load_table(tracking.ask()[1], "before_after/a-b.json", [run.run_id])) == 1
+    assert len(client.load_table(tracking.store.ask()[1], "before_after/a-b.json", [run.run_id])) == 1
 
 
 def test_a_run_has_an_address_in_the_browser(client, monkeypatch: pytest.MonkeyPatch) -> None:
-    experiment = tracking.ask()[1]
-    assert tracking.run_url("r1") == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/r1"
-    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(OSError("no such host")))
-    assert tracking.run_url("r1") is None
+    experiment = tracking.store.ask()[1]
+    assert tracking.store.run_url("r1") == f"http://127.0.0.1:5000/#/experiments/{experiment}/runs/r1"
+    monkeypatch.setattr(tracking.store, "connect", lambda uri: (_ for _ in ()).throw(OSError("no such host")))
+    assert tracking.store.run_url("r1") is None
 
 
 def test_confusion_counts_what_was_called_where_each_tool_was_due() -> None:

@@ -25,14 +25,14 @@ def store(tmp_path_factory: pytest.TempPathFactory, place: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
         patch.setenv("APPRENTICE_ARTIFACT_ROOT", f"fsspec+file://{place}")
-        tracking._connect(uri)
+        tracking.store.connect(uri)
     return uri
 
 
 @pytest.fixture
 def client(store: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
-    return tracking._connect(store)[0]
+    return tracking.store.connect(store)[0]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_an_uploaded_model_loads_by_its_registered_name(client, place: Path, mod
     newest = max(client.search_model_versions("name='apprentice-sft'"), key=lambda version: int(version.version))
     assert (newest.run_id, newest.tags["sha256"]) == (run_id, "abc")
     url = f"models:/apprentice-sft/{newest.version}"
-    mlflow.set_tracking_uri(tracking.tracking_uri())
+    mlflow.set_tracking_uri(tracking.store.tracking_uri())
     got = Path(mlflow.artifacts.download_artifacts(url, dst_path=str(tmp_path / "elsewhere")))
     for file in model_dir.iterdir():
         assert (got / file.name).read_bytes() == file.read_bytes()

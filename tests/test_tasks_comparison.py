@@ -116,7 +116,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     def away(uri: str) -> None:
         raise ConnectionError("not in this test")
 
-    monkeypatch.setattr(tracking, "_connect", away)
+    monkeypatch.setattr(tracking.store, "connect", away)
     made = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
     made.install(monkeypatch)
     for module, function, stage in (

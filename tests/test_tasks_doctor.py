@@ -27,7 +27,7 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ended: list[str] = []
     monkeypatch.setattr(tracking, "left_running", lambda **tags: ["b" * 32])
     monkeypatch.setattr(tracking, "close_run", ended.append)
-    monkeypatch.setattr(tracking, "ask", lambda: None)
+    monkeypatch.setattr(tracking.store, "ask", lambda: None)
     return ended
 
 

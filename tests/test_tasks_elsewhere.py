@@ -31,7 +31,7 @@ def stages(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     def away(uri: str) -> None:
         raise ConnectionError("not in this test")
 
-    monkeypatch.setattr(tracking, "_connect", away)
+    monkeypatch.setattr(tracking.store, "connect", away)
     stand_ins = SimpleNamespace(**runpy.run_path(str(FIXTURES / "stages.py")))
     stand_ins.install(monkeypatch)
     return stand_ins

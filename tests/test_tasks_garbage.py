@@ -183,7 +183,7 @@ def test_a_tracking_store_that_is_away_means_hands_off(
     versions: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    monkeypatch.setattr(tracking, "ask", lambda: (_ for _ in ()).throw(OSError("connection refused")))
+    monkeypatch.setattr(tracking.store, "ask", lambda: (_ for _ in ()).throw(OSError("connection refused")))
     with pytest.raises(TrackingAway, match=r"connection refused.*Nothing was changed"):
         collect(Silent(), really=True)
     assert len(snapshot.published()) == 3
@@ -196,7 +196,7 @@ def test_what_mlflow_really_says(session_var: Path) -> None:
         with tracking.stage_run("sft", name=name, tags={"dataset_version": f"v-{name}", "start_run_id": "s"}) as run:
             runs[name] = run.run_id
             run.register_model("sft", Path("model"), {})
-    client, _ = tracking.ask()
+    client, _ = tracking.store.ask()
     client.delete_run(runs["deleted"])
     client.set_registered_model_alias(
         "apprentice-sft", "champion", client.search_model_versions(f"run_id='{runs['kept']}'")[0].version

@@ -31,7 +31,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     uri = f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", uri)
-        tracking._connect(uri)
+        tracking.store.connect(uri)
     return uri
 
 
@@ -138,7 +138,7 @@ def test_verdict_and_evidence_lie_in_var_and_in_the_registry(
     row = decide(house, model(), judged(monkeypatch, champion=30, challenger=60))
     file = next(paths.promotions().glob(f"*-{row['promotion_id']}.json"))
     assert json.loads(file.read_text()) == row
-    client = tracking.ask()[0]
+    client = tracking.store.ask()[0]
     stored = client.download_artifacts(row["challenger"]["run_id"], f"promotion/{row['promotion_id']}.json")
     assert json.loads(Path(stored).read_text())["decision"]["headline"]["word"] == "better"
     version = client.get_model_version(house.name, "2")
@@ -169,7 +169,7 @@ def test_a_champion_that_changed_meanwhile_is_not_overwritten(
 
 def test_a_registry_that_is_away_decides_nothing(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     challenger = model()
-    monkeypatch.setattr(tracking, "_connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
+    monkeypatch.setattr(tracking.store, "connect", lambda uri: (_ for _ in ()).throw(ConnectionError("refused")))
     with pytest.raises(TrackingAway, match="refused"):
         settle.fn(house.name, Contest(challenger.run_id, None, "d" * 12), {}, list(VALIDATION_SPLITS))
     assert list(promotions.decisions()) == []

@@ -22,7 +22,7 @@ def _without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     def away(uri: str) -> None:
         raise ConnectionError("not in this test")
 
-    monkeypatch.setattr(tracking, "_connect", away)
+    monkeypatch.setattr(tracking.store, "connect", away)
 
 
 def place(**changes: Any) -> records.Address:

@@ -1,4 +1,4 @@
-"""MLflow, alone: the only module that imports it, and only when a run is opened.
+"""MLflow, alone: the only package that imports it, and only when a run is opened.
 
 A stage run is created or resumed by its id, and always ends: FINISHED, FAILED on an exception, KILLED when
 interrupted. Tracking must never stop training: every number goes to the run's own ``metrics.jsonl`` first, a store
@@ -8,23 +8,19 @@ own MLflow callbacks are not used, since they cannot resume a run.
 
 from __future__ import annotations
 
-import logging
-import os
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from filelock import FileLock
 
 from data import paths
 from models import figures, spool, traces
 from models.metric_log import MetricLog, Point, missing, same
 from models.traces import Told
+from models.tracking import store
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,9 +29,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-EXPERIMENT = "apprentice"
-#: Where ``apprentice ui`` answers unless it is told otherwise.
-UI = "http://127.0.0.1:5000"
 PARENT_TAG = "mlflow.parentRunId"
 #: Tag with the id that a run had before MLflow heard of it.
 OUR_ID = "apprentice.run_id"
@@ -48,11 +41,6 @@ ONCE_MORE = 2.0
 #: MLflow takes 1000 metrics and 100 params a call.
 METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100
 PARAM_LENGTH = 500
-
-
-def tracking_uri() -> str:
-    """Where runs are recorded: ``MLFLOW_TRACKING_URI``, or SQLite under ``var/``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{paths.mlflow_database()}"
 
 
 def git_commit() -> str:
@@ -70,65 +58,6 @@ def git_commit() -> str:
     if not commit:
         return "unknown"
     return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
-
-
-def artifact_root() -> str:
-    """URL under which a new store keeps artifacts: ``APPRENTICE_ARTIFACT_ROOT``, or a directory under ``var/``.
-
-    A tracking server has its own; there this counts only for the one that ``make server`` starts.
-    """
-    return os.environ.get("APPRENTICE_ARTIFACT_ROOT") or paths.mlflow_artifacts().as_uri()
-
-
-@lru_cache(maxsize=4)
-def _connect(uri: str) -> tuple[MlflowClient, str]:
-    """Client and experiment id; opening a new SQLite store runs its migrations (about 5 s), so it is done once."""
-    from mlflow import MlflowClient
-
-    # After the import, which sets up MLflow's own loggers.
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-
-    paths.locks().mkdir(parents=True, exist_ok=True)
-    with FileLock(paths.locks() / "mlflow-create.lock"):
-        _create_whole(uri)
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        experiment = client.get_experiment_by_name(EXPERIMENT)
-        if experiment is not None:
-            return client, str(experiment.experiment_id)
-        place = None if uri.startswith("http") else artifact_root()
-        return client, str(client.create_experiment(EXPERIMENT, artifact_location=place))
-
-
-def _create_whole(uri: str) -> None:
-    """Make a new SQLite store aside and give it its name at the end: killed halfway, its tables fit no version."""
-    from mlflow import MlflowClient
-
-    file = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or file.exists():
-        return
-    file.parent.mkdir(parents=True, exist_ok=True)
-    making = file.with_name(f".{file.name}.making")
-    for left in (making, Path(f"{making}-journal")):
-        left.unlink(missing_ok=True)
-    aside = f"sqlite:///{making}"
-    MlflowClient(tracking_uri=aside, registry_uri=aside).search_experiments(max_results=1)
-    making.rename(file)
-
-
-def ask() -> tuple[MlflowClient, str]:
-    """Client and experiment id for those who want to know something; raises where the store is away."""
-    return _connect(tracking_uri())
-
-
-def run_url(run_id: str) -> str | None:
-    """Where a browser shows a run: the tracking server's page, or the one ``apprentice ui`` opens; None if away."""
-    uri = tracking_uri()
-    try:
-        _, experiment = _connect(uri)
-    except Exception:  # noqa: BLE001 - without a store there is no page to link to, which is no reason to stop
-        return None
-    return f"{uri.rstrip('/') if uri.startswith('http') else UI}/#/experiments/{experiment}/runs/{run_id}"
 
 
 class StageRun:
@@ -237,7 +166,8 @@ class StageRun:
 
             if client.search_traces(locations=[experiment], run_id=self.run_id, max_results=1):
                 return
-            mlflow.set_tracking_uri(tracking_uri())  # traces are sent in the background, to the address set for all
+            # Traces are sent in the background, to the address set for all.
+            mlflow.set_tracking_uri(store.tracking_uri())
             for told in sample:
                 traces.write(client, experiment, self.run_id, told)
             mlflow.flush_trace_async_logging()
@@ -250,7 +180,7 @@ class StageRun:
 
     def register_model(self, stage: str, model_dir: Path, tags: Mapping[str, str]) -> None:
         """Add a version to the registered model ``apprentice-<stage>``: a path and its digest, no copy; once a run."""
-        name = f"{EXPERIMENT}-{stage}"
+        name = f"{store.EXPERIMENT}-{stage}"
 
         def send(client: MlflowClient, _: str) -> None:
             if not client.search_registered_models(filter_string=f"name='{name}'"):
@@ -258,7 +188,7 @@ class StageRun:
             versions = client.search_model_versions(f"name='{name}'")
             if all(version.run_id != self.run_id for version in versions):
                 # A server takes no local path that is not the run's own; the tag says where the model lies.
-                source = f"runs:/{self.run_id}/model" if tracking_uri().startswith("http") else str(model_dir)
+                source = f"runs:/{self.run_id}/model" if store.tracking_uri().startswith("http") else str(model_dir)
                 facts = {**tags, "model_dir": str(model_dir)}
                 client.create_model_version(name, source, self.run_id, tags=facts, await_creation_for=0)
 
@@ -362,7 +292,7 @@ class StageRun:
             self._miss(missed)
             return None
         try:
-            client, experiment = _connect(tracking_uri())
+            client, experiment = store.connect(store.tracking_uri())
             if not self._delivering:
                 self._deliver(client, experiment)
             answer = call(client, experiment)
@@ -379,7 +309,7 @@ class StageRun:
             if not self._told:
                 self._told = True
                 self._say(
-                    f"MLflow at {tracking_uri()} does not answer ({_first_line(error)}); work goes on, "
+                    f"MLflow at {store.tracking_uri()} does not answer ({_first_line(error)}); work goes on, "
                     f"numbers are kept in {self.directory / 'metrics.jsonl'}"
                 )
             return None
