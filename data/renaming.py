@@ -6,13 +6,12 @@ tools of the same meaning under names of another house: other word order, other 
 ``bookingFind``, ``api-lookup-booking``), arguments alike. What people said stays, as do all values.
 
 One house per conversation, drawn from its id: the same conversation gets the same names in every version that holds
-it. Splits other than ``train`` are never touched.
+it. Splits other than ``train`` are never touched, nor is a conversation that is unsound, or would be under other names.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from data.json_text import to_json
+from data.quality import check
 from data.schema import Conversation, Message, Quarantined, ToolCall, ToolSpec
 from data.splits import stable_fraction
 
@@ -48,6 +48,8 @@ _VERBS: tuple[tuple[str, ...], ...] = (
 _OPENINGS: tuple[str, ...] = ("", "", "", "api", "do", "desk", "v2", "svc")
 _STYLES: tuple[str, ...] = ("snake", "camel", "pascal", "kebab")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W_A-Z]+|[A-Z]")
+#: What no ordinary word has; ``check-in`` is one.
+_IDENTIFIER = re.compile(r"_|[a-z0-9][A-Z]")
 #: Keywords under which a schema may speak of its arguments by name; such a tool keeps its arguments.
 _NAMING_KEYWORDS = frozenset(
     {"$ref", "$defs", "definitions", "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependencies"}
@@ -63,12 +65,16 @@ def fingerprint(share: float) -> str:
 
 
 def renamed(items: Iterable[Conversation | Quarantined], share: float) -> Iterator[Conversation | Quarantined]:
-    """The same items, ``share`` of the training conversations with tools under other names (chosen by their ids)."""
+    """The same items, ``share`` of the training conversations with tools under other names (chosen by their ids).
+
+    What is unsound passes as it is, for the quality gate to refuse with its own reason; so does what could not be
+    renamed and stay sound, such as a schema with references to its own arguments. Nothing is lost for its names.
+    """
     for item in items:
-        chosen = isinstance(item, Conversation) and item.split == "train" and item.tools
-        if chosen and stable_fraction(f"rename\0{item.source}/{item.record_id}") < share:
-            assert isinstance(item, Conversation)
-            yield with_other_names(item)
+        drawn = stable_fraction(f"rename\0{item.source}/{item.record_id}") < share
+        if drawn and isinstance(item, Conversation) and item.split == "train" and check(item) is None:
+            other = with_other_names(item)
+            yield other if check(other) is None else item
         else:
             yield item
 
@@ -83,11 +89,9 @@ class _Names:
     """Tools whose arguments keep their names."""
 
     def in_text(self, text: str | None) -> str | None:
-        """The text with every identifier replaced that no ordinary word looks like (it has ``_``, or two humps)."""
+        """The text with every identifier replaced that no ordinary word looks like (it has ``_``, or humps)."""
         known = {
-            old: new
-            for old, new in {**self.arguments, **self.tools}.items()
-            if old != new and len(_WORD.findall(old)) > 1 and not re.fullmatch(r"[A-Z]?[a-z]+", old)
+            old: new for old, new in {**self.arguments, **self.tools}.items() if old != new and _IDENTIFIER.search(old)
         }
         if not text or not known:
             return text
@@ -96,7 +100,7 @@ class _Names:
 
 
 def with_other_names(conversation: Conversation) -> Conversation:
-    """The conversation as another house would have recorded it; equal conversations give equal results."""
+    """A sound conversation as another house would have recorded it; equal conversations give equal results."""
     names = _names(conversation)
     return conversation.model_copy(
         update={
@@ -164,20 +168,19 @@ def _opening_domain(name: str, domains: Iterable[str]) -> str:
 
 
 def _arguments(tool: ToolSpec) -> list[str]:
-    properties = tool.parameters.get("properties", {})
-    return list(properties) if isinstance(properties, dict) else []
+    return list(tool.parameters.get("properties", {}))
 
 
 def _tool(tool: ToolSpec, names: _Names) -> ToolSpec:
     parameters = tool.parameters
-    if tool.name not in names.kept and isinstance(parameters.get("properties"), dict):
+    if tool.name not in names.kept and "properties" in parameters:
         parameters = {
             **parameters,
             "properties": {
                 names.arguments[name]: _described(schema, names) for name, schema in parameters["properties"].items()
             },
         }
-        if isinstance(parameters.get("required"), list):
+        if "required" in parameters:
             parameters["required"] = [names.arguments.get(name, name) for name in parameters["required"]]
     return tool.model_copy(
         update={
@@ -207,14 +210,14 @@ def _message(message: Message, names: _Names) -> Message:
 
 
 def _call(call: ToolCall, names: _Names) -> ToolCall:
-    new_name = names.tools.get(call.name, call.name)
-    if call.name in names.kept or call.name not in names.tools:
-        return call.model_copy(update={"name": new_name})
-    return call.model_copy(
+    renamed_call = call.model_copy(update={"name": names.tools[call.name]})
+    if call.name in names.kept:
+        return renamed_call
+    arguments = _keys(call.arguments, names.arguments)
+    return renamed_call.model_copy(
         update={
-            "name": new_name,
-            "arguments": _keys(call.arguments, names.arguments),
-            "arguments_raw": _raw(call.arguments_raw, names.arguments),
+            "arguments": arguments,
+            "arguments_raw": to_json(arguments),
             "accepted": _keys(call.accepted, names.arguments),
         }
     )
@@ -222,12 +225,3 @@ def _call(call: ToolCall, names: _Names) -> ToolCall:
 
 def _keys(values: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
     return {names.get(name, name): value for name, value in values.items()}
-
-
-def _raw(text: str, names: Mapping[str, str]) -> str:
-    """The raw arguments under new names; text that is no JSON object stays, for the checks to judge."""
-    try:
-        parsed = json.loads(text)
-        return to_json(_keys(parsed, names)) if isinstance(parsed, dict) else text
-    except (ValueError, RecursionError):
-        return text

@@ -116,9 +116,32 @@ def test_what_tells_the_domain_stays() -> None:
 @pytest.mark.parametrize("raw", ['{"order_id": NaN}', "{", "[1]", '"order_id"', "[" * 5000])
 def test_raw_arguments_that_are_no_json_object_are_left_to_the_checks(raw: str) -> None:
     tool = ToolSpec(name="track_order", parameters=_schema())
-    after = with_other_names(_conversation(tool, _call("track_order", raw)))
+    (after,) = renamed([_conversation(tool, _call("track_order", raw))], 1.0)
+    assert isinstance(after, Conversation)
     assert after.messages[1].tool_calls[0].arguments_raw == raw
     assert isinstance(check(after), Quarantined)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        _schema(required=[["order_id"]]),
+        _schema(required="order_id"),
+        _schema(properties=["order_id"]),
+        {"type": "object", "properties": {"a_b": {"type": "string"}, "order_id": {"$ref": "#/properties/a_b"}}},
+    ],
+)
+def test_what_is_unsound_or_would_become_so_passes_as_it_is(schema: dict[str, object]) -> None:
+    before = _conversation(ToolSpec(name="track_order", parameters=schema), _call("track_order"))
+    assert list(renamed([before], 1.0)) == [before]
+
+
+def test_a_hyphenated_word_in_running_text_is_no_identifier() -> None:
+    schema = {"type": "object", "properties": {"check-in": {"type": "string"}, "order_id": {"type": "string"}}}
+    tool = ToolSpec(name="track_order", description="Ask for check-in first.", parameters=schema)
+    after = with_other_names(_conversation(tool, _call("track_order"), system="The check-in opens at three."))
+    assert after.messages[0].content == "The check-in opens at three."
+    assert after.tools[0].description == tool.description
 
 
 @settings(max_examples=200, deadline=None)
