@@ -129,6 +129,7 @@ def main() -> None:
     say(f"installing the other dependencies, {constraints.count('==') - 1} pins; a few minutes")
     bound = ["--constraint", str(CONSTRAINTS), "--build-constraint", str(CONSTRAINTS)]
     pip("install", "--quiet", *bound, "--editable", ".", "--group", "dev", doing="installing the dependencies")
+    subprocess.run([str(VENV / "bin/python"), "-m", "models.engine.native.library"], cwd=ROOT, check=True)
     say("done")
 
 

@@ -54,6 +54,11 @@ def base_models() -> Path:
     return var() / "base_models"
 
 
+def kernels() -> Path:
+    """The engine's compiled kernels, one file per digest of sources and compiler."""
+    return var() / "kernels"
+
+
 def runs() -> Path:
     """One directory per MLflow run."""
     return var() / "runs"

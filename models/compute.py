@@ -8,6 +8,7 @@ from importlib.util import find_spec
 
 import torch
 
+from data.reporting import Reporter
 from data.settings import Settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -34,6 +35,14 @@ def bf16_pays(settings: Settings) -> bool:
 def decode_dtype(settings: Settings) -> torch.dtype:
     """What completions are decoded in: bf16 where it pays, else float32."""
     return torch.bfloat16 if bf16_pays(settings) else torch.float32
+
+
+def tell_what_is_slow(settings: Settings, reporter: Reporter) -> None:
+    """Say so where completions and attention could be had faster on this machine, and how."""
+    from models.engine.native.library import without_kernels
+
+    if not uses_cuda(settings) and bf16_pays(settings) and (why := without_kernels()):
+        reporter.say(f"attention and decoding without compiled kernels: {why}")
 
 
 def vllm_available(settings: Settings) -> bool:

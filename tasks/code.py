@@ -80,7 +80,7 @@ def _reach(modules: tuple[str, ...]) -> set[Path]:
         if file is None or name in WITHOUT_EFFECT:
             continue
         files.add(file)
-        files.update(path for path in file.parent.iterdir() if path.suffix in {".jinja", ".sql"})
+        files.update(path for path in file.parent.iterdir() if path.suffix in {".jinja", ".sql", ".c", ".h"})
         new = set(_imports(file)) - seen
         seen |= new
         waiting.extend(new)

@@ -174,6 +174,7 @@ CHECKS: tuple[Callable[[], Iterator[Finding]], ...] = (
     machine.disk,
     machine.memory,
     machine.arithmetic,
+    machine.kernels,
     held_locks,
     tracking_store,
     dead_runs,

@@ -105,6 +105,17 @@ def arithmetic() -> Iterator[Finding]:
     yield Finding("arithmetic", "note" if wrong else "good", says, cure)
 
 
+def kernels() -> Iterator[Finding]:
+    """Whether attention and decoding run through compiled kernels on this CPU."""
+    from models.engine.native.library import without_kernels
+
+    why = without_kernels()
+    if why is None:
+        yield Finding("kernels", "good", "attention and decoding run through kernels compiled for this CPU")
+    else:
+        yield Finding("kernels", "note", f"none, computing through torch: {why}")
+
+
 def _kinds() -> tuple[object, object]:
     import torch
 

@@ -16,9 +16,12 @@ import torch
 from torch.nn import functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from models.engine.native import blocks as native
 from models.engine.trunks import Branches, DecodeState, Trunk
 
 ATTENTION = "apprentice_trunks"
+#: Queries of one block of prefill.
+_BLOCK = 64
 
 
 def attend(
@@ -76,17 +79,23 @@ def prefill_step(
         ``(tokens, heads * head_dim)``.
     """
     new = len(query)
-    query, key, value = (part.transpose(0, 1) for part in (query, key, value))
-    how: dict[str, Any] = {"is_causal": True}
+    key, value = (part.transpose(0, 1) for part in (key, value))
     if layer == len(trunk.keys):
         trunk.keys.append(key.contiguous())
         trunk.values.append(value.contiguous())
     else:
         trunk.keys[layer] = torch.cat([trunk.keys[layer], key], dim=1)
         trunk.values[layer] = torch.cat([trunk.values[layer], value], dim=1)
-        total = trunk.keys[layer].shape[1]
-        how = {"attn_mask": torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)}
     keys, values = trunk.keys[layer].unsqueeze(0), trunk.values[layer].unsqueeze(0)
+    total = keys.shape[2]
+    if native.fits(query):
+        plan = native.causal_native_plan(new, total - new, _BLOCK)
+        laid = query.contiguous().unsqueeze(0), keys.transpose(1, 2), values.transpose(1, 2)
+        return native.forward(*laid, scaling, plan)[0].view(new, -1)
+    query = query.transpose(0, 1)
+    how: dict[str, Any] = {"is_causal": True}
+    if total > new:
+        how = {"attn_mask": torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)}
     out = F.scaled_dot_product_attention(query.unsqueeze(0), keys, values, scale=scaling, enable_gqa=True, **how)
     return out[0].transpose(0, 1).reshape(new, -1)
 

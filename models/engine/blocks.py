@@ -5,19 +5,22 @@ consists of. Here the forward is torch's flash kernel, called on blocks of queri
 the backward recomputes a block's probabilities from the saved log-sum-exps (Dao 2023, FlashAttention-2, section 2.3.2)
 as plain matrix products. One code for SFT's causal rows and for GRPO's prefix trees: a causal row is a tree without
 branches. There is no padding mask: rows are padded on the right, where no token that counts can see it.
+
+In bf16 the same is done by kernels of our own where the machine can have them (``native``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from models.engine.native import blocks as native
 from models.engine.tree import sees
 
 BLOCKS = "apprentice_blocks"
@@ -51,14 +54,23 @@ class Block:
         return self.count - len(self.hidden)
 
 
-def plan(end: np.ndarray, block: int = TREE_BLOCK) -> list[Block]:
+class Plan(list[Block]):
+    """The blocks of a packed row."""
+
+    @cached_property
+    def native(self) -> native.NativePlan:
+        """The same as the kernels read it."""
+        return native.native_plan(self)
+
+
+def plan(end: np.ndarray, block: int = TREE_BLOCK) -> Plan:
     """Blocks of a packed row, given where each token's descendants end (``Tree.end``)."""
     total = len(end)
-    return [_block(end, start, min(start + block, total)) for start in range(0, total, block)]
+    return Plan(_block(end, start, min(start + block, total)) for start in range(0, total, block))
 
 
 @lru_cache(maxsize=8)
-def causal_plan(tokens: int, block: int = BLOCK) -> list[Block]:
+def causal_plan(tokens: int, block: int = BLOCK) -> Plan:
     """Blocks of a row without branches."""
     return plan(np.full(tokens, tokens), block)
 
@@ -73,6 +85,27 @@ def _block(end: np.ndarray, start: int, stop: int) -> Block:
     ordered = np.concatenate([before[whole], inner])
     contiguous = bool((ordered == np.arange(count)).all())
     return Block(slice(start, stop), slice(0, stop) if contiguous else torch.from_numpy(ordered), count, hidden)
+
+
+class _NativeAttention(torch.autograd.Function):
+    """As ``_Attention`` by the kernels, over tensors ``(rows, tokens, heads, width)``."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float, blocks: Plan
+    ) -> torch.Tensor:
+        query, key, value = (part.contiguous() for part in (query, key, value))
+        out, lse = native.forward(query, key, value, scale, blocks.native)
+        ctx.save_for_backward(query, key, value, out, lse)
+        ctx.scale, ctx.blocks = scale, blocks
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        query, key, value, out, lse = ctx.saved_tensors
+        gradient = gradients[0].contiguous()
+        found = native.backward(query, key, value, ctx.scale, ctx.blocks.native, out, lse, gradient)
+        return *found, None, None
 
 
 class _Attention(torch.autograd.Function):
@@ -177,7 +210,7 @@ def attend(
     scaling: float,
     dropout: float = 0.0,
     *,
-    blocks: Sequence[Block] | None = None,
+    blocks: Plan | None = None,
     **kwargs: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attention function for transformers' ``AttentionInterface``.
@@ -203,6 +236,9 @@ def attend(
     device = query.device.type  # under autocast, rotated queries come in float32 beside bf16 values
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else query.dtype
     query, key, value = (part.to(dtype) for part in (query, key, value))
+    if native.fits(query):
+        laid = (part.transpose(1, 2) for part in (query, key, value))
+        return _NativeAttention.apply(*laid, scaling, blocks or causal_plan(query.shape[2], TREE_BLOCK)), None
     return _Attention.apply(query, key, value, scaling, blocks or causal_plan(query.shape[2])).transpose(1, 2), None
 
 

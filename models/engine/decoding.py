@@ -14,7 +14,7 @@ from models.engine.chains import Line, Member
 from models.engine.lean import next_logits
 from models.engine.sampling import Sampling, choose, rollout_uniforms
 from models.engine.sessions import Sessions
-from models.engine.trunks import Branches, DecodeState, Trunk, side_by_side
+from models.engine.trunks import DecodeState, Trunk
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class _Places:
         if staying != list(range(len(staying))):
             self._move_up(torch.tensor(staying), max(row.step for row in rows[: len(staying)]))
         keys, values = ([buffer[: len(rows)] for buffer in kept] for kept in self._buffers)
-        return DecodeState(branches=_branches(rows), keys=keys, values=values)
+        return DecodeState(hung=_hung(rows), keys=keys, values=values)
 
     def _move_up(self, staying: torch.Tensor, length: int) -> None:
         for kept in self._buffers:
@@ -166,10 +166,10 @@ class _Places:
                 buffer[: len(staying), :, :length] = buffer[staying.to(buffer.device), :, :length]
 
 
-def _branches(rows: list[_Row]) -> list[Branches]:
-    """The rows over their trunks; neighbours on one trunk are taken together."""
-    hung = [list(group) for _, group in groupby(rows, lambda row: id(row.trunk))]
-    return side_by_side([(group[0].trunk, [row.visible for row in group]) for group in hung])
+def _hung(rows: list[_Row]) -> list[tuple[Trunk, list[int]]]:
+    """The rows' trunks and how much of them each row sees; neighbours on one trunk are taken together."""
+    groups = [list(group) for _, group in groupby(rows, lambda row: id(row.trunk))]
+    return [(group[0].trunk, [row.visible for row in group]) for group in groups]
 
 
 def _step(model: Any, rows: list[_Row], state: DecodeState, results: list[Generated]) -> torch.Tensor:

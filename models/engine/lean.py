@@ -4,7 +4,7 @@ A token of a small model is some thousand calls of a few microseconds each, so o
 decoding costs. Llama- and Qwen3-shaped layers (RMS norms, rotary positions, a gated MLP) are therefore run here with
 projections of one input packed into one product and rotations of queries and keys done together; any other model goes
 through its own forward. In bf16 on CPUs the packed weights are kept in oneDNN's own layout: brought into it at every
-call, they cost as much as the product.
+call, they cost as much as the product. Where the kernels fit (``native``), a decoding step is a single call of theirs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch.nn import functional as F
 
 from models.engine.attention import decode_step, prefill_step
+from models.engine.native import step as native
 from models.engine.trunks import DecodeState, Trunk
 
 #: Classes of decoder layers that ``_through`` mirrors.
@@ -45,13 +46,16 @@ class _Lean:
 
     layers: list[_Layer]
     head: Product
+    native: native.NativeModel | None
 
 
 def pack(model: Any) -> None:
     """Pack a decoding copy's current weights where its layers are known; ``next_logits`` then takes the short way."""
     layers = getattr(model.base_model, "layers", [])
     if layers and all(type(layer).__name__ in KNOWN for layer in layers):
-        model.lean = _Lean([_packed_layer(layer) for layer in layers], _product([model.get_output_embeddings()]))
+        head = _product([model.get_output_embeddings()])
+        whole = native.NativeModel(model) if native.fits(model) else None
+        model.lean = _Lean([_packed_layer(layer) for layer in layers], head, whole)
 
 
 def _packed_layer(layer: Any) -> _Layer:
@@ -99,6 +103,8 @@ def next_logits(model: Any, ids: torch.Tensor, positions: torch.Tensor, state: D
         ids, positions = ids.unsqueeze(1), positions.unsqueeze(1)
         out = model.base_model(input_ids=ids, position_ids=positions, use_cache=False, decode=state)
         return torch.as_tensor(model.get_output_embeddings()(out.last_hidden_state[:, -1]))
+    if lean.native is not None:
+        return lean.native.next_logits(ids, positions, state)
     hidden = _through_all(model.base_model, lean.layers, ids, positions, partial(decode_step, state=state))
     return lean.head(_normed(model.base_model.norm, hidden))
 

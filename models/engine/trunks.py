@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import torch
 
@@ -120,37 +121,58 @@ def _stacked(parts: Sequence[torch.Tensor], longest: int) -> torch.Tensor:
 class DecodeState:
     """Own suffixes of all rows and the trunks they hang on.
 
-    ``keys`` and ``values`` hold per layer a buffer ``(rows, kv_heads, capacity, head_dim)`` of which each row fills the
-    first positions, ``length`` of them the longest. Where rows differ, since some came later, ``lengths`` says how many
-    each fills, ``(rows,)``, and ``mask`` is minus infinity beyond them and the token being added,
-    ``(rows, 1, 1, length + 1)``; both None where all have the same.
+    ``hung`` holds the trunks, in the rows' order, and how many of its tokens each of its rows may see. ``keys`` and
+    ``values`` hold per layer a buffer ``(rows, kv_heads, capacity, head_dim)`` of which each row fills the first
+    positions, ``length`` of them the longest, ``each_length`` each.
     """
 
-    branches: list[Branches]
+    hung: Sequence[tuple[Trunk, Sequence[int]]]
     keys: list[torch.Tensor]
     values: list[torch.Tensor]
     length: int = 0
-    lengths: torch.Tensor | None = None
-    mask: torch.Tensor | None = None
+    each_length: Sequence[int] = ()
+    _beyond: tuple[torch.Tensor, torch.Tensor] | None = field(default=None, init=False)
+    _pointers: dict[str, torch.Tensor] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def branches(self) -> list[Branches]:
+        """The rows over their trunks, laid out for torch; made once, when first asked for."""
+        return side_by_side(self.hung)
+
+    def native(self, pointers: Callable[[DecodeState], dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+        """What ``pointers`` makes of the state for the kernels; made once, when first asked for."""
+        if not self._pointers:
+            self._pointers = pointers(self)
+        return self._pointers
 
     def fill(self, lengths: Sequence[int]) -> None:
         """Take note of how many positions each row fills, before the next token of each is added."""
-        self.length, self.lengths, self.mask = max(lengths), None, None
-        if min(lengths) == self.length:
-            return
-        keys = self.keys[0]
-        self.lengths = torch.tensor(lengths, device=keys.device)
-        beyond = torch.arange(self.length + 1, device=keys.device) > self.lengths.unsqueeze(1)
-        mask = torch.zeros(beyond.shape, dtype=keys.dtype, device=keys.device).masked_fill_(beyond, float("-inf"))
-        self.mask = mask[:, None, None]
+        self.length, self.each_length, self._beyond = max(lengths), lengths, None
+
+    @property
+    def mask(self) -> torch.Tensor | None:
+        """Minus infinity beyond what a row fills and the token being added, ``(rows, 1, 1, length + 1)``; None where
+        all rows fill as many."""
+        return None if min(self.each_length) == self.length else self._uneven()[1]
+
+    def _uneven(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """How many positions each row fills, and ``mask``."""
+        if self._beyond is None:
+            keys = self.keys[0]
+            lengths = torch.tensor(self.each_length, device=keys.device)
+            beyond = torch.arange(self.length + 1, device=keys.device) > lengths.unsqueeze(1)
+            mask = torch.zeros(beyond.shape, dtype=keys.dtype, device=keys.device).masked_fill_(beyond, float("-inf"))
+            self._beyond = lengths, mask[:, None, None]
+        return self._beyond
 
     def add(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Add a token of each row, ``(rows, kv_heads, head_dim)`` each; all keys and values of the layer so far."""
         found = []
+        even = min(self.each_length) == self.length
         for buffer, new in ((self.keys[layer], key), (self.values[layer], value)):
-            if self.lengths is None:
+            if even:
                 buffer[:, :, self.length] = new
             else:
-                buffer[torch.arange(len(new), device=new.device), :, self.lengths] = new
+                buffer[torch.arange(len(new), device=new.device), :, self._uneven()[0]] = new
             found.append(buffer[:, :, : self.length + 1])
         return found[0], found[1]

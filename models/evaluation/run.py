@@ -22,7 +22,7 @@ from data.reporting import Reporter
 from data.schema import DecisionPoint, Split
 from data.settings import Settings
 from data.snapshot import read_decision_points
-from models.compute import decode_dtype, device_name
+from models.compute import decode_dtype, device_name, tell_what_is_slow
 from models.engine.completions import Completion, complete, prompt_ids
 from models.engine.rollout import decoder
 from models.engine.sampling import Sampling
@@ -70,6 +70,7 @@ def evaluate(
     """
     chosen = settings.evaluation
     started = time.monotonic()
+    tell_what_is_slow(settings, reporter)
     tokenizer = load_tokenizer(model_dir)
     selected = select_points(read_decision_points(dataset_version, splits=splits), chosen.decision_points)
     selected = changed(selected, chosen.variant, dataset_version)

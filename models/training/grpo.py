@@ -27,7 +27,7 @@ from data.rollouts import current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
-from models.compute import decode_dtype, device_name, vllm_available
+from models.compute import decode_dtype, device_name, tell_what_is_slow, vllm_available
 from models.engine.rollout import decoder
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
@@ -66,6 +66,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     with ranks.leader_first():
         repeat_damaged_steps(job, reporter)
     stage = job.settings.grpo
+    tell_what_is_slow(job.settings, reporter)
     if stage.unit == "episode":
         from models.training.episodes import train_episodes
 

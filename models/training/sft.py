@@ -19,7 +19,7 @@ from data.reporting import Reporter
 from data.schema import Conversation
 from data.settings import RejectionSettings, SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
-from models.compute import uses_cuda
+from models.compute import tell_what_is_slow, uses_cuda
 from models.engine.blocks import BLOCKS
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
@@ -143,6 +143,7 @@ def fit(
 ) -> TrainingOutcome:
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
     if stage.engine == "tree":
+        tell_what_is_slow(job.settings, reporter)
         score_labelled_positions_only()
         fold_in_caches()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
