@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from data import paths
+from models.engine import lean
 from models.engine.blocks import TREE_BLOCK, attend, causal_plan, plan
 from models.engine.native import blocks, library
 from models.engine.rollout import Request, decoder, generate
@@ -162,7 +163,8 @@ def test_decoding_steps_score_as_a_plain_forward(kind, count):
     how = {"end_token": 2, "max_new_tokens": 20, "sampling": Sampling(1.0), "max_rows": 9}
     found = generate(twin, requests, **how)
     assert found == generate(twin, requests, **how)
-    twin.lean = dataclasses.replace(twin.lean, native=None)
+    head = lean._product([twin.get_output_embeddings()])
+    twin.lean = dataclasses.replace(twin.lean, native=None, head=head)
     through_torch = generate(twin, requests, **how)
     errors = [error_of(model, prompts, done) for done in (found, through_torch)]
     assert errors[0] < 0.1

@@ -42,10 +42,10 @@ class _Layer:
 
 @dataclass(frozen=True)
 class _Lean:
-    """What ``next_logits`` needs of a model."""
+    """What ``next_logits`` needs of a model: the kernels, or the head behind the layers that trunks grow through."""
 
     layers: list[_Layer]
-    head: Product
+    head: Product | None
     native: native.NativeModel | None
 
 
@@ -53,8 +53,8 @@ def pack(model: Any) -> None:
     """Pack a decoding copy's current weights where its layers are known; ``next_logits`` then takes the short way."""
     layers = getattr(model.base_model, "layers", [])
     if layers and all(type(layer).__name__ in KNOWN for layer in layers):
-        head = _product([model.get_output_embeddings()])
         whole = native.NativeModel(model) if native.fits(model) else None
+        head = _product([model.get_output_embeddings()]) if whole is None else None
         model.lean = _Lean([_packed_layer(layer) for layer in layers], head, whole)
 
 
@@ -106,6 +106,7 @@ def next_logits(model: Any, ids: torch.Tensor, positions: torch.Tensor, state: D
     if lean.native is not None:
         return lean.native.next_logits(ids, positions, state)
     hidden = _through_all(model.base_model, lean.layers, ids, positions, partial(decode_step, state=state))
+    assert lean.head is not None
     return lean.head(_normed(model.base_model.norm, hidden))
 
 

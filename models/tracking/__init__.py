@@ -390,11 +390,17 @@ def stage_run(
         raise
 
 
-def left_running(**tags: str) -> list[str]:
-    """Ids of the runs with these tags that MLflow has as running; none where it does not answer."""
-    wanted = " and ".join(["attributes.status = 'RUNNING'", *(f"tags.`{key}` = '{tags[key]}'" for key in tags)])
+def left_running(*, or_failed: bool = False, **tags: str) -> list[str]:
+    """Ids of the runs with these tags that MLflow has as running, or as failed where these are wanted too; none where
+    it does not answer."""
+    tagged = "".join(f" and tags.`{key}` = '{tags[key]}'" for key in tags)
+    states = ("RUNNING", "FAILED") if or_failed else ("RUNNING",)
     found = StageRun(None, lambda text: None)._try(
-        lambda client, experiment: [run.info.run_id for run in client.search_runs([experiment], wanted)]
+        lambda client, experiment: [
+            run.info.run_id
+            for state in states
+            for run in client.search_runs([experiment], f"attributes.status = '{state}'{tagged}")
+        ]
     )
     return found or []
 

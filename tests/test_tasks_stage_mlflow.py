@@ -1,0 +1,39 @@
+"""A stage whose record could not be written, with a real MLflow store: its run is found again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models import tracking
+from tasks import records
+from tasks.stage import Upstream, perform
+
+
+def test_a_run_whose_record_did_not_fit_on_the_disk_is_resumed_in_the_same_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    address = records.address("sft", code="c", settings={"lr": 1}, dataset_version="d", start_sha256="s")
+
+    def full(record: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(records, "save", full)
+        with pytest.raises(OSError, match="No space"):
+            perform(address, lambda work: {}, profile="smoke", upstream=Upstream())
+    (failed,) = tracking.left_running(or_failed=True, stage="sft", address=address.key)
+    assert tracking.left_running(stage="sft", address=address.key) == []
+
+    def model(work: Any) -> dict[str, Any]:
+        folder = work.directory / "model"
+        folder.mkdir(parents=True)
+        (folder / "model.safetensors").write_bytes(b"weights")
+        return {"model_dir": folder, "model_sha256": records.model_sha256(folder), "steps": 1}
+
+    record = perform(address, model, profile="smoke", upstream=Upstream())
+    assert record.run_id == failed
+    assert tracking.left_running(or_failed=True, stage="sft", address=address.key) == []
