@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,6 +68,18 @@ def _create_whole(uri: str) -> None:
     aside = f"sqlite:///{making}"
     MlflowClient(tracking_uri=aside, registry_uri=aside).search_experiments(max_results=1)
     making.rename(file)
+
+
+def open_early() -> None:
+    """Load MLflow, and open the store if it lies here, so that this is done while others are waited for.
+
+    What fails will fail again, and be told, where a run is begun.
+    """
+    import mlflow  # noqa: F401 - a server is not asked yet: one that is away would be waited for twice
+
+    if tracking_uri().startswith("sqlite:///"):
+        with suppress(Exception):
+            ask()
 
 
 def ask() -> tuple[MlflowClient, str]:
