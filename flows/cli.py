@@ -104,7 +104,9 @@ def run(
         overrides = checked(profile, set_, upload=upload)
         from flows.server import temporary_server
 
-        with temporary_server():
+        with temporary_server(
+            meanwhile=("torch", "models.evaluation.run", "models.training.sft", "models.training.grpo")
+        ):
             from flows.pipeline import pipeline
             from tasks.selection import forced
             from tasks.whole import open_tracking

@@ -12,6 +12,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import gc
+import importlib
 import os
 import re
 import signal
@@ -21,7 +22,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,10 +44,14 @@ class ServerError(Exception):
 
 
 @contextmanager
-def temporary_server() -> Iterator[None]:
+def temporary_server(meanwhile: Sequence[str] = ()) -> Iterator[None]:
     """A server that ends with this process, unless one is named; it answers when the block ends.
 
-    The block is for what can be done meanwhile, such as importing the flows.
+    The block is for what has to be done anyway, such as importing the flows.
+
+    Args:
+        meanwhile: Modules that will probably be needed, loaded in turn for as long as the server is not ready then: a
+            new database takes it some seconds.
 
     Raises:
         ServerError: It ends or does not answer in time.
@@ -56,7 +62,12 @@ def temporary_server() -> Iterator[None]:
     server, api = _start()
     os.environ["PREFECT_API_URL"] = api
     yield
-    _await(server, f"{api}/health")
+    with ThreadPoolExecutor(1, "await-server") as waiting:
+        ready = waiting.submit(_await, server, f"{api}/health")
+        for module in meanwhile:
+            if not ready.done():
+                importlib.import_module(module)
+        ready.result()
     _report_to(api)
     # What was loaded stays to the end; every collection (the trainer forces some) would walk through it all again.
     gc.freeze()
