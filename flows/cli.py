@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from data import paths
 from flows import (
     cli_compare,
     cli_data,
@@ -47,6 +48,9 @@ from flows.options import (
     checked,
 )
 from tasks.ranks import run_in_ranks
+
+#: What training and judging a model take longest to load.
+TRAINING = ("torch", "models.evaluation.run", "models.training.sft", "models.training.grpo")
 
 app = typer.Typer(
     name="apprentice",
@@ -104,9 +108,8 @@ def run(
         overrides = checked(profile, set_, upload=upload)
         from flows.server import temporary_server
 
-        with temporary_server(
-            meanwhile=("torch", "models.evaluation.run", "models.training.sft", "models.training.grpo")
-        ):
+        # Where nothing was done yet, all of it will be: training is loaded while the server makes its database.
+        with temporary_server(meanwhile=() if paths.stages().exists() else TRAINING):
             from flows.pipeline import pipeline
             from tasks.selection import forced
             from tasks.whole import open_tracking
