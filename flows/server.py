@@ -87,23 +87,28 @@ def _named() -> bool:
 
 
 def _start() -> tuple[subprocess.Popen[bytes], str]:
-    """Its process and address. The socket is opened here and handed down, so that nobody else can take the port."""
+    """Its process and address."""
     prefect = find_spec("prefect")
     assert prefect is not None
     assert prefect.submodule_search_locations
-    with socket.create_server(("127.0.0.1", 0), backlog=128) as listening:
-        command = [sys.executable, "-m", "uvicorn", "--app-dir", str(prefect.submodule_search_locations[0])]
-        command += ["--factory", "prefect.server.api.server:create_app", "--fd", str(listening.fileno())]
-        server = subprocess.Popen(
-            [*command, "--log-level", "error", "--lifespan", "on"],
-            env={**os.environ, **_TEMPORARY},
-            pass_fds=[listening.fileno()],
-            start_new_session=True,
-            preexec_fn=die_with_parent if sys.platform == "linux" else None,
-        )
-        # Before Prefect is imported, whose own farewells (sending the last events) then come before this one.
-        atexit.register(_end, server)
-        return server, f"http://127.0.0.1:{listening.getsockname()[1]}/api"
+    port = _free_port()
+    command = [sys.executable, "-m", "uvicorn", "--app-dir", str(prefect.submodule_search_locations[0])]
+    command += ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--log-level", "error", "--lifespan", "on"],
+        env={**os.environ, **_TEMPORARY},
+        start_new_session=True,
+        preexec_fn=die_with_parent if sys.platform == "linux" else None,
+    )
+    # Before Prefect is imported, whose own farewells (sending the last events) then come before this one.
+    atexit.register(_end, server)
+    return server, f"http://127.0.0.1:{port}/api"
+
+
+def _free_port() -> int:
+    """One that the system has just chosen; a socket handed down would be slow, as uvicorn takes it for a local one."""
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        return int(chosen.getsockname()[1])
 
 
 def _await(server: subprocess.Popen[bytes], url: str) -> None:
@@ -111,11 +116,10 @@ def _await(server: subprocess.Popen[bytes], url: str) -> None:
     deadline = time.monotonic() + patience
     while server.poll() is None and (left := deadline - time.monotonic()) > 0:
         try:
-            # The socket listens from the start: the first request waits until it is answered.
             with urllib.request.urlopen(url, timeout=left):
                 return
         except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
+            time.sleep(0.05)
     how = f"does not answer within {patience:.0f} s" if server.poll() is None else f"ended with {server.returncode}"
     raise ServerError(
         f"Prefect's temporary server {how}. Its database is under {os.environ['PREFECT_HOME']}; "

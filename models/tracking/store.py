@@ -92,14 +92,15 @@ def _unsynchronized() -> Iterator[None]:
         event.remove(Engine, "connect", at_once)
 
 
-def _write_ahead(uri: str) -> None:
+def _write_ahead(uri: str, patience: float = 5.0) -> None:
     """Let SQLite append to a log instead of rewriting pages: a commit waits for the disk once, not three times.
 
     As safe, and remembered by the file. Prefect does so too, in the same place.
     """
     if not uri.startswith("sqlite:///"):
         return
-    with closing(sqlite3.connect(uri.removeprefix("sqlite:///"))) as store, suppress(sqlite3.OperationalError):
+    file = uri.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(file, timeout=patience)) as store, suppress(sqlite3.OperationalError):
         store.execute("PRAGMA journal_mode = WAL")  # refused while another process writes; the next one does it
 
 
