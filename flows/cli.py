@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from data import paths
 from flows import (
     cli_compare,
     cli_data,
@@ -47,6 +48,9 @@ from flows.options import (
     checked,
 )
 from tasks.ranks import run_in_ranks
+
+#: What training and judging a model take longest to load.
+TRAINING = ("torch", "models.evaluation.run", "models.training.sft", "models.training.grpo")
 
 app = typer.Typer(
     name="apprentice",
@@ -102,8 +106,15 @@ def run(
     """
     with plain_errors():
         overrides = checked(profile, set_, upload=upload)
-        from flows.pipeline import pipeline
-        from tasks.selection import forced
+        from flows.server import temporary_server
+
+        # Where nothing was done yet, all of it will be: training is loaded while the server makes its database.
+        with temporary_server(meanwhile=() if paths.stages().exists() else TRAINING):
+            from flows.pipeline import pipeline
+            from tasks.selection import forced
+            from tasks.whole import open_tracking
+
+            open_tracking()
 
         pipeline(
             profile=profile,
@@ -141,7 +152,10 @@ def ingest(
     """
     with plain_errors():
         overrides = checked(profile, set_)
-        from flows.ingest_data import ingest_data
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.ingest_data import ingest_data
 
         ingest_data(
             profile=profile, source=source, path=path, conversations=conversations, seed=seed, overrides=overrides
@@ -166,7 +180,10 @@ def sft(
     """
     with plain_errors():
         overrides = checked(profile, set_, upload=upload)
-        from flows.train_sft import train_sft
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.train_sft import train_sft
 
         train_sft(
             profile=profile,
@@ -203,7 +220,10 @@ def prime(
     """
     with plain_errors():
         overrides = checked(profile, set_, upload=upload)
-        from flows.prime_thinking import prime_thinking
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.prime_thinking import prime_thinking
 
         prime_thinking(
             profile=profile,
@@ -251,7 +271,10 @@ def grpo(
     """
     with plain_errors():
         overrides = checked(profile, [*(set_ or []), *([f"grpo.engine={engine}"] if engine else [])], upload=upload)
-        from flows.train_grpo import train_grpo
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.train_grpo import train_grpo
 
         train_grpo(
             profile=profile,
@@ -305,9 +328,12 @@ def evaluate(
     """
     with plain_errors():
         overrides = checked(profile, set_)
-        from flows.evaluate_model import evaluate_model
-        from tasks.episode_results import print_episodes
-        from tasks.results import print_model
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.evaluate_model import evaluate_model
+            from tasks.episode_results import print_episodes
+            from tasks.results import print_model
 
         evaluation_id = evaluate_model(
             profile=profile,

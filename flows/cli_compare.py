@@ -67,7 +67,10 @@ def compare(
         over: SliceOver | None = None
         try:
             if not report_only:
-                from flows.compare_arms import compare_arms
+                from flows.server import temporary_server
+
+                with temporary_server():
+                    from flows.compare_arms import compare_arms
 
                 compare_arms(
                     preset=preset,

@@ -40,7 +40,10 @@ def promote(
     """
     with plain_errors():
         overrides = checked(profile, set_)
-        from flows.promote_model import promote_model
+        from flows.server import temporary_server
+
+        with temporary_server():
+            from flows.promote_model import promote_model
 
         promote_model(
             profile=profile,

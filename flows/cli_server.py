@@ -84,8 +84,8 @@ def serve(limit: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1
     """
     with plain_errors():
         prepare(quiet=True)
-        from flows.server import shelter
-        from flows.serving import serve_all
+        from flows.server import temporary_server
 
-        shelter()
+        with temporary_server():
+            from flows.serving import serve_all
         serve_all(limit)

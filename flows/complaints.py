@@ -40,6 +40,7 @@ EXPECTED = (
     "tasks.locks.Busy",
     "tasks.selection.SelectionError",
     "flows.services.ServiceError",
+    "flows.server.ServerError",
     "tasks.evaluation.NothingToEvaluate",
     "models.evaluation.thoughts.NoThoughts",
 )

@@ -81,7 +81,4 @@ def checked(profile: ProfileChoice, assignments: list[str] | None, *, upload: bo
 
     overrides = nested([*(assignments or []), *(["upload=true"] if upload else [])])
     resolve(profile, overrides)
-    from flows.server import shelter
-
-    shelter()
     return overrides

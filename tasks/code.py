@@ -11,8 +11,9 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from data import paths
 from data.files import write_whole
@@ -32,14 +33,22 @@ WITHOUT_EFFECT = frozenset(
 )
 
 
+class _Read(NamedTuple):
+    """A file as far as it counts."""
+
+    meant: str
+    """Its syntax tree if it is Python, else its text."""
+    imports: tuple[str, ...]
+    """Modules of our own rooms that it names."""
+
+
 @lru_cache
 def code_digest(*modules: str) -> str:
     """12 hex characters that change when code behind ``modules`` (dotted names) or a template beside it changes."""
     digest = hashlib.sha256()
     for file in sorted(_reach(modules)):
         digest.update(str(file.relative_to(paths.PROJECT_ROOT)).encode())
-        text = file.read_text(encoding="utf-8")
-        digest.update((ast.dump(ast.parse(text)) if file.suffix == ".py" else text).encode())
+        digest.update(_read(file).meant.encode())
     return digest.hexdigest()[:12]
 
 
@@ -66,8 +75,7 @@ def _remembered(digest: str) -> Path:
 def _files(modules: tuple[str, ...]) -> dict[str, str]:
     found = {}
     for file in sorted(_reach(modules)):
-        text = file.read_text(encoding="utf-8")
-        meant = ast.dump(ast.parse(text)) if file.suffix == ".py" else text
+        meant = _read(file).meant
         found[file.relative_to(paths.PROJECT_ROOT).as_posix()] = hashlib.sha256(meant.encode()).hexdigest()[:12]
     return found
 
@@ -81,7 +89,7 @@ def _reach(modules: tuple[str, ...]) -> set[Path]:
             continue
         files.add(file)
         files.update(path for path in file.parent.iterdir() if path.suffix in {".jinja", ".sql", ".c", ".h"})
-        new = set(_imports(file)) - seen
+        new = set(_read(file).imports) - seen
         seen |= new
         waiting.extend(new)
     return files
@@ -93,8 +101,23 @@ def _file(name: str) -> Path | None:
     return next((file for file in candidates if file.exists()), None)
 
 
-def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def _read(file: Path) -> _Read:
+    there = file.stat()
+    return _read_once(file, there.st_mtime_ns, there.st_size)
+
+
+@cache
+def _read_once(file: Path, changed: int, size: int) -> _Read:
+    """Parsed once, since the entry modules share most of what is behind them; anew when the file has changed."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix != ".py":
+        return _Read(text, ())
+    tree = ast.parse(text)
+    return _Read(ast.dump(tree), tuple(_imports(tree)))
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

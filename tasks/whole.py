@@ -17,6 +17,11 @@ from tasks.stage import Upstream, Work, bury_the_dead, cut_short, now, say, trac
 from tasks.weekly.report import write_report
 
 
+def open_tracking() -> None:
+    """Load MLflow and open a store of this machine ahead of time: every whole job needs both."""
+    tracking.store.open_early()
+
+
 @contextmanager
 def parent_run(settings: Settings, selection: Selection) -> Iterator[str]:
     """MLflow run id of the whole; one that was cut short is resumed, a finished one is followed by a new one."""

@@ -143,10 +143,8 @@ def test_a_stage_without_upstream_names_the_command_and_makes_no_noise() -> None
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
 def test_the_temporary_server_hears_no_ctrl_c_and_dies_with_us() -> None:
     code = (
-        "import time\nimport flows\nfrom flows.server import shelter\nshelter()\n"
-        "from prefect.server.api.server import SubprocessASGIServer\n"
-        "server = SubprocessASGIServer()\nserver.start(timeout=90)\n"
-        "print(server.server_process.pid, flush=True)\ntime.sleep(60)"
+        "import os, time\nfrom flows.server import temporary_server\nwith temporary_server(): pass\n"
+        "print(open(f'/proc/self/task/{os.getpid()}/children').read(), flush=True)\ntime.sleep(60)"
     )
     surroundings = {name: value for name, value in os.environ.items() if name not in PREPARED}
     parent = subprocess.Popen(

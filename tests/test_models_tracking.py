@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -248,6 +250,25 @@ def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
     client, experiment = tracking.store.connect(uri)
     assert client.get_experiment(experiment).name == tracking.store.EXPERIMENT
     assert not making.exists()
+    assert _journal(tmp_path / "mlflow.db") == "wal"
+
+
+def test_a_store_of_earlier_days_gets_its_log_and_one_in_use_does_later(tmp_path: Path) -> None:
+    file = tmp_path / "mlflow.db"
+    with closing(sqlite3.connect(file)) as earlier:
+        earlier.execute("CREATE TABLE t (a)")
+        earlier.execute("BEGIN IMMEDIATE")
+        earlier.execute("INSERT INTO t VALUES (1)")
+        tracking.store._write_ahead(f"sqlite:///{file}", patience=0.1)
+        earlier.commit()
+    assert _journal(file) == "delete"
+    tracking.store._write_ahead(f"sqlite:///{file}")
+    assert _journal(file) == "wal"
+
+
+def _journal(file: Path) -> str:
+    with closing(sqlite3.connect(file)) as store:
+        return str(store.execute("PRAGMA journal_mode").fetchone()[0])
 
 
 def test_default_store_lies_under_var(isolated_var: Path) -> None:

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,8 +44,12 @@ METRICS_PER_CALL, PARAMS_PER_CALL = 1000, 100
 PARAM_LENGTH = 500
 
 
+@cache
 def git_commit() -> str:
-    """Commit of the code, with ``+changes`` if the checkout differs from it; ``unknown`` outside a checkout."""
+    """Commit of the code, with ``+changes`` if the checkout differs from it; ``unknown`` outside a checkout.
+
+    As a process first finds it, since it goes on with the code that it has loaded.
+    """
 
     def git(*arguments: str) -> str | None:
         command = ["git", "-C", str(paths.PROJECT_ROOT), *arguments]
