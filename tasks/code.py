@@ -13,6 +13,7 @@ import json
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from data import paths
 from data.files import write_whole
@@ -38,8 +39,7 @@ def code_digest(*modules: str) -> str:
     digest = hashlib.sha256()
     for file in sorted(_reach(modules)):
         digest.update(str(file.relative_to(paths.PROJECT_ROOT)).encode())
-        text = file.read_text(encoding="utf-8")
-        digest.update((ast.dump(ast.parse(text)) if file.suffix == ".py" else text).encode())
+        digest.update(_meant(file).encode())
     return digest.hexdigest()[:12]
 
 
@@ -64,12 +64,10 @@ def _remembered(digest: str) -> Path:
 
 
 def _files(modules: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for file in sorted(_reach(modules)):
-        text = file.read_text(encoding="utf-8")
-        meant = ast.dump(ast.parse(text)) if file.suffix == ".py" else text
-        found[file.relative_to(paths.PROJECT_ROOT).as_posix()] = hashlib.sha256(meant.encode()).hexdigest()[:12]
-    return found
+    return {
+        file.relative_to(paths.PROJECT_ROOT).as_posix(): hashlib.sha256(_meant(file).encode()).hexdigest()[:12]
+        for file in sorted(_reach(modules))
+    }
 
 
 def _reach(modules: tuple[str, ...]) -> set[Path]:
@@ -93,8 +91,30 @@ def _file(name: str) -> Path | None:
     return next((file for file in candidates if file.exists()), None)
 
 
-def _imports(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def _imports(file: Path) -> tuple[str, ...]:
+    return _understood(file.read_text(encoding="utf-8")).imports
+
+
+def _meant(file: Path) -> str:
+    """What counts of a file: its syntax tree if it is code, else every character."""
+    text = file.read_text(encoding="utf-8")
+    return _understood(text).tree if file.suffix == ".py" else text
+
+
+class _Module(NamedTuple):
+    imports: tuple[str, ...]
+    tree: str
+
+
+@lru_cache(maxsize=1024)
+def _understood(text: str) -> _Module:
+    """A module's imports from our rooms and its syntax tree; kept, since every stage reaches much the same modules."""
+    tree = ast.parse(text)
+    return _Module(tuple(_named(tree)), ast.dump(tree))
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

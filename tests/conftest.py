@@ -6,6 +6,7 @@ grouped by reason at the end of a run, because a skip nobody sees is a test nobo
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import shutil
@@ -30,6 +31,10 @@ FOREIGN_VARIABLES = (
     "MLFLOW_EXPERIMENT_NAME",
     "PREFECT_API_URL",
 )
+
+# The models here are tiny and the processes many: two threads of each would wait for each other on two cores. Set before
+# torch is imported, and for every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run and machine; HYPOTHESIS_PROFILE=thorough searches for new ones.
 settings.register_profile(
@@ -104,6 +109,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests first, so that no process is left with a long one when the other has nothing more to do."""
     marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "real")}
     items.sort(key=lambda item: (item.path not in marked["slow"], item.path not in marked["real"]))
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector of cycles need not walk over it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
