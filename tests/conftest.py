@@ -32,8 +32,8 @@ FOREIGN_VARIABLES = (
     "PREFECT_API_URL",
 )
 
-# The models here are tiny and the processes many: two threads of each would wait for each other on two cores. Set before
-# torch is imported, and for every process that a test starts.
+# The models here are tiny and the processes many: two threads of each would wait for one another on two cores. Set
+# before torch is imported, and for every process that a test starts.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run and machine; HYPOTHESIS_PROFILE=thorough searches for new ones.
