@@ -23,6 +23,22 @@ from data.schema import Conversation
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+#: Files that take longest, as measured, the longest first: with two processes no late one may leave the other idle.
+LONGEST = (
+    "test_real_slice.py",
+    "test_whole_job.py",
+    "test_crashes.py",
+    "test_deployments.py",
+    "test_models_training.py",
+    "test_data_openai.py",
+    "test_prefect_away.py",
+    "test_flows.py",
+    "test_tasks_comparison.py",
+    "test_models_bench.py",
+    "test_models_gold.py",
+    "test_models_zero_variance.py",
+    "test_tasks_evaluation.py",
+)
 #: Would send a test's records to somebody's server, or bend its settings.
 FOREIGN_VARIABLES = (
     "MLFLOW_TRACKING_URI",
@@ -106,9 +122,16 @@ def tiny_conversations() -> list[Conversation]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that no process is left with a long one when the other has nothing more to do."""
+    """The longest files first, then those with slow tests, so that no process is left with a long one at the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
     marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "real")}
-    items.sort(key=lambda item: (item.path not in marked["slow"], item.path not in marked["real"]))
+    items.sort(
+        key=lambda item: (
+            place.get(item.path.name, len(place)),
+            item.path not in marked["slow"],
+            item.path not in marked["real"],
+        )
+    )
 
 
 def pytest_collection_finish() -> None:
