@@ -16,6 +16,7 @@ disturbed is in ``disturbances.py``, what must be left in ``aftermath.py``.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -27,12 +28,48 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from aftermath import differences, facts
 from disturbances import KILLS, KINDS, LONGEST, count_commits, damage, ended, fork, limit_files, mlflow_away, newest
 
+#: What every child would import again; none of it starts a thread, which a fork would lose.
+WARM = (
+    "cryptography.fernet",
+    "duckdb",
+    "flows",
+    "git",
+    "matplotlib.figure",
+    "mlflow",
+    "mlflow.pyfunc",
+    "mlflow.store.db.utils",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "sqlalchemy.dialects.sqlite",
+    "torch",
+    "data.ingest",
+    "data.sources.simulated",
+    "models.base",
+    "models.evaluation.run",
+    "models.figures",
+    "models.practice.evaluation",
+    "models.random_model",
+    "models.rewards.bench",
+    "models.training.early_stopping",
+    "models.training.grpo",
+    "models.training.priming",
+    "models.training.sft",
+    "tasks.base_model",
+    "tasks.evaluation",
+    "tasks.ingest",
+    "tasks.ingest_table",
+    "tasks.training",
+    "tasks.whole",
+)
 STAGES = ("ingest", "sft", "grpo", "evaluate")
 
 
@@ -79,17 +116,15 @@ def whole_job(last: str) -> None:
 
 
 def warm_up() -> None:
-    """Import all that an attempt needs, and open nothing."""
-    import mlflow  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-    import torch  # noqa: F401
+    """Import and read what an attempt needs, also what it imports only on its way, and open nothing."""
+    from tasks.addresses import TRAINERS
+    from tasks.code import code_digest
 
-    import flows  # noqa: F401
-    import models.evaluation.run
-    import models.training.grpo
-    import models.training.priming
-    import models.training.sft  # noqa: F401
-    from tasks import evaluation, ingest, training, whole  # noqa: F401
+    for name in WARM:
+        import_module(name)
+    for trainer in TRAINERS.values():
+        code_digest(trainer.module)
+    gc.freeze()  # else every collection in a child walks over all of this, and copies its pages
 
 
 @dataclass
