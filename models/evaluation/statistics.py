@@ -169,8 +169,8 @@ def _resampled_means(sums: Floats, counts: Floats, seed: int) -> Floats:
     """Means of ``RESAMPLES`` draws of as many clusters as there are, with replacement."""
     clusters = len(sums)
     if clusters <= _KEPT_CLUSTERS:
-        weights = _weights(clusters, seed)
-        return (weights @ sums) / (weights @ counts)
+        kept = _weights(clusters, seed)
+        return (kept @ sums) / (kept @ counts)
     generator = np.random.default_rng(seed)
     even = np.full(clusters, 1 / clusters)
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // clusters))
