@@ -27,16 +27,19 @@ FIXTURES = Path(__file__).resolve().parent / "fixtures"
 LONGEST = (
     "test_real_slice.py",
     "test_whole_job.py",
-    "test_crashes.py",
     "test_deployments.py",
+    "test_crashes.py",
     "test_models_training.py",
+    "test_models_serving.py",
     "test_data_openai.py",
-    "test_prefect_away.py",
     "test_flows.py",
+    "test_prefect_away.py",
+    "test_postgres.py",
+    "test_data_hostile.py",
     "test_tasks_comparison.py",
-    "test_models_bench.py",
-    "test_models_gold.py",
     "test_models_zero_variance.py",
+    "test_cli.py",
+    "test_tasks_plan.py",
     "test_tasks_evaluation.py",
 )
 #: Would send a test's records to somebody's server, or bend its settings.
