@@ -9,39 +9,68 @@ files), a damaged newest checkpoint, a truncated Parquet shard, MLflow away. Aft
     the same dataset, byte for byte; the same rollouts and evaluation rows, none lost or doubled; one MLflow run per
     stage, none left running, every curve with the same steps, each once; the same values, the same final models.
 
-The last line is JSON: kills by stage and kind, and every violation with the seed that repeats it.
+The last line is JSON: kills by stage and kind, and every violation with the seed that repeats it. How a stage is
+disturbed is in ``disturbances.py``, what must be left in ``aftermath.py``.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
-import resource
 import shutil
 import signal
-import sqlite3
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from aftermath import differences, facts
+from disturbances import KILLS, KINDS, LONGEST, count_commits, damage, ended, fork, limit_files, mlflow_away, newest
+
+#: What every child would import again; none of it starts a thread, which a fork would lose.
+WARM = (
+    "cryptography.fernet",
+    "duckdb",
+    "flows",
+    "git",
+    "matplotlib.figure",
+    "mlflow",
+    "mlflow.pyfunc",
+    "mlflow.store.db.utils",
+    "mlflow.store.model_registry.sqlalchemy_store",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "pyarrow.parquet",
+    "scipy.stats",
+    "sqlalchemy.dialects.sqlite",
+    "torch",
+    "data.ingest",
+    "data.sources.simulated",
+    "models.base",
+    "models.evaluation.run",
+    "models.figures",
+    "models.practice.evaluation",
+    "models.random_model",
+    "models.rewards.bench",
+    "models.training.early_stopping",
+    "models.training.grpo",
+    "models.training.priming",
+    "models.training.sft",
+    "tasks.base_model",
+    "tasks.evaluation",
+    "tasks.ingest",
+    "tasks.ingest_table",
+    "tasks.training",
+    "tasks.whole",
+)
 STAGES = ("ingest", "sft", "grpo", "evaluate")
-#: How often each kind is drawn. ``time`` and ``commit`` are SIGKILL.
-KINDS = {"time": 40, "commit": 40, "SIGTERM": 5, "SIGINT": 3, "disk full": 4, "checkpoint": 3, "shard": 3, "away": 2}
-KILLS = ("time", "commit", "checkpoint", "shard", "away")
-#: Curves that tell what something took.
-CLOCKS = ("seconds", "minutes", "step_seconds", "peak_memory_mb")
-#: Columns that say when or by which run, not what.
-WHEN = ("created_at", "run_id", "attempt", "evaluation_id")
-COMMITS = ("replace", "rename", "fsync", "unlink", "rmdir", "mkdir", "link")
-LONGEST = 600.0
 
 
 def settings() -> Any:
@@ -87,154 +116,15 @@ def whole_job(last: str) -> None:
 
 
 def warm_up() -> None:
-    """Import all that an attempt needs, and open nothing."""
-    import mlflow  # noqa: F401
-    import pyarrow.parquet  # noqa: F401
-    import torch  # noqa: F401
+    """Import and read what an attempt needs, also what it imports only on its way, and open nothing."""
+    from tasks.addresses import TRAINERS
+    from tasks.code import code_digest
 
-    import flows  # noqa: F401
-    import models.evaluation.run
-    import models.training.grpo
-    import models.training.priming
-    import models.training.sft  # noqa: F401
-    from tasks import evaluation, ingest, training, whole  # noqa: F401
-
-
-def fork(do: Callable[[], None], log: Path) -> int:
-    """Run ``do`` in a child of its own session; its process id."""
-    child = os.fork()
-    if child:
-        return child
-    code = 70
-    try:
-        os.setsid()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        with log.open("ab") as stream:
-            os.dup2(stream.fileno(), 1)
-            os.dup2(stream.fileno(), 2)
-        do()
-        code = 0
-    except KeyboardInterrupt:
-        code = 130
-    except BaseException:  # noqa: BLE001 - the child's last word goes to its log
-        traceback.print_exc()
-        code = 1
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def ended(child: int, within: float) -> int | None:
-    """Exit status of a child as ``Popen`` has it, or None if it still runs after so many seconds."""
-    deadline = time.monotonic() + within
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return os.waitstatus_to_exitcode(status)
-        if time.monotonic() >= deadline:
-            return None
-        time.sleep(0.002)
-
-
-def count_commits(kill_at: int | None = None, tell: Path | None = None) -> None:
-    """Wrap the calls that commit something: count them into ``tell``, or SIGKILL ourselves at one of them."""
-    seen = 0
-
-    def passed() -> None:
-        nonlocal seen
-        if seen == kill_at:
-            os.kill(os.getpid(), signal.SIGKILL)
-        seen += 1
-        if tell is not None:
-            tell.write_text(str(seen))
-
-    def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*given: Any, **named: Any) -> Any:
-            passed()
-            result = call(*given, **named)
-            passed()
-            return result
-
-        return counted
-
-    for name in COMMITS:
-        setattr(os, name, wrapped(getattr(os, name)))
-
-
-# --- what is left -----------------------------------------------------------------------------------------------------
-
-
-def facts(last: str) -> dict[str, Any]:
-    """Everything that must be the same however often the job was killed on its way."""
-    from data import paths, snapshot
-    from data.evaluations import files_of, read_evaluations
-    from data.rollouts import read_rollouts
-    from tasks import records
-
-    version = snapshot.latest()
-    assert version is not None
-    snapshot.verify(version)
-    found: dict[str, Any] = {
-        "dataset": [version, snapshot.read_manifest(version).files],
-        "gold": paths.gold_failures(version).read_text(),
-        "mlflow": curves(paths.mlflow_database()),
-        "unfinished": [f"{one.stage} {one.status}" for one in records.running()],
-    }
-    for record in records.every("sft", "primed", "grpo"):
-        found.setdefault(f"{record.stage} records", []).append([record.status, record.steps, record.model_sha256])
-        assert records.intact(record), f"the model of {record.stage} is not what its record says"
-    for record in records.every("grpo"):
-        found["rollouts"] = rows_of(read_rollouts(record.run_id))
-    for record in records.every("evaluation"):
-        name = record.outputs["evaluation_id"]
-        stored = sum(len(read_parquet(file)) for file in files_of(name))
-        model = records.of_run(record.start_run_id or "").stage
-        found[f"evaluation of {model}"] = [record.status, stored, rows_of(read_evaluations(name))]
-    return json.loads(json.dumps(found, default=str))
-
-
-def read_parquet(file: Path) -> Any:
-    import pyarrow.parquet as pq
-
-    return pq.read_table(file)
-
-
-def rows_of(frame: Any) -> list[Any]:
-    """Rows without the columns that tell when."""
-    kept = frame.drop(columns=[name for name in WHEN if name in frame.columns])
-    rows = json.loads(kept.to_json(orient="values", double_precision=15))
-    return sorted(rows, key=json.dumps) if "decision_point_id" in kept.columns and "step" not in kept.columns else rows
-
-
-def curves(database: Path) -> dict[str, Any]:
-    """Per stage: how many runs and how they ended, and steps (values too, where no clock is told) of every curve."""
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
-        runs = connection.execute(
-            "SELECT t.value, r.status, run_uuid FROM runs r JOIN tags t USING (run_uuid) WHERE t.key = 'stage'"
-        ).fetchall()
-        points = connection.execute(
-            "SELECT run_uuid, key, step, value FROM metrics ORDER BY step, timestamp"
-        ).fetchall()
-    stages = {run: stage for stage, _, run in runs}
-    told: dict[str, Any] = {"runs": sorted([stage, status] for stage, status, _ in runs)}
-    for run, key, step, value in points:
-        clock = key.rpartition("/")[2] in CLOCKS
-        told.setdefault(f"{stages.get(run)} {key}", []).append([step, None if clock else value])
-    return told
-
-
-def differences(expected: Any, found: Any, where: str = "") -> list[str]:
-    """Where two nested structures differ, a line for each place."""
-    if isinstance(expected, dict) and isinstance(found, dict):
-        names = sorted(expected.keys() | found.keys())
-        return [line for name in names for line in differences(expected.get(name), found.get(name), f"{where}/{name}")]
-    if expected == found:
-        return []
-    return [f"{where}: {json.dumps(found)[:300]} instead of {json.dumps(expected)[:300]}"]
-
-
-# --- disturbing -------------------------------------------------------------------------------------------------------
+    for name in WARM:
+        import_module(name)
+    for trainer in TRAINERS.values():
+        code_digest(trainer.module)
+    gc.freeze()  # else every collection in a child walks over all of this, and copies its pages
 
 
 @dataclass
@@ -324,8 +214,8 @@ class Bench:
             return ended(self.run(stage, lambda: count_commits(kill_at=at)), LONGEST) == -signal.SIGKILL
         if kind == "disk full":
             most = int(2 ** draw.uniform(8, 19))
-            return ended(self.run(stage, lambda: _limit_files(most)), LONGEST) not in (0, None)
-        prepare = _mlflow_away if kind == "away" else None
+            return ended(self.run(stage, lambda: limit_files(most)), LONGEST) not in (0, None)
+        prepare = mlflow_away if kind == "away" else None
         sent = {"SIGTERM": signal.SIGTERM, "SIGINT": signal.SIGINT}.get(kind, signal.SIGKILL)
         child = self.run(stage, prepare)
         if (code := ended(child, draw.uniform(0, self.seconds[stage]))) is None:
@@ -334,7 +224,7 @@ class Bench:
         if code == 0 or code is None:
             return False
         if kind == "checkpoint":
-            return damage(sorted(self.var.glob("runs/*/checkpoints/checkpoint-*/*"), key=_newest), draw)
+            return damage(sorted(self.var.glob("runs/*/checkpoints/checkpoint-*/*"), key=newest), draw)
         if kind == "shard":
             folders = ("datasets/*/*.parquet", "rollouts/*/*.parquet", "evaluations/*/*.parquet")
             return damage([file for folder in folders for file in sorted(self.var.glob(folder))], draw)
@@ -343,34 +233,6 @@ class Bench:
 
 def _tell(file: Path, found: dict[str, Any]) -> None:
     file.write_text(json.dumps(found))
-
-
-def _limit_files(most: int) -> None:
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-
-
-def _mlflow_away() -> None:
-    os.environ["MLFLOW_TRACKING_URI"] = "http://127.0.0.1:9"
-
-
-def _newest(file: Path) -> tuple[int, str]:
-    return int(file.parent.name.split("-")[1]), file.name
-
-
-def damage(files: list[Path], draw: random.Random) -> bool:
-    """Cut one of the files short or change a byte of it; of checkpoints one of the newest. False if there is none."""
-    if files and files[-1].parent.name.startswith("checkpoint-"):
-        files = [file for file in files if file.parent == files[-1].parent]
-    files = [file for file in files if file.is_file() and file.stat().st_size]
-    if not files:
-        return False
-    file = draw.choice(files)
-    content = file.read_bytes()
-    at = draw.randrange(len(content))
-    file.write_bytes(
-        content[:at] if draw.random() < 0.5 else content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
-    )
-    return True
 
 
 def soak(kills: int, seed: int, kinds: list[str] | None = None, stages: list[str] | None = None) -> dict[str, Any]:

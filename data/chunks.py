@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from data import rows
+from data.collector import no_cycle_collection
 from data.content import content_hash, signatures, words_of
 from data.decision_points import decision_points
 from data.flags import flags_of
@@ -86,18 +86,6 @@ def write_chunks(name: str, read: Iterable[Read], plan: Plan) -> Iterator[Chunk]
         del chunk
         if refused:
             gc.collect()  # errors hold cycles, through their tracebacks
-
-
-@contextmanager
-def no_cycle_collection() -> Iterator[None]:
-    """Records hold no cycles, and walking millions of live ones again and again takes half of an ingestion's time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 class _Gathering:

@@ -6,6 +6,7 @@ grouped by reason at the end of a run, because a skip nobody sees is a test nobo
 
 from __future__ import annotations
 
+import gc
 import os
 import runpy
 import shutil
@@ -22,6 +23,25 @@ from data.schema import Conversation
 
 ROOT = Path(__file__).resolve().parent.parent
 FIXTURES = Path(__file__).resolve().parent / "fixtures"
+#: Files that take longest, as measured, the longest first: with two processes no late one may leave the other idle.
+LONGEST = (
+    "test_real_slice.py",
+    "test_whole_job.py",
+    "test_deployments.py",
+    "test_crashes.py",
+    "test_models_training.py",
+    "test_models_serving.py",
+    "test_data_openai.py",
+    "test_flows.py",
+    "test_prefect_away.py",
+    "test_postgres.py",
+    "test_data_hostile.py",
+    "test_tasks_comparison.py",
+    "test_models_zero_variance.py",
+    "test_cli.py",
+    "test_tasks_plan.py",
+    "test_tasks_evaluation.py",
+)
 #: Would send a test's records to somebody's server, or bend its settings.
 FOREIGN_VARIABLES = (
     "MLFLOW_TRACKING_URI",
@@ -30,6 +50,10 @@ FOREIGN_VARIABLES = (
     "MLFLOW_EXPERIMENT_NAME",
     "PREFECT_API_URL",
 )
+
+# The models here are tiny and the processes many: two threads of each would wait for one another on two cores. Set
+# before torch is imported, and for every process that a test starts.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # The same examples on every run and machine; HYPOTHESIS_PROFILE=thorough searches for new ones.
 settings.register_profile(
@@ -101,9 +125,22 @@ def tiny_conversations() -> list[Conversation]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests first, so that no process is left with a long one when the other has nothing more to do."""
+    """The longest files first, then those with slow tests, so that no process is left with a long one at the end."""
+    place = {name: number for number, name in enumerate(LONGEST)}
     marked = {mark: {item.path for item in items if item.get_closest_marker(mark)} for mark in ("slow", "real")}
-    items.sort(key=lambda item: (item.path not in marked["slow"], item.path not in marked["real"]))
+    items.sort(
+        key=lambda item: (
+            place.get(item.path.name, len(place)),
+            item.path not in marked["slow"],
+            item.path not in marked["real"],
+        )
+    )
+
+
+def pytest_collection_finish() -> None:
+    """What is imported by now stays: the collector of cycles need not walk over it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

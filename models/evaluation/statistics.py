@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +20,8 @@ RESAMPLES = 2000
 POWER = 0.8
 #: Cells of one block of resampling weights: bounds memory to some 30 MB whatever the number of conversations.
 _BLOCK_CELLS = 4_000_000
+#: Up to so many clusters the weights are kept (4 MB at most): a table asks for the same draws metric after metric.
+_KEPT_CLUSTERS = 250
 
 Floats = NDArray[np.float64]
 
@@ -107,9 +110,7 @@ def paired_difference(
 
 def minimum_detectable(differences: ArrayLike, clusters: Sequence[object] | ArrayLike) -> float:
     """Smallest true mean difference a two-sided 5 % test finds with 80 % power; NaN below two clusters."""
-    from scipy.stats import norm
-
-    return float((norm.ppf((1 + CONFIDENCE) / 2) + norm.ppf(POWER)) * clustered_error(differences, clusters))
+    return (_normal_quantile((1 + CONFIDENCE) / 2) + _normal_quantile(POWER)) * clustered_error(differences, clusters)
 
 
 def clustered_error(values: ArrayLike, clusters: Sequence[object] | ArrayLike) -> float:
@@ -125,9 +126,7 @@ def clustered_error(values: ArrayLike, clusters: Sequence[object] | ArrayLike) -
 
 def wilson_bounds(mean: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % bounds of a share; with none or all of n they are close to the rule of three."""
-    from scipy.stats import norm
-
-    z2 = float(norm.ppf((1 + CONFIDENCE) / 2)) ** 2
+    z2 = _normal_quantile((1 + CONFIDENCE) / 2) ** 2
     centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(max(0.0, mean * (1 - mean)) / n + z2 / (4 * n * n))
     return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))
@@ -149,6 +148,15 @@ def _unvaried_bounds(mean: float, clusters: int) -> tuple[float, float]:
     return max(-1.0, mean - unseen), min(1.0, mean + unseen)
 
 
+@lru_cache
+def _normal_quantile(share: float) -> float:
+    """Kept, because a table of results asks for the same one hundreds of times."""
+    from scipy.stats import norm
+
+    return float(norm.ppf(share))
+
+
+@lru_cache(maxsize=4096)
 def expanded_tail(clusters: int) -> float:
     """The share beyond either quantile: Student's t instead of the normal, and the bootstrap's lost C / (C - 1)."""
     from scipy.stats import norm, t
@@ -159,8 +167,11 @@ def expanded_tail(clusters: int) -> float:
 
 def _resampled_means(sums: Floats, counts: Floats, seed: int) -> Floats:
     """Means of ``RESAMPLES`` draws of as many clusters as there are, with replacement."""
-    generator = np.random.default_rng(seed)
     clusters = len(sums)
+    if clusters <= _KEPT_CLUSTERS:
+        kept = _weights(clusters, seed)
+        return (kept @ sums) / (kept @ counts)
+    generator = np.random.default_rng(seed)
     even = np.full(clusters, 1 / clusters)
     block = max(1, min(RESAMPLES, _BLOCK_CELLS // clusters))
     means = []
@@ -168,3 +179,12 @@ def _resampled_means(sums: Floats, counts: Floats, seed: int) -> Floats:
         weights = generator.multinomial(clusters, even, size=min(block, RESAMPLES - start))
         means.append((weights @ sums) / (weights @ counts))
     return np.concatenate(means)
+
+
+@lru_cache(maxsize=8)
+def _weights(clusters: int, seed: int) -> Floats:
+    """How often each cluster is drawn in each resample; the same draws as in blocks."""
+    even = np.full(clusters, 1 / clusters)
+    weights = np.random.default_rng(seed).multinomial(clusters, even, size=RESAMPLES).astype(np.float64)
+    weights.flags.writeable = False
+    return weights

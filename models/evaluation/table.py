@@ -71,9 +71,13 @@ def _groups(frame: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 
 def _metrics(part: pd.DataFrame) -> Iterator[tuple[str, Interval]]:
+    conversations, kinds = part["conversation_id"].to_numpy(dtype=str), part["kind"].to_numpy(dtype=str)
+    columns = {column for column, _ in METRICS.values()}
+    numbers = {
+        column: part[column].astype("Float64").to_numpy(dtype=float, na_value=float("nan")) for column in columns
+    }
     for metric, (column, kind) in METRICS.items():
-        rows = part if kind is None else part[part["kind"] == kind]
-        values = rows[column].astype("Float64").to_numpy(dtype=float, na_value=float("nan"))
-        interval = clustered_interval(values, rows["conversation_id"].to_numpy(dtype=str))
+        rows = slice(None) if kind is None else kinds == kind
+        interval = clustered_interval(numbers[column][rows], conversations[rows])
         if interval.n:
             yield metric, interval

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from data.collector import no_cycle_collection
 from data.sources.base import SourceError
 
 DIRECTORIES = ("train", "dev", "test")
@@ -102,6 +103,7 @@ def dialogue_files(root: Path, directory: str) -> list[Path]:
     return [path for _, path in sorted({**packed, **plain}.items())]
 
 
+@no_cycle_collection()
 def load_dialogues(path: Path) -> list[Any]:
     """The records of one dialogue file, unchecked.
 
