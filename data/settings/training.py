@@ -50,6 +50,9 @@ class SFTSettings(TrainingSettings):
     """SFT without thinking on whole conversations: the paper's baseline."""
 
     epochs: Positive = 3.0
+    averaging: float | None = Field(0.1, gt=0, lt=0.288)
+    """Leave an average of the weights over the last part of the run instead of the last weights: its width as a share
+    of the run (models/training/averaging.py). None: the last weights."""
     validate_every: int | None = Field(None, ge=1)
     """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
     patience: int = Field(3, ge=1)

@@ -9,6 +9,7 @@ leave out the conversations over several services, two thirds of what people sai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from datasets import Dataset
@@ -24,6 +25,7 @@ from models.engine.blocks import BLOCKS
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training import ranks
+from models.training.averaging import WeightAverage
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
     BudgetCallback,
@@ -69,17 +71,19 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
         f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
         f"{counts['too_long']} without a turn within them dropped"
     )
-    return fit(job, reporter, name, stage, tokenizer, rows, counts, watch=_watch(job, stage, tokenizer, reporter))
+    average = WeightAverage(stage.averaging) if stage.averaging and ranks.leads() else None
+    watch = _watch(job, stage, tokenizer, reporter, average)
+    return fit(job, reporter, name, stage, tokenizer, rows, counts, watch=watch, average=average)
 
 
 def _watch(
-    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter
+    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter, average: WeightAverage | None
 ) -> Callable[[BudgetCallback], TrainerCallback] | None:
     from models.training.early_stopping import EarlyStopping
 
     if stage.validate_every is None:
         return None
-    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget)
+    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget, average)
 
 
 def labelled_rows(
@@ -140,8 +144,12 @@ def fit(
     counts: dict[str, int],
     trainer_class: type[SFTTrainer] = SFTTrainer,
     watch: Callable[[BudgetCallback], TrainerCallback] | None = None,
+    average: WeightAverage | None = None,
 ) -> TrainingOutcome:
-    """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
+    """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming.
+
+    With ``average`` the model that is left has the averaged weights.
+    """
     if stage.engine == "tree":
         score_labelled_positions_only()
         fold_in_caches()
@@ -152,12 +160,13 @@ def fit(
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         watching = [watch(budget)] if watch and ranks.leads() else []
+        averaging = [average] if average else []
         trainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora_rank),
-            callbacks=[*watching, budget, ReportCallback(reporter, name, stage, budget)],
+            callbacks=[*watching, budget, *averaging, ReportCallback(reporter, name, stage, budget)],
         )
-        return run_trainer(trainer, job, budget, counts)
+        return run_trainer(trainer, job, budget, counts, shown=average.shown if average else nullcontext)
