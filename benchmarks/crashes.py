@@ -81,7 +81,7 @@ def settings() -> Any:
     return profiles.resolve(
         "smoke",
         {
-            "sft": {"max_steps": 4, **often},
+            "sft": {"max_steps": 4, "averaging": 0.1, **often},
             "prime": {"max_steps": 2, **often},
             "grpo": {"max_steps": 3, **often},
             "evaluation": {"decision_points": 8, "batch_size": 2},

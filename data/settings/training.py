@@ -50,6 +50,14 @@ class SFTSettings(TrainingSettings):
     """SFT without thinking on whole conversations: the paper's baseline."""
 
     epochs: Positive = 3.0
+    order: Literal["shuffled", "coverage"] = "shuffled"
+    """Which conversations come first. ``coverage``: those whose turns teach most per token, rare tools before frequent
+    ones (models/training/coverage.py), for budgets that end within the first epoch; what comes last, the long ones of
+    frequent tools, would weigh too much on a model that reads them all."""
+    averaging: float | None = Field(None, gt=0, lt=0.288)
+    """Leave an average of the weights over the last part of the run instead of the last weights: its width as a share
+    of the run, say 0.1 (models/training/averaging.py). None: the last weights, until ``benchmarks/averaging.py`` has
+    shown that an average is better."""
     validate_every: int | None = Field(None, ge=1)
     """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
     patience: int = Field(3, ge=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -14,6 +15,7 @@ from models.compute import decode_dtype, device_name
 from models.engine.rollout import decoder, refresh
 from models.evaluation.run import select_points
 from models.policy import load_model
+from models.training.averaging import WeightAverage
 from models.training.job import TrainingJob
 from models.training.loop import BudgetCallback, read_best
 from models.training.validation import keep_best, validation_figures
@@ -31,15 +33,23 @@ class EarlyStopping(TrainerCallback):
     """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
 
     What was best is on disk beside the checkpoints, so a resumed run goes on counting. Ties keep the earlier weights.
+    Where weights are averaged it is the average that is judged and kept.
     """
 
     def __init__(
-        self, job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter, budget: BudgetCallback
+        self,
+        job: TrainingJob,
+        stage: SFTSettings,
+        tokenizer: Any,
+        reporter: Reporter,
+        budget: BudgetCallback,
+        average: WeightAverage | None = None,
     ) -> None:
         self._settings = job.settings
         self._directory = job.run_dir / "checkpoints"
         self._every, self._patience = stage.validate_every or 0, stage.patience
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
+        self._shown = average.shown if average else nullcontext
         self._points = validation_points(job, stage.validation_decision_points)
         settings = job.settings
         self._twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
@@ -50,7 +60,8 @@ class EarlyStopping(TrainerCallback):
         """Validate on schedule, and stop where nothing has improved for long enough."""
         if not self._points or state.global_step % self._every:
             return
-        best_step = self._validate(model, state.global_step)
+        with self._shown():
+            best_step = self._validate(model, state.global_step)
         if state.global_step - best_step >= self._patience * self._every:
             self._reporter.say(f"validation has not improved since step {best_step}: ended at {state.global_step}")
             control.should_training_stop = True
@@ -60,7 +71,8 @@ class EarlyStopping(TrainerCallback):
     ) -> None:
         """The last weights are a candidate too, unless the run was interrupted and will go on."""
         if self._points and self._budget.stopped != "interrupted" and state.global_step % self._every:
-            self._validate(model, state.global_step)
+            with self._shown():
+                self._validate(model, state.global_step)
 
     def _validate(self, model: Any, step: int) -> int:
         """The step of the best weights so far, this one included."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FrameType
@@ -226,10 +226,11 @@ def run_trainer(
     budget: BudgetCallback,
     counts: dict[str, int],
     judged: Callable[[int], dict[str, Any]] | None = None,
+    shown: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> TrainingOutcome:
     """Train from the newest whole checkpoint, if any, and leave ``model/`` (weights, tokenizer) in the run's directory.
 
-    ``judged`` gives the verdict on the run from its last step.
+    ``judged`` gives the verdict on the run from its last step; within ``shown`` the model has the weights to leave.
 
     How it ended is written beside the model before the checkpoints go, so that a kill in between loses nothing: see
     ``finished_before``.
@@ -257,7 +258,8 @@ def run_trainer(
     )
     ranks.wait()
     if budget.stopped != "interrupted" and ranks.leads():
-        save_model(trainer, model_dir)
+        with shown():
+            save_model(trainer, model_dir)
         told = {**asdict(outcome), "model_dir": str(model_dir)}
         write_whole(job.run_dir / OUTCOME, json.dumps(told))
         shutil.rmtree(folder)

@@ -9,6 +9,8 @@ leave out the conversations over several services, two thirds of what people sai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from datasets import Dataset
@@ -24,6 +26,8 @@ from models.engine.blocks import BLOCKS
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training import ranks
+from models.training.averaging import WeightAverage
+from models.training.coverage import covering_order, lessons
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
     BudgetCallback,
@@ -34,6 +38,7 @@ from models.training.loop import (
     run_trainer,
 )
 from models.training.seams import fold_in_caches, score_labelled_positions_only
+from models.training.tree_sft import InOrderSFTTrainer
 
 IGNORED = -100
 Epochal = TypeVar("Epochal", SFTSettings, RejectionSettings)
@@ -63,30 +68,56 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
     tokenizer = load_tokenizer(job.start_model)
     conversations = read_conversations(job.dataset_version, splits=["train"])
     reporter.phase("tokenising conversations", total=len(conversations), unit="conversations")
-    rows, counts = labelled_rows(tokenizer, conversations, stage.max_length, reporter)
+    used: list[Conversation] = []
+    rows, counts = labelled_rows(tokenizer, conversations, stage.max_length, reporter, used)
+    trainer = SFTTrainer
+    if stage.order == "coverage":
+        rows, trainer = _covering(rows, used, job.settings.seed), InOrderSFTTrainer
     stage = bounded_by_epochs(stage, len(rows))
     reporter.say(
         f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
         f"{counts['too_long']} without a turn within them dropped"
     )
-    return fit(job, reporter, name, stage, tokenizer, rows, counts, watch=_watch(job, stage, tokenizer, reporter))
+    average = WeightAverage(stage.averaging) if stage.averaging and ranks.leads() else None
+    watch = _watch(job, stage, tokenizer, reporter, average)
+    return fit(job, reporter, name, stage, tokenizer, rows, counts, trainer, watch, average)
+
+
+def _covering(
+    rows: list[dict[str, list[int]]], conversations: list[Conversation], seed: int
+) -> list[dict[str, list[int]]]:
+    taught = [
+        lessons(conversation, _turns(row["labels"])) for row, conversation in zip(rows, conversations, strict=True)
+    ]
+    order = covering_order(taught, [len(row["input_ids"]) for row in rows], seed)
+    return [rows[place] for place in order]
+
+
+def _turns(labels: list[int]) -> int:
+    """How many messages of the assistant a row holds: runs of labels, between which a role header always stands."""
+    return sum(now != IGNORED and before == IGNORED for before, now in pairwise([IGNORED, *labels]))
 
 
 def _watch(
-    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter
+    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter, average: WeightAverage | None
 ) -> Callable[[BudgetCallback], TrainerCallback] | None:
     from models.training.early_stopping import EarlyStopping
 
     if stage.validate_every is None:
         return None
-    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget)
+    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget, average)
 
 
 def labelled_rows(
-    tokenizer: Any, conversations: Iterable[Conversation], max_length: int, reporter: Reporter | None = None
+    tokenizer: Any,
+    conversations: Iterable[Conversation],
+    max_length: int,
+    reporter: Reporter | None = None,
+    used: list[Conversation] | None = None,
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used,
-    of these ``cut`` at the end of an assistant message, and ``too_long`` for a single one.
+    of these ``cut`` at the end of an assistant message, and ``too_long`` for a single one. ``used`` gets the
+    conversation of each row.
 
     Raises:
         EmptySplit: Nothing is left.
@@ -104,6 +135,8 @@ def labelled_rows(
             continue
         counts["cut"] += len(ids) < whole
         rows.append({"input_ids": ids, "labels": [i if m else IGNORED for i, m in zip(ids, mask, strict=True)]})
+        if used is not None:
+            used.append(conversation)
         counts["used"] += 1
         counts["tokens"] += len(ids)
         counts["labelled_tokens"] += sum(mask)
@@ -140,8 +173,12 @@ def fit(
     counts: dict[str, int],
     trainer_class: type[SFTTrainer] = SFTTrainer,
     watch: Callable[[BudgetCallback], TrainerCallback] | None = None,
+    average: WeightAverage | None = None,
 ) -> TrainingOutcome:
-    """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming."""
+    """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming.
+
+    With ``average`` the model that is left has the averaged weights.
+    """
     if stage.engine == "tree":
         tell_what_is_slow(job.settings, reporter)
         score_labelled_positions_only()
@@ -153,12 +190,13 @@ def fit(
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         watching = [watch(budget)] if watch and ranks.leads() else []
+        averaging = [average] if average else []
         trainer = trainer_class(
             model=model,
             args=arguments,
             train_dataset=Dataset.from_list(rows),
             processing_class=tokenizer,
             peft_config=lora_config(stage.lora_rank),
-            callbacks=[*watching, budget, ReportCallback(reporter, name, stage, budget)],
+            callbacks=[*watching, budget, *averaging, ReportCallback(reporter, name, stage, budget)],
         )
-        return run_trainer(trainer, job, budget, counts)
+        return run_trainer(trainer, job, budget, counts, shown=average.shown if average else nullcontext)
