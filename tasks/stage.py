@@ -192,7 +192,7 @@ def begun_without_record(address: Address) -> str | None:
     """A run that MLflow knows and no record does: its process was killed between the two, or the disk was too full for
     the record. The caller holds the lock."""
     known = {record.run_id for record in records.every(address.stage)}
-    left = tracking.left_running(or_failed=True, stage=address.stage, address=address.key)
+    left = tracking.left_unfinished(stage=address.stage, address=address.key)
     return next((run_id for run_id in left if run_id not in known), None)
 
 

@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from models import tracking
+from models import spool, tracking
 from tasks import records
 from tasks.stage import Upstream, perform
 
 
+@pytest.mark.parametrize("away", [False, True])
 def test_a_run_whose_record_did_not_fit_on_the_disk_is_resumed_in_the_same_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: bool
 ) -> None:
+    """Also where MLflow's store did not take the run either, and hears of it later."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     address = records.address("sft", code="c", settings={"lr": 1}, dataset_version="d", start_sha256="s")
 
@@ -23,9 +25,11 @@ def test_a_run_whose_record_did_not_fit_on_the_disk_is_resumed_in_the_same_run(
 
     with monkeypatch.context() as patch:
         patch.setattr(records, "save", full)
+        if away:
+            patch.setattr(tracking.store, "connect", full)
         with pytest.raises(OSError, match="No space"):
             perform(address, lambda work: {}, profile="smoke", upstream=Upstream())
-    (failed,) = tracking.left_running(or_failed=True, stage="sft", address=address.key)
+    (failed,) = tracking.left_unfinished(stage="sft", address=address.key)
     assert tracking.left_running(stage="sft", address=address.key) == []
 
     def model(work: Any) -> dict[str, Any]:
@@ -35,5 +39,8 @@ def test_a_run_whose_record_did_not_fit_on_the_disk_is_resumed_in_the_same_run(
         return {"model_dir": folder, "model_sha256": records.model_sha256(folder), "steps": 1}
 
     record = perform(address, model, profile="smoke", upstream=Upstream())
-    assert record.run_id == failed
-    assert tracking.left_running(or_failed=True, stage="sft", address=address.key) == []
+    assert record.run_id in (failed, spool.alias(failed))
+    assert tracking.left_unfinished(stage="sft", address=address.key) == []
+    known = tracking.store.connect(tracking.store.tracking_uri())[0]
+    (experiment,) = known.search_experiments(filter_string="name != 'Default'")
+    assert [run.info.status for run in known.search_runs([experiment.experiment_id])] == ["FINISHED"]

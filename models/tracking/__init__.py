@@ -395,17 +395,28 @@ def stage_run(
         raise
 
 
-def left_running(*, or_failed: bool = False, **tags: str) -> list[str]:
-    """Ids of the runs with these tags that MLflow has as running, or as failed where these are wanted too; none where
-    it does not answer."""
-    tagged = "".join(f" and tags.`{key}` = '{tags[key]}'" for key in tags)
-    states = ("RUNNING", "FAILED") if or_failed else ("RUNNING",)
+def left_running(**tags: str) -> list[str]:
+    """Ids of the runs with these tags that MLflow has as running; none where it does not answer."""
+    return _with_status("RUNNING", tags)
+
+
+def left_unfinished(**tags: str) -> list[str]:
+    """Ids of the runs with these tags that run or have failed, be it that MLflow has yet to hear of them."""
+    untold = {run_id: spool.read(paths.run(run_id)) or {} for run_id in spool.waiting()}
+    begun = [
+        run_id
+        for run_id, missed in untold.items()
+        if "begun" in missed
+        and missed.get("status", "RUNNING") in ("RUNNING", "FAILED")
+        and tags.items() <= missed["begun"]["tags"].items()
+    ]
+    return [*begun, *_with_status("RUNNING", tags), *_with_status("FAILED", tags)]
+
+
+def _with_status(status: str, tags: Mapping[str, str]) -> list[str]:
+    wanted = " and ".join([f"attributes.status = '{status}'", *(f"tags.`{key}` = '{tags[key]}'" for key in tags)])
     found = StageRun(None, lambda text: None)._try(
-        lambda client, experiment: [
-            run.info.run_id
-            for state in states
-            for run in client.search_runs([experiment], f"attributes.status = '{state}'{tagged}")
-        ]
+        lambda client, experiment: [run.info.run_id for run in client.search_runs([experiment], wanted)]
     )
     return found or []
 
