@@ -32,7 +32,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from aftermath import differences, facts
+from aftermath import differences, facts, last_whole
 from disturbances import KILLS, KINDS, LONGEST, count_commits, damage, ended, fork, limit_files, mlflow_away, newest
 
 #: What every child would import again; none of it starts a thread, which a fork would lose.
@@ -193,8 +193,8 @@ class Bench:
         draw = random.Random(f"{self.seed}-{number}")
         self.restore(stage)
         self.log.write_text("")
-        if not self.hit(stage, kind, draw):
-            return False
+        if not self.hit(stage, kind, draw) or last_whole(self.var) != last_whole(self.kept / f"before-{stage}"):
+            return False  # it had ended, and recorded so: the plain run is another one
         self.counted[f"{stage}: {kind}"] += 1
         code = ended(self.run(stage), LONGEST)
         wrong = [f"the plain run ends with {code}: {self.last_words()}"] if code != 0 else []

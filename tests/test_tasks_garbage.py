@@ -190,7 +190,7 @@ def test_a_tracking_store_that_is_away_means_hands_off(
 
 
 @pytest.mark.slow
-def test_what_mlflow_really_says(session_var: Path) -> None:
+def test_what_mlflow_really_says(module_var: Path) -> None:
     runs = {}
     for name in ("kept", "deleted"):
         with tracking.stage_run("sft", name=name, tags={"dataset_version": f"v-{name}", "start_run_id": "s"}) as run:

@@ -401,16 +401,9 @@ def left_running(**tags: str) -> list[str]:
 
 
 def left_unfinished(**tags: str) -> list[str]:
-    """Ids of the runs with these tags that run or have failed, be it that MLflow has yet to hear of them."""
-    untold = {run_id: spool.read(paths.run(run_id)) or {} for run_id in spool.waiting()}
-    begun = [
-        run_id
-        for run_id, missed in untold.items()
-        if "begun" in missed
-        and missed.get("status", "RUNNING") in ("RUNNING", "FAILED")
-        and tags.items() <= missed["begun"]["tags"].items()
-    ]
-    return [*begun, *_with_status("RUNNING", tags), *_with_status("FAILED", tags)]
+    """Ids of the runs with these tags that run or have failed, by MLflow; it hears of those it has missed first."""
+    deliver_unsent()
+    return [*_with_status("RUNNING", tags), *_with_status("FAILED", tags)]
 
 
 def _with_status(status: str, tags: Mapping[str, str]) -> list[str]:
