@@ -33,6 +33,8 @@ T = TypeVar("T")
 PARENT_TAG = "mlflow.parentRunId"
 #: Tag with the id that a run had before MLflow heard of it.
 OUR_ID = "apprentice.run_id"
+#: Tag of a run that was ended from outside, for good.
+CLOSED = "apprentice.closed"
 #: How MLflow says that it will not have something.
 REFUSALS = ("INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST", "RESOURCE_ALREADY_EXISTS", "BAD_REQUEST")
 #: Seconds before a store that failed is asked again.
@@ -401,19 +403,24 @@ def left_running(**tags: str) -> list[str]:
 
 
 def left_unfinished(**tags: str) -> list[str]:
-    """Ids of the runs with these tags that run or have failed, by MLflow; it hears of those it has missed first."""
+    """Ids of the runs with these tags that did not finish and that nobody has closed, by MLflow; it hears of those it
+    has missed first."""
     deliver_unsent()
-    return [*_with_status("RUNNING", tags), *_with_status("FAILED", tags)]
+    return [run_id for status in ("RUNNING", "FAILED", "KILLED") for run_id in _with_status(status, tags, closed=False)]
 
 
-def _with_status(status: str, tags: Mapping[str, str]) -> list[str]:
+def _with_status(status: str, tags: Mapping[str, str], *, closed: bool = True) -> list[str]:
     wanted = " and ".join([f"attributes.status = '{status}'", *(f"tags.`{key}` = '{tags[key]}'" for key in tags)])
     found = StageRun(None, lambda text: None)._try(
-        lambda client, experiment: [run.info.run_id for run in client.search_runs([experiment], wanted)]
+        lambda client, experiment: [
+            run.info.run_id for run in client.search_runs([experiment], wanted) if closed or CLOSED not in run.data.tags
+        ]
     )
     return found or []
 
 
 def close_run(run_id: str, status: str = "KILLED") -> None:
     """End a run that nobody will resume."""
-    StageRun(run_id, lambda text: None)._close(status)
+    run = StageRun(run_id, lambda text: None)
+    run.tag({CLOSED: "true"})
+    run._close(status)
