@@ -42,7 +42,7 @@ class Listener(Silent):
             self.rewards.append(values["train/reward"])
         if SCORE in values:
             self.scores[step] = values[SCORE]
-            print(f"  step {step}: {values[SCORE]:.3f} after {sum(self.seconds[:step]):.0f} s", flush=True)
+            print(f"  step {step}: {values[SCORE]:.3f}", flush=True)
 
     def reached(self, score: float) -> float:
         """Training seconds until the score was reached."""

@@ -80,12 +80,12 @@ def serve(limit: Annotated[int, typer.Option(min=1, help="Runs at a time.")] = 1
 
     apprentice serve
 
-    Reports to $PREFECT_API_URL if set, else to a temporary server that ends with it.
+    Reports to $PREFECT_API_URL if set, else to a server of its own, with schedules and pages, that ends with it.
     """
     with plain_errors():
         prepare(quiet=True)
         from flows.server import temporary_server
 
-        with temporary_server():
+        with temporary_server(schedules=True):
             from flows.serving import serve_all
         serve_all(limit)

@@ -22,15 +22,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
-#: As Prefect tells a server of its own kind: no pages, no schedules, and none but this one in its process.
-_TEMPORARY = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1", "PREFECT__SERVER_FINAL": "1"}
+#: As Prefect tells a server of its own kind: none but this one in its process; and no pages, no schedules.
+_ALONE = {"PREFECT__SERVER_FINAL": "1"}
+_BARE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 #: What names a server in one of the files that Prefect reads its settings from.
 _NAMES_A_SERVER = re.compile(r"(?im)api[._]url|^\s*\[(tool\.prefect\.)?api\]|tool\.prefect\b")
 #: Seconds it may take to end.
@@ -44,7 +45,7 @@ class ServerError(Exception):
 
 
 @contextmanager
-def temporary_server(meanwhile: Sequence[str] = ()) -> Iterator[None]:
+def temporary_server(meanwhile: Sequence[str] = (), *, schedules: bool = False) -> Iterator[None]:
     """A server that ends with this process, unless one is named; it answers when the block ends.
 
     The block is for what has to be done anyway, such as importing the flows.
@@ -52,6 +53,7 @@ def temporary_server(meanwhile: Sequence[str] = ()) -> Iterator[None]:
     Args:
         meanwhile: Modules that will probably be needed, loaded in turn for as long as the server is not ready then: a
             new database takes it some seconds.
+        schedules: Let it fire schedules and show its pages, as one does that is there for longer than a run.
 
     Raises:
         ServerError: It ends or does not answer in time.
@@ -59,7 +61,7 @@ def temporary_server(meanwhile: Sequence[str] = ()) -> Iterator[None]:
     if _named():
         yield
         return
-    server, api = _start()
+    server, api = _start(_ALONE if schedules else _ALONE | _BARE)
     os.environ["PREFECT_API_URL"] = api
     yield
     with ThreadPoolExecutor(1, "await-server") as waiting:
@@ -86,8 +88,8 @@ def _named() -> bool:
     return bool(PREFECT_API_URL.value())
 
 
-def _start() -> tuple[subprocess.Popen[bytes], str]:
-    """Its process and address."""
+def _start(told: Mapping[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    """Its process and address; ``told`` are its variables beside ours."""
     prefect = find_spec("prefect")
     assert prefect is not None
     assert prefect.submodule_search_locations
@@ -96,7 +98,7 @@ def _start() -> tuple[subprocess.Popen[bytes], str]:
     command += ["--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(port)]
     server = subprocess.Popen(
         [*command, "--log-level", "error", "--lifespan", "on"],
-        env={**os.environ, **_TEMPORARY},
+        env={**os.environ, **told},
         start_new_session=True,
         preexec_fn=die_with_parent if sys.platform == "linux" else None,
     )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -73,3 +75,29 @@ def test_a_profile_that_names_a_server_is_heeded(tmp_path: Path) -> None:
     )
     done = run("import flows\nfrom flows.server import _named\nprint(_named())", PREFECT_HOME=str(tmp_path))
     assert done.stdout.strip() == "True", done.stderr
+
+
+@pytest.mark.slow
+def test_a_schedule_fires_where_deployments_are_served_by_one_process(tmp_path: Path) -> None:
+    fired = tmp_path / "fired"
+    (tmp_path / "ticking.py").write_text(
+        f"from pathlib import Path\nfrom prefect import flow\n@flow\ndef tick(): Path({str(fired)!r}).touch()\n"
+    )
+    code = (
+        "from datetime import timedelta\nfrom flows.server import temporary_server\n"
+        "with temporary_server(schedules=True):\n    from prefect import serve\n"
+        "    from prefect.schedules import Interval\n    import ticking\n"
+        "serve(ticking.tick.to_deployment('ticks', schedules=[Interval(timedelta(seconds=5))]))"
+    )
+    surroundings = {name: value for name, value in os.environ.items() if name not in PREPARED}
+    surroundings["PYTHONPATH"] = os.pathsep.join([str(paths.PROJECT_ROOT), str(tmp_path)])
+    told = (tmp_path / "log").open("w+")
+    serving = subprocess.Popen([sys.executable, "-c", code], env=surroundings, cwd=tmp_path, stdout=told, stderr=told)
+    try:
+        deadline = time.monotonic() + 120
+        while not fired.exists() and serving.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.5)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.wait(60)
+    assert fired.exists(), (tmp_path / "log").read_text()[-3000:]

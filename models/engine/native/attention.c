@@ -91,17 +91,12 @@ static __m512 weigh(Softmax *softmax, const Seen *seen, int first, int count, in
     return kept;
 }
 
-/* Values of `count` keys from `first`, two keys side by side in each word; behind an odd last one the same again. */
-static void pair_values(const Softmax *softmax, const Seen *seen, int first, int count) {
-    for (int n = 0; n < count; n += 2) {
-        const bf16 *one = row_of(seen, seen->values, first + n);
-        const bf16 *other = n + 1 < count ? row_of(seen, seen->values, first + n + 1) : one;
-        for (int d = 0; d < softmax->width; d += LANES) {
-            __m512i low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(one + d)));
-            __m512i high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(other + d)));
-            _mm512_storeu_si512(softmax->beside + (ptrdiff_t)(n / 2) * softmax->width + d,
-                                _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-        }
+void pair_rows(const bf16 *one, const bf16 *other, int width, uint32_t *target) {
+    for (int d = 0; d < width; d += LANES) {
+        __m512i low = _mm512_setzero_si512(), high = low;
+        if (one) low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(one + d)));
+        if (other) high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(other + d)));
+        _mm512_storeu_si512(target + d, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
     }
 }
 
@@ -116,15 +111,14 @@ static void scale_rows(Softmax *softmax, int lane, __m512 kept) {
     }
 }
 
-static void add_values(Softmax *softmax, int count) {
+void add_rows(const uint32_t *held, const uint32_t *pairs, int count, int lanes, int width, float *out) {
     const uint32_t *rows[MOST_ROWS];
-    for (int lane = 0; lane < softmax->lanes; lane += MOST_ROWS) {
-        int taken = at_most(MOST_ROWS, softmax->lanes - lane);
-        for (int m = 0; m < taken; m++) rows[m] = softmax->weights + lane + m;
-        for (int d = 0; d < softmax->width; d += PANEL)
-            multiply_tile(taken, at_most(MOST_VECTORS, (softmax->width - d) / LANES), rows, softmax->lanes,
-                          softmax->beside + d, softmax->width, (count + 1) / 2,
-                          softmax->out + (ptrdiff_t)lane * softmax->width + d, softmax->width, 1);
+    for (int lane = 0; lane < lanes; lane += MOST_ROWS) {
+        int taken = at_most(MOST_ROWS, lanes - lane);
+        for (int m = 0; m < taken; m++) rows[m] = held + lane + m;
+        for (int d = 0; d < width; d += PANEL)
+            multiply_tile(taken, at_most(MOST_VECTORS, (width - d) / LANES), rows, lanes, pairs + d, width,
+                          (count + 1) / 2, out + (ptrdiff_t)lane * width + d, width, 1);
     }
 }
 
@@ -135,7 +129,10 @@ void attend_over(Softmax *softmax, const Seen *seen) {
         score(softmax, seen, first, count);
         for (int lane = 0; lane < softmax->lanes; lane += LANES)
             scale_rows(softmax, lane, weigh(softmax, seen, first, count, lane, all_seen));
-        pair_values(softmax, seen, first, count);
-        add_values(softmax, count);
+        for (int n = 0; n < count; n += 2)
+            pair_rows(row_of(seen, seen->values, first + n),
+                      n + 1 < count ? row_of(seen, seen->values, first + n + 1) : NULL, softmax->width,
+                      softmax->beside + (ptrdiff_t)(n / 2) * softmax->width);
+        add_rows(softmax->weights, softmax->beside, count, softmax->lanes, softmax->width, softmax->out);
     }
 }

@@ -42,6 +42,13 @@ void attend_over(Softmax *softmax, const Seen *seen);
 /* Word by word: query[pair][lane] = rows[lane][pair], a NULL row being zero. */
 void lanes_of(const bf16 *const *rows, int lanes, int width, uint32_t *query);
 
+/* Two rows side by side, as the products want them: (one[d], other[d]) in word d; a NULL row being zero. */
+void pair_rows(const bf16 *one, const bf16 *other, int width, uint32_t *target);
+
+/* out[lane] += the sum over keys of held[key][lane] * row[key], both held in pairs of keys: [(count + 1) / 2][lanes]
+ * and [(count + 1) / 2][width]. */
+void add_rows(const uint32_t *held, const uint32_t *pairs, int count, int lanes, int width, float *out);
+
 /* Which of the 16 lanes from `lane` see key number `key`. */
 __mmask16 who_sees(const Seen *seen, int key, int lane);
 

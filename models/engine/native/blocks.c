@@ -155,15 +155,6 @@ static Workspace new_workspace(int lanes, int width) {
     return w;
 }
 
-static void pair_rows(const bf16 *one, const bf16 *other, int width, uint32_t *target) {
-    for (int d = 0; d < width; d += LANES) {
-        __m512i low = _mm512_setzero_si512(), high = low;
-        if (one) low = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(one + d)));
-        if (other) high = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)(other + d)));
-        _mm512_storeu_si512(target + d, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
-    }
-}
-
 static void fill_workspace(const Attention *a, const Task *task, Workspace *w) {
     const bf16 **rows = scratch(sizeof *rows * w->lanes);
     memset(w->d_query, 0, sizeof(float) * w->lanes * w->width);
@@ -233,17 +224,6 @@ static void add_to_keys(const Workspace *w, const Seen *seen, const bf16 *held, 
     }
 }
 
-static void add_to_queries(Workspace *w, int count) {
-    const uint32_t *rows[MOST_ROWS];
-    for (int lane = 0; lane < w->lanes; lane += MOST_ROWS) {
-        int taken = at_most(MOST_ROWS, w->lanes - lane);
-        for (int m = 0; m < taken; m++) rows[m] = w->ds_pairs + lane + m;
-        for (int d = 0; d < w->width; d += PANEL)
-            multiply_tile(taken, at_most(MOST_VECTORS, (w->width - d) / LANES), rows, w->lanes, w->key_pairs + d,
-                          w->width, (count + 1) / 2, w->d_query + (ptrdiff_t)lane * w->width + d, w->width, 1);
-    }
-}
-
 static void backward_task(const Attention *a, const Task *task, Workspace *w, float *d_keys, float *d_values) {
     w->lanes = task->lanes;
     fill_workspace(a, task, w);
@@ -264,7 +244,7 @@ static void backward_task(const Attention *a, const Task *task, Workspace *w, fl
                       w->key_pairs + (ptrdiff_t)n / 2 * a->width);
         add_to_keys(w, &seen, w->p, w->gradient_pairs, first, count, d_values);
         add_to_keys(w, &seen, w->ds, w->query_pairs, first, count, d_keys);
-        add_to_queries(w, count);
+        add_rows(w->ds_pairs, w->key_pairs, count, w->lanes, w->width, w->d_query);
     }
     for (int lane = 0; lane < w->lanes; lane++) {
         ptrdiff_t place = place_of(a, task, lane);
