@@ -33,7 +33,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(autouse=True)
 def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause before the end of a run is told again."""
-    monkeypatch.setattr(tracking, "ONCE_MORE", 0.0)
+    monkeypatch.setattr(tracking.run, "ONCE_MORE", 0.0)
 
 
 @pytest.fixture

@@ -56,8 +56,8 @@ class SFTSettings(TrainingSettings):
     frequent tools, would weigh too much on a model that reads them all."""
     averaging: float | None = Field(None, gt=0, lt=0.288)
     """Leave an average of the weights over the last part of the run instead of the last weights: its width as a share
-    of the run, say 0.1 (models/training/averaging.py). None: the last weights, until ``benchmarks/averaging.py`` has
-    shown that an average is better."""
+    of the run, say 0.1 (models/training/averaging.py). None: the last weights, worse by 6 to 9 points of
+    turn success after 7 minutes of SGD (``benchmarks/averaging.py``, docs/log.md)."""
     validate_every: int | None = Field(None, ge=1)
     """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
     patience: int = Field(3, ge=1)
