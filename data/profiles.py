@@ -51,8 +51,8 @@ PROFILES: dict[str, dict[str, Any]] = {
             # Of 768 to 2,048 tokens, the length that shows most calls of a typical tool of SGD in the same time.
             "max_length": 1536,
             # Such a budget ends within the first epoch: in as many tokens there are 1.3 times the calls, and 1.6 times
-            # those of a typical tool, that there are drawn at random. After 7 minutes of SGD either of the two brings 7
-            # to 9 points of turn success on seen tools (docs/log.md, 2026-11-28).
+            # those of a typical tool, that there are drawn at random. After 7 minutes of SGD either of the two brings 6
+            # to 8 points of turn success on seen tools (docs/log.md, 2026-11-28).
             "order": "coverage",
             "averaging": 0.1,
         },
