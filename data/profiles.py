@@ -59,8 +59,6 @@ PROFILES: dict[str, dict[str, Any]] = {
         "prime": {"minutes": 2.0, "batch_size": 8, "warmup_steps": 2, "max_length": 1536},
         "grpo": {
             "minutes": 5.0,
-            # All 32 completions in one forward pass took 15 to 17 GB.
-            "micro_batch_size": 16,
             "max_length": 1536,
             "validate_every": 1000,
         },
