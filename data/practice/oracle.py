@@ -6,120 +6,26 @@ before every change, report from results only, and say so where no tool covers a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 from random import Random
-from typing import Any
 
 from data.practice.declarations import Domain, Lookup, Requirement, Row, Task
-from data.practice.errors import TIME_OUT
+from data.practice.dialogue_state import DialogueState
 from data.practice.language import WEEKDAYS, join, narrowed, say, tidy
-from data.practice.moves import Answer, Call, UserMove
+from data.practice.moves import Answer, Call
 from data.schema import Act, Fact
 
 
-class Oracle:
-    """The state of one conversation as the agent must track it, and what follows from that state."""
+class Oracle(DialogueState):
+    """What the gold agent does next, which follows from the state of the conversation."""
 
     def __init__(self, domain: Domain, today: date, rng: Random) -> None:
-        """A fresh conversation: nothing is known."""
-        self.domain = domain
+        """A fresh conversation on that day; ``rng`` chooses among wordings."""
+        super().__init__(domain)
         self.today = today
         self.rng = rng
-        self.task: Task | None = None
-        self.known: Row = {}
-        """What the user said."""
-        self.relative: dict[str, str] = {}
-        self.found: dict[str, tuple[Row, list[Row]]] = {}
-        """By look-up tool: its latest arguments and rows."""
-        self.kept: Row = {}
-        """What look-ups on the way brought to light."""
-        self.leaving = False
-        self.matter: str | None = None
-        self.pending: Call | None = None
-        self.again = False
-        """Whether the user asks for what was told already."""
-        self._forget_results()
-
-    def _forget_results(self) -> None:
-        self.read_with: Row | None = None
-        self.results: list[Row] = []
-        self.chosen: Row | None = None
-        self.declined = 0
-        """Offers the user wanted another than."""
-        self.confirmed = False
-        self.outcome: Row | None = None
-        self.last_told: tuple[str, str, tuple[Act, ...], Row] | None = None
-        self.refused = False
-        self.news = False
-        self.timed_out = False
-
-    def hear(self, move: UserMove) -> None:
-        """Take in what the user meant."""
-        self.matter = move.matter
-        if move.kind == "state" and move.task:
-            self._begin(self.domain.tasks[move.task])
-        for slot, value in move.values.items():
-            self._learn(slot, value)
-        self.relative.update(move.relative)
-        if move.row is not None and self.task and self.task.outcome == "choose":
-            self.chosen = move.row
-        self.declined += move.kind == "prefer"
-        self.again = move.kind == "ask_detail"
-        self.confirmed = move.consents
-        self.refused = move.kind == "refuse"
-        self.leaving = move.kind == "leave"
-
-    def _begin(self, task: Task) -> None:
-        lasting = {slot: value for slot, value in self.known.items() if slot in self.domain.lasting}
-        same = self.task is not None and self.task.read == task.read
-        chosen = self.chosen if same else None
-        for source in (self.kept, self.chosen or {}, self.outcome or {}):
-            lasting.update({slot: value for slot, value in source.items() if slot in self.domain.lasting})
-        for requirement in task.needs:
-            for alternative in [slot for slot in requirement if slot in lasting][1:]:
-                del lasting[alternative]
-        self._forget_results()
-        self.task, self.known, self.relative = task, lasting, {}
-        self.kept = {slot: value for slot, value in self.kept.items() if slot in self.domain.lasting}
-        if chosen:  # looked up a moment ago: no need to look again
-            self.chosen, self.results, self.read_with = chosen, [chosen], self._pick(task.read_slots)
-
-    def _learn(self, slot: str, value: Any) -> None:
-        assert self.task is not None
-        for requirement in self.task.needs:
-            if slot in requirement:
-                for alternative in requirement:
-                    self.known.pop(alternative, None)
-        self.known[slot] = value
-        self.relative.pop(slot, None)
-
-    def observe(self, result: Row) -> None:
-        """Take in a tool's result."""
-        assert self.pending is not None
-        assert self.task is not None
-        call, self.pending = self.pending, None
-        self.timed_out = result == TIME_OUT
-        if self.timed_out:
-            return
-        self.news = True
-        rows = result.get("results", [] if "error" in result else [result])
-        if call.tool == self.task.write:
-            self.outcome = result
-            self.found = {tool: made for tool, made in self.found.items() if tool == self.domain.policy.verify}
-        elif call.tool == self.task.read and not self._on_the_way(call.tool):
-            self.read_with, self.results = call.arguments, rows
-            if self.task.outcome == "single":
-                self.chosen = rows[0] if rows else None
-            elif self.chosen not in rows:
-                self.chosen = None
-        else:
-            self.found[call.tool] = (call.arguments, rows)
-
-    def _on_the_way(self, tool: str) -> bool:
-        assert self.task is not None
-        return tool in {step.tool for step in (*self.task.before, *self.task.after)}
 
     def next(self) -> Call | Answer:
         """What the agent does now."""
@@ -149,9 +55,9 @@ class Oracle:
         """Everything up to the row in question; None once it is known."""
         if step := self._on_way(task.before, task.needs):
             return step
-        if missing := self._missing(task.needs):
+        if missing := self.missing(task.needs):
             return self._request(missing)
-        if task.read and self.read_with != self._pick(task.read_slots):
+        if task.read and self.read_with != self.pick(task.read_slots):
             return self._look_up(task.read, task)
         if task.read and self.read_with is not None and not self.results:
             return self._nothing_found(task.read, self.read_with, task.revise)
@@ -163,7 +69,7 @@ class Oracle:
             return self._tell(task)
         if step := self._on_way(task.after, ()):
             return step
-        if missing := self._missing(task.then):
+        if missing := self.missing(task.then):
             return self._request(missing)
         if not task.write:
             return self._tell(task)
@@ -173,7 +79,7 @@ class Oracle:
         """The first look-up on the way that is not made yet, or what it lacks; None once all are."""
         for step in steps:
             wanted = [requirement for requirement in needs if set(requirement) & set(step.slots)]
-            if missing := self._missing(wanted):
+            if missing := self.missing(wanted):
                 return self._request(missing)
             arguments = self._arguments_on_way(step)
             made_with, rows = self.found.get(step.tool, (None, []))
@@ -191,15 +97,8 @@ class Oracle:
         source = {**(self.chosen or {}), **kept, **self.known}
         return {slot: source[slot] for slot in step.slots if slot in source}
 
-    def _missing(self, requirements: Iterable[Requirement]) -> list[Requirement]:
-        return [requirement for requirement in requirements if not any(slot in self.known for slot in requirement)]
-
-    def _pick(self, slots: Iterable[str]) -> Row:
-        source = {**self.kept, **self.known}
-        return {slot: source[slot] for slot in slots if slot in source}
-
     def _look_up(self, tool: str, task: Task) -> Call:
-        arguments = self._pick(task.read_slots)
+        arguments = self.pick(task.read_slots)
         self.confirmed = False
         return Call(tool, arguments, self._why_look_up(tool, arguments, again=self.read_with is not None))
 
@@ -211,7 +110,7 @@ class Oracle:
 
     def _change(self, tool: str, task: Task) -> Call:
         source = {**self.known, **self.kept, **(self.chosen or {})}
-        arguments = {slot: source[slot] for slot in task.carry} | self._pick(task.write_slots)
+        arguments = {slot: source[slot] for slot in task.carry} | self.pick(task.write_slots)
         lead = (
             f"{tool} timed out, so I try again"
             if self.timed_out
@@ -223,7 +122,7 @@ class Oracle:
         asked = missing[:2]
         questions = [self._say("agent.ask." + "|".join(requirement)) for requirement in asked]
         names = join([" or ".join(requirement) for requirement in asked])
-        known = _listed(self._pick(self._relevant()))
+        known = _listed(self.pick(self._relevant()))
         verb = "is" if len(asked) == 1 else "are"
         why = f"{self._wish()} I know {known or 'nothing yet'}; {names} {verb} missing, so I ask."
         text = f"{'' if self.matter else self._say('agent.start')} {' And '.join(_lower_after_first(questions))}"
