@@ -6,8 +6,9 @@ One SFT model is trained on simulated conversations. From it GRPO runs twice in 
 settings: ``engine=tree`` with several prompts of a conversation in a row, and ``engine=trl``, whose prompts mix as
 far as can be (so if conversations in a row made the gradients of a step worse, it would show here). Both are
 validated by the same code on the same decision points, before the first step and every few. Their samples differ, so
-their curves do, within noise: both are printed, and the score compared at is the lower of what the two reached. Seconds
-are those of the trainers' steps, validation left out. The last line is JSON.
+their curves do, within noise: both are printed with the mean difference of their rewards, step by step, and its 95 %
+interval. The score compared at is the lower of what the two reached; where that is no more than the start's there is
+nothing to compare. Seconds are those of the trainers' steps, validation left out. The last line is JSON.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
 
@@ -40,13 +42,27 @@ class Listener(Silent):
         if "train/reward" in values:
             self.seconds.append(values["train/step_seconds"])
             self.rewards.append(values["train/reward"])
+            print(f"  step {len(self.rewards)}: reward {self.rewards[-1]:.3f}, {self.seconds[-1]:.1f} s", flush=True)
         if SCORE in values:
             self.scores[step] = values[SCORE]
-            print(f"  step {step}: {values[SCORE]:.3f}", flush=True)
+            print(f"  step {step}: turn success {values[SCORE]:.3f} on validation", flush=True)
 
     def reached(self, score: float) -> float:
         """Training seconds until the score was reached."""
         return sum(self.seconds[: min(step for step, value in self.scores.items() if value >= score)])
+
+
+def reward_difference(ours: Sequence[float], peer: Sequence[float]) -> tuple[float, list[float]]:
+    """Mean over steps of our reward minus the peer's, and its 95 % interval by Student's t.
+
+    Both draw the same number of prompts a step, but not the same ones, so the steps pair the curves' height only.
+    """
+    from scipy import stats
+
+    differences = [one - other for one, other in zip(ours, peer, strict=True)]
+    found = stats.ttest_1samp(differences, 0.0)
+    interval = found.confidence_interval(0.95)
+    return statistics.fmean(differences), [float(interval.low), float(interval.high)]
 
 
 def settings_of(engine: str, chosen: argparse.Namespace) -> Any:
@@ -106,14 +122,19 @@ def main() -> None:
         with seams():
             train_grpo(job, heard[engine])
     score = min(max(one.scores.values()) for one in heard.values())
+    start_score = max(one.scores[min(one.scores)] for one in heard.values())
     ours, peer = (heard[engine].reached(score) for engine in ("tree", "trl"))
+    difference, interval = reward_difference(heard["tree"].rewards, heard["trl"].rewards)
     steps = {engine: sum(one.seconds) / len(one.seconds) for engine, one in heard.items()}
     result = {
         "benchmark": "equal_score",
         "ours": round(ours, 1),
         "peer": round(peer, 1),
-        "ratio": round(peer / ours, 2) if ours else None,
+        "ratio": round(peer / ours, 2) if score > start_score else None,
         "score": round(score, 3),
+        "start_score": round(start_score, 3),
+        "reward_difference": round(difference, 3),
+        "reward_difference_interval": [round(bound, 3) for bound in interval],
         "step_ratio": round(steps["trl"] / steps["tree"], 2),
         "scores": {engine: {step: round(v, 3) for step, v in one.scores.items()} for engine, one in heard.items()},
         "rewards": {engine: [round(value, 3) for value in one.rewards] for engine, one in heard.items()},
