@@ -74,12 +74,9 @@ def disk() -> Iterator[Finding]:
 
 def memory() -> Iterator[Finding]:
     """Memory that is free now."""
-    facts = Path("/proc/meminfo")
-    if not facts.exists():
-        yield Finding("memory", "note", "cannot be told on this system")
-        return
-    found = dict(re.findall(r"^(\w+):\s+(\d+) kB", facts.read_text(encoding="ascii"), re.MULTILINE))
-    free, total = (int(found[name]) * 1024 for name in ("MemAvailable", "MemTotal"))
+    from models.memory import available_memory, total_memory
+
+    free, total = available_memory(), total_memory()
     enough = free >= ENOUGH_MEMORY
     cure = "" if enough else "end other programs, or lower the batch: --set grpo.micro_batch_size=8"
     says = f"{free / GIGABYTE:.1f} of {total / GIGABYTE:.1f} GB free"

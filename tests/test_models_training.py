@@ -327,6 +327,30 @@ def favour_e(self, completions, ids):
     ]
 
 
+@pytest.mark.parametrize("stage", ["sft", "prime", "grpo"])
+def test_little_memory_is_said_and_changes_no_weight(base_model, train_set, tmp_path, monkeypatch, stage):
+    from models.training.grpo import train_grpo
+    from models.training.priming import prime_thinking
+    from models.training.sft import train_sft
+
+    train = {"sft": train_sft, "prime": prime_thinking, "grpo": train_grpo}[stage]
+    monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])
+    monkeypatch.setattr("models.training.scoring.BatchScorer._score", favour_e)
+    steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2}
+    ended, said = [], []
+    for free in (10**12, 0):
+        monkeypatch.setattr("models.engine.recomputing.available_memory", lambda free=free: free)
+        recorder = Recorder()
+        recorder.say = said.append
+        outcome = train(job(base_model, tmp_path / str(free), **{stage: steps}), recorder)
+        assert any("computed again in backward" in words for words in said) == (free == 0)
+        ended.append(weights(outcome.model_dir))
+    moved = [(ended[0][name] - values).abs().max() for name, values in weights(base_model).items()]
+    assert max(moved) > 1e-4
+    for name, values in ended[0].items():
+        assert torch.allclose(ended[1][name], values, atol=2e-5), name
+
+
 def test_a_finished_training_is_not_done_again(base_model, train_set, tmp_path):
     """As after a kill between the saving of the model and the stage's own note."""
     from models.training.sft import train_sft

@@ -74,8 +74,9 @@ class ContinuedSettings(SFTSettings):
 
 class TreeSettings(TrainingSettings):
     """Stages whose rows share prefixes: what meets in one forward pass is computed once, so unless it is stated
-    ``micro_batch_size`` is the whole batch. It takes about 1 MB of activations for each token of the 135M model. Row by
-    row (``engine=trl``) a batch would take several times that, so there the class default, one row, stands."""
+    ``micro_batch_size`` is the whole batch. It takes about 1 MB of activations for each token of the 135M model; where
+    memory has no room for them, layers are computed again in backward (models/engine/recomputing.py). Row by row
+    (``engine=trl``) a batch would take several times that, so there the class default, one row, stands."""
 
     @model_validator(mode="before")
     @classmethod

@@ -22,7 +22,8 @@ from data.episodes import append_episodes, episode_id
 from data.practice.episode import Episode
 from data.reporting import Reporter
 from data.settings import GRPOSettings
-from models.compute import decode_dtype, device_name
+from models.compute import decode_dtype, device_name, uses_cuda
+from models.engine.recomputing import bound_activations
 from models.engine.rollout import decoder, refresh
 from models.engine.sampling import Sampling
 from models.policy import load_model, load_tokenizer, lora_config
@@ -67,6 +68,8 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     keep_groups_together()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental; we pin TRL
     model = load_model(job.start_model)
+    if not uses_cuda(job.settings):
+        bound_activations(model, reporter.say)
     twin = decoder(load_model(job.start_model, device=device_name(job.settings)), decode_dtype(job.settings))
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)

@@ -27,7 +27,8 @@ from data.rollouts import current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
-from models.compute import decode_dtype, device_name, tell_what_is_slow, vllm_available
+from models.compute import decode_dtype, device_name, tell_what_is_slow, uses_cuda, vllm_available
+from models.engine.recomputing import bound_activations
 from models.engine.rollout import decoder
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
@@ -141,6 +142,8 @@ def _fit(
         keep_groups_together()
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # rollout_func is marked experimental; we pin TRL
     model = load_model(job.start_model)
+    if stage.engine == "tree" and not uses_cuda(settings):
+        bound_activations(model, reporter.say, sharers=ranks.count())
     twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
     validation = select_points(
         read_decision_points(job.dataset_version, splits=["validation_seen", "validation_unseen"]),

@@ -23,6 +23,7 @@ from data.settings import RejectionSettings, SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
 from models.compute import tell_what_is_slow, uses_cuda
 from models.engine.blocks import BLOCKS
+from models.engine.recomputing import bound_activations
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training import ranks
@@ -187,6 +188,7 @@ def fit(
     model = load_model(job.start_model)
     if stage.engine == "tree" and not uses_cuda(job.settings):
         model.set_attn_implementation(BLOCKS)
+        bound_activations(model, reporter.say, sharers=ranks.count())
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         watching = [watch(budget)] if watch and ranks.leads() else []
