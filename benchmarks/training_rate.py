@@ -35,13 +35,13 @@ def matrix_rate() -> float:
     return best
 
 
-def rows_of_conversation(history: int, points: int, group: int, tokens: int) -> list[Any]:
+def rows_of_conversation(history: int, points: int, group: int, tokens: int, seed: int = 0) -> list[Any]:
     """Random rows with the shape of a conversation's: histories that are prefixes of one another, own completions."""
     import torch
 
     from models.engine.tree import Row
 
-    drawn = torch.Generator().manual_seed(0)
+    drawn = torch.Generator().manual_seed(seed)
     trunk = torch.randint(10, 49000, (history,), generator=drawn).tolist()
     rows = []
     for number in range(1, points + 1):

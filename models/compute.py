@@ -13,6 +13,7 @@ from data.settings import Settings
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_FROM = 32 * 2**20  # the most that glibc takes
+_MMAP_FROM_WHERE_TIGHT = 4 * 2**20
 
 
 def uses_cuda(settings: Settings) -> bool:
@@ -57,18 +58,31 @@ def keep_freed_memory() -> None:
     mapped on their own: kept as well, they left the heap in pieces (12 GB resident after 15 minutes of SFT).
     Only on Linux with glibc; elsewhere the allocator is left alone.
     """
-    if not sys.platform.startswith("linux"):
-        return
-    library = ctypes.CDLL(None)
-    if hasattr(library, "gnu_get_libc_version"):
+    library = _glibc()
+    if library is not None:
         library.mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM)
         library.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_tensors() -> None:
+    """Let the C library return all but small tensors to the system as soon as they are freed, where memory is tight.
+
+    Kept, those of a layer that will be computed again left gaps between what stays: 3 GB beside 2 GB that were needed
+    (``benchmarks/memory.py``). Only on Linux with glibc.
+    """
+    library = _glibc()
+    if library is not None:
+        library.mallopt(_M_MMAP_THRESHOLD, _MMAP_FROM_WHERE_TIGHT)
 
 
 def give_back_freed_memory() -> None:
     """Return to the system what the C library holds of freed tensors: after work with many sizes of them, which leave
     gaps that the next ones do not fit. Only on Linux with glibc; elsewhere nothing is done."""
-    if sys.platform.startswith("linux"):
-        library = ctypes.CDLL(None)
-        if hasattr(library, "malloc_trim"):
-            library.malloc_trim(0)
+    library = _glibc()
+    if library is not None:
+        library.malloc_trim(0)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    library = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
+    return library if hasattr(library, "gnu_get_libc_version") else None

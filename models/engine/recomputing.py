@@ -16,10 +16,12 @@ import torch
 from torch.utils.checkpoint import checkpoint
 from transformers.modeling_layers import GradientCheckpointingLayer
 
+from models.compute import return_freed_tensors
 from models.memory import available_memory
 
-#: Share of the free memory that activations may take; the rest is for what backward itself needs, and for neighbours.
-SHARE = 0.8
+#: Share of the free memory that activations may take. The allocator holds up to a third of them again in gaps; the rest
+#: is for what backward itself needs.
+SHARE = 0.7
 #: Bytes a weight still has to come when the first forward pass begins: its gradient and AdamW's two moments.
 BYTES_TO_COME = 12
 _PROBES = (32, 96)
@@ -72,6 +74,8 @@ class Bound:
         again = self._layers_again(tokens)
         for number, layer in enumerate(self._layers):
             layer.gradient_checkpointing = number < again
+        if again:
+            return_freed_tensors()
         if again and not self.most_recomputed:
             self._tell(tokens, again)
         self.most_recomputed = max(again, self.most_recomputed)
