@@ -14,6 +14,7 @@ import argparse
 import json
 import multiprocessing
 import time
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 from training_rate import rows_of_conversation
@@ -29,6 +30,7 @@ def measured(chosen: argparse.Namespace, room: float | None) -> dict[str, Any]:
 
     from models.engine.recomputing import bound_activations
     from models.engine.scoring import attend_over_trees, score_rows
+    from models.memory import peak_memory_mb
     from models.policy import load_model
     from models.training.seams import fold_in_caches, score_labelled_positions_only
 
@@ -50,17 +52,10 @@ def measured(chosen: argparse.Namespace, room: float | None) -> dict[str, Any]:
     found.sum().backward()
     return {
         "room_gb": room,
-        "peak_gb": round(peak(), 2),
+        "peak_gb": round(peak_memory_mb() / 1000, 2),
         "seconds": round(time.perf_counter() - started, 2),
         "layers_again": bound.most_recomputed,
     }
-
-
-def peak() -> float:
-    """The most memory this process ever held, in GB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
 
 
 def main() -> None:
@@ -74,8 +69,8 @@ def main() -> None:
     chosen = parser.parse_args()
     found = []
     for room in (None, *chosen.rooms):
-        with multiprocessing.get_context("spawn").Pool(1) as fresh:
-            found.append(fresh.apply(measured, (chosen, room)))
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+            found.append(fresh.submit(measured, chosen, room).result())
         print(found[-1], flush=True)
     ours, peer = found[-1]["seconds"], found[0]["seconds"]
     print(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,11 @@ def available_memory(cgroup: Path = CGROUP) -> int:
 def total_memory() -> int:
     """Bytes of the machine."""
     return int(psutil.virtual_memory().total)
+
+
+def peak_memory_mb() -> float:
+    """The most memory this process ever held, in MB; Linux counts in kilobytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def _left_to_container(cgroup: Path) -> int | None:

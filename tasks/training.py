@@ -11,6 +11,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data.settings import Settings
+from models.memory import peak_memory_mb
 from tasks import records
 from tasks.addresses import TRAINERS, Trainer, training_address
 from tasks.choices import deadline
@@ -116,13 +117,6 @@ def _thinks(stage: str, settings: Settings, start: Record) -> bool:
     """Whether the model was trained to think; one that learns rollouts does as the model that wrote them."""
     known = {"sft": False, "continued": False, "primed": True, "rejection": start.thinking}
     return known.get(stage, settings.grpo.thinking)
-
-
-def peak_memory_mb() -> float:
-    """The most memory this process ever held, in MB; Linux counts in kilobytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
 
 
 def _check_reward(work: Work, settings: Settings) -> None:
