@@ -28,7 +28,7 @@ SAMPLED = ("sft", "grpo-thinking")
 #: Shares of ``--minutes``; the rest is start-up, ingestion, tokenising and saving.
 TRAINING_SHARE, JUDGING_SHARE = 0.5, 0.3
 #: Training time of a recipe against SFT's.
-UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.0, "rejection": 0.5}
+UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection": 0.5}
 #: Judging time of a look at changed turns against a plain one's.
 ASIDE = 0.5
 #: Below this budget one seed has to do.

@@ -8,6 +8,7 @@ from data import profiles
 from data.arms import Arm
 from data.settings import Settings
 from tasks import evaluation, records, training
+from tasks.addresses import TRAINERS
 from tasks.base_model import prepare_base_model
 from tasks.comparison import ASIDE, Done, State, Step
 from tasks.records import MissingUpstream
@@ -55,15 +56,32 @@ def _stage(arm: Arm) -> records.Stage:
 
 
 def _wall_clock(state: State, arm: Arm, seed: int) -> dict[str, Any]:
-    """The twins of GRPO get the time that GRPO took under the same seed, or its budget where there is none."""
+    """The twins of GRPO get the time that its model took, under the same seed, from the model that both start from:
+    SFT that goes on gets priming's as well. Without such a model it is GRPO's budget."""
     if arm.recipe not in ("continued", "rejection"):
         return {}
     there = GRPO in state.arms
-    twin = state.model_of(GRPO, seed) if there else None
-    seconds = records.of_run(twin).outputs.get("seconds") if twin else None
-    minutes = seconds / 60 if seconds else state.settings["grpo"]["minutes"]
-    rollouts = {"rollouts_of": twin} if arm.recipe == "rejection" else {}
+    spent = [_minutes(state, name, seed) for name in _way_to_grpo(state, arm)]
+    minutes = None if None in spent else sum(filter(None, spent))
+    rollouts = {"rollouts_of": state.model_of(GRPO, seed) if there else None} if arm.recipe == "rejection" else {}
     return {arm.recipe: {"minutes": minutes, **rollouts}}
+
+
+def _way_to_grpo(state: State, twin: Arm) -> list[str]:
+    """Arms that are trained one after the other from the model that ``twin`` starts from to GRPO's."""
+    way = [GRPO]
+    while way[0] in state.arms and state.arms[way[0]].starts[0] not in (*twin.starts, "base"):
+        way.insert(0, state.arms[way[0]].starts[0])
+    return way
+
+
+def _minutes(state: State, name: str, seed: int) -> float | None:
+    """What an arm's training took, or its budget where it was not to be done."""
+    there = name in state.arms
+    run = state.model_of(name, seed) if there else None
+    seconds = records.of_run(run).outputs.get("seconds") if run else None
+    section = TRAINERS[state.arms[name].recipe if there else "grpo"].section
+    return seconds / 60 if seconds else state.settings[section]["minutes"]
 
 
 def _judge(state: State, step: Step) -> str:

@@ -38,6 +38,7 @@ def conversations(tiny_conversations: list[Conversation], monkeypatch: pytest.Mo
     read = lambda version, splits=None: tiny_conversations * 3  # noqa: E731
     monkeypatch.setattr("models.training.sft.read_conversations", read)
     monkeypatch.setattr("models.training.early_stopping.read_decision_points", lambda version, splits: points[:3])
+    monkeypatch.setattr("models.training.priming.read_decision_points", lambda version, splits: points)
 
 
 @pytest.fixture
@@ -171,6 +172,17 @@ def test_validation_judges_and_keeps_the_average(
     assert all(torch.allclose(left[name].double(), values, atol=1e-6) for name, values in best.items())
 
 
-def test_only_sft_averages() -> None:
+def test_priming_leaves_the_average_as_well(base_model: Path, tmp_path: Path, passed: list[Weights]) -> None:
+    from models.training.priming import prime_thinking
+
+    (tmp_path / "primed").mkdir()
+    settings = resolve("smoke", {"device": "cpu", "prime": {"max_steps": 4, "learning_rate": 1e-2, "averaging": WIDTH}})
+    job = TrainingJob("primed", "0" * 12, base_model, tmp_path / "primed", settings)
+    left = weights(prime_thinking(job, Silent()))
+    assert len(passed) == 4
+    assert all(torch.allclose(left[name].double(), values, atol=1e-6) for name, values in by_hand(passed).items())
+
+
+def test_what_has_nothing_to_average_has_no_such_setting() -> None:
     assert "averaging" in SFTSettings.model_fields
     assert "averaging" not in GRPOSettings.model_fields

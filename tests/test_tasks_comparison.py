@@ -83,6 +83,25 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     assert comparison.newest() is not None
 
 
+def test_twins_of_grpo_get_the_time_from_where_both_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = state(seeds=1, prime={"minutes": 2.0}, grpo={"minutes": 5.0})
+    minutes = lambda name: comparison_steps._wall_clock(made, made.arms[name], 0)  # noqa: E731
+    assert minutes("sft-continued") == {"continued": {"minutes": 7.0}}  # priming's and GRPO's budgets
+    taken = {"p": 90.0, "g": 330.0}
+    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": taken[run]}))
+    for name, run in (("primed", "p"), ("grpo-thinking", "g")):
+        made.done[f"{name}/0/train"] = comparison.Done(result=run)
+    assert minutes("sft-continued") == {"continued": {"minutes": 7.0}}
+    taken["p"] = 150.0
+    assert minutes("sft-continued") == {"continued": {"minutes": 8.0}}
+    assert minutes("rejection") == {"rejection": {"minutes": 5.5, "rollouts_of": "g"}}
+    assert minutes("grpo-plain") == {}
+    del made.arms["grpo-thinking"]
+    assert minutes("sft-continued") == {"continued": {"minutes": 5.0}}
+    made = state(seeds=1)
+    assert minutes("sft-continued") == {"continued": {"minutes": None}}  # no budget, no end by the clock
+
+
 def test_an_arm_that_cannot_be_made_takes_only_what_needs_it_along() -> None:
     made = state()
     made.impossible["rejection/0/train"] = "nothing was solved"

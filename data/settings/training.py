@@ -110,6 +110,8 @@ class PrimingSettings(TreeSettings):
     batch_size: int = Field(8, ge=1)
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
+    averaging: float | None = Field(None, gt=0, lt=0.288)
+    """Leave an average of the weights, as SFT does."""
     history: Literal["plain", "reasoned"] = "plain"
     """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode (then
     GRPO on episodes begins with what it will see)."""

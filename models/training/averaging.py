@@ -1,4 +1,4 @@
-"""An average of the weights over the steps, which is what SFT leaves: as if the learning rate had been brought down.
+"""An average of the weights over the steps, which SFT and priming can leave: as if the learning rate had come down.
 
 Our rates depend on steps only, so that a budget may end a training anywhere; they never come down to zero, and the last
 weights still shake. Their average over the last part of the run does not. It is the power-function average of Karras et
