@@ -200,7 +200,9 @@ def test_rationales_are_brief_and_repeatable(mini: dict[str, Conversation]) -> N
 
 def test_an_answers_rationale_says_why_no_call(booking: Conversation) -> None:
     request, offer, _, confirm, _, _ = (message.rationale or "" for message in answers(booking))
+    assert "pet=dog" in request  # as before a call: what is known, then what is missing
     assert "town" in request
+    assert "town=" not in request
     assert "5 results" in offer
     assert "confirm" in confirm or "yes" in confirm
     assert "Kennels_1_BookStay" in confirm

@@ -1,4 +1,4 @@
-"""SFT leaves an average of its weights, the same whether it was interrupted or not."""
+"""A training leaves an average of its weights, the same whether it was interrupted or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from data.decision_points import decision_points
 from data.profiles import resolve
 from data.reporting import Silent
 from data.schema import Conversation
-from data.settings import GRPOSettings, SFTSettings
 from models.base import fetch_base_model
 from models.training.averaging import FILE, WeightAverage, exponent
 from models.training.job import TrainingJob, TrainingOutcome
@@ -38,7 +37,8 @@ def conversations(tiny_conversations: list[Conversation], monkeypatch: pytest.Mo
     read = lambda version, splits=None: tiny_conversations * 3  # noqa: E731
     monkeypatch.setattr("models.training.sft.read_conversations", read)
     monkeypatch.setattr("models.training.early_stopping.read_decision_points", lambda version, splits: points[:3])
-    monkeypatch.setattr("models.training.priming.read_decision_points", lambda version, splits: points)
+    for module in ("priming", "grpo"):
+        monkeypatch.setattr(f"models.training.{module}.read_decision_points", lambda version, splits: points)
 
 
 @pytest.fixture
@@ -66,11 +66,13 @@ class StopAfter(Silent):
 def trained(base_model: Path, run_dir: Path, *, stop: bool = False, **sft: Any) -> TrainingOutcome:
     from models.training.sft import train_sft
 
+    return train_sft(job(base_model, run_dir, "sft", **sft), StopAfter() if stop else Silent())
+
+
+def job(base_model: Path, run_dir: Path, section: str, **changes: Any) -> TrainingJob:
     run_dir.mkdir(exist_ok=True)
-    stage = {"max_steps": 4, "learning_rate": 1e-2, "averaging": WIDTH, **sft}
-    settings = resolve("smoke", {"device": "cpu", "sft": stage})
-    job = TrainingJob(run_dir.name, "0" * 12, base_model, run_dir, settings)
-    return train_sft(job, StopAfter() if stop else Silent())
+    stage = {"max_steps": 4, "learning_rate": 1e-2, "averaging": WIDTH, **changes}
+    return TrainingJob(run_dir.name, "0" * 12, base_model, run_dir, resolve("smoke", {"device": "cpu", section: stage}))
 
 
 def weights(outcome: TrainingOutcome) -> Weights:
@@ -175,14 +177,49 @@ def test_validation_judges_and_keeps_the_average(
 def test_priming_leaves_the_average_as_well(base_model: Path, tmp_path: Path, passed: list[Weights]) -> None:
     from models.training.priming import prime_thinking
 
-    (tmp_path / "primed").mkdir()
-    settings = resolve("smoke", {"device": "cpu", "prime": {"max_steps": 4, "learning_rate": 1e-2, "averaging": WIDTH}})
-    job = TrainingJob("primed", "0" * 12, base_model, tmp_path / "primed", settings)
-    left = weights(prime_thinking(job, Silent()))
+    left = weights(prime_thinking(job(base_model, tmp_path / "primed", "prime"), Silent()))
     assert len(passed) == 4
     assert all(torch.allclose(left[name].double(), values, atol=1e-6) for name, values in by_hand(passed).items())
 
 
-def test_what_has_nothing_to_average_has_no_such_setting() -> None:
-    assert "averaging" in SFTSettings.model_fields
-    assert "averaging" not in GRPOSettings.model_fields
+def test_grpo_validates_and_keeps_the_average_and_samples_from_its_own_weights(
+    base_model: Path, tmp_path: Path, passed: list[Weights], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data.rollouts import read_rollouts
+    from models.training.grpo import train_grpo
+
+    judged: list[Weights] = []
+
+    def figures(twin: Any, *given: Any, **named: Any) -> dict[str, float]:
+        judged.append({name: one.float().clone() for name, one in twin.named_parameters()})
+        return {"validation/turn_success": float(len(judged))}
+
+    monkeypatch.setattr("models.training.validation.validation_figures", figures)
+    monkeypatch.setattr("models.training.scoring.BatchScorer._score", pay_every_other)
+    left = weights(train_grpo(job(base_model, tmp_path / "averaged", "grpo", validate_every=1), Silent()))
+    assert (len(judged), len(passed)) == (5, 4)  # the start as it is, then the average after each step
+    start = load_file(base_model / "model.safetensors")
+    for step, shown in enumerate(judged):
+        expected = by_hand(passed[:step]) if step else {name: one.double() for name, one in start.items()}
+        assert all(torch.allclose(shown[name].double(), expected[name], atol=1e-2) for name in shown)
+    assert all(torch.allclose(left[name].double(), values, atol=1e-6) for name, values in by_hand(passed).items())
+    assert any(not torch.allclose(left[name], passed[-1][name], atol=1e-4) for name in left)
+
+    train_grpo(job(base_model, tmp_path / "plain", "grpo", validate_every=1, averaging=None), Silent())
+    assert read_rollouts("plain")["text"].tolist() == read_rollouts("averaged")["text"].tolist()
+
+
+def pay_every_other(self: Any, completions: list[str], ids: list[str]) -> None:
+    """A reward that differs within every group, as a random model never earns one by itself."""
+    from models.rewards.compose import RewardParts, Scored
+    from models.speech.parsing import parse_completion
+    from models.training.scoring import Judged
+
+    self.batch = [
+        Judged(
+            self.points[identifier],
+            text,
+            Scored(parse_completion(text, thinking=True, tools=()), RewardParts(float(index % 2), 0.0, None)),
+        )
+        for index, (identifier, text) in enumerate(zip(ids, completions, strict=True))
+    ]

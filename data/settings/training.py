@@ -30,6 +30,10 @@ class TrainingSettings(StageSettings):
     max_grad_norm: Positive = 1.0
     save_every_minutes: Positive = 5.0
     """Wall clock between resumable checkpoints."""
+    averaging: float | None = Field(None, gt=0, lt=0.288)
+    """Leave an average of the weights over the last part of the run instead of the last weights, and validate that: its
+    width as a share of the run, say 0.1 (models/training/averaging.py). None: the last weights, for SFT worse by
+    6 to 9 points of turn success after 7 minutes of SGD (``benchmarks/averaging.py``, docs/log.md)."""
     lora_rank: int | None = Field(None, ge=1)
     """Train a LoRA adapter of this rank instead of all weights."""
     engine: Literal["tree", "trl"] = "tree"
@@ -54,10 +58,6 @@ class SFTSettings(TrainingSettings):
     """Which conversations come first. ``coverage``: those whose turns teach most per token, rare tools before frequent
     ones (models/training/coverage.py), for budgets that end within the first epoch; what comes last, the long ones of
     frequent tools, would weigh too much on a model that reads them all."""
-    averaging: float | None = Field(None, gt=0, lt=0.288)
-    """Leave an average of the weights over the last part of the run instead of the last weights: its width as a share
-    of the run, say 0.1 (models/training/averaging.py). None: the last weights, worse by 6 to 9 points of
-    turn success after 7 minutes of SGD (``benchmarks/averaging.py``, docs/log.md)."""
     validate_every: int | None = Field(None, ge=1)
     """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
     patience: int = Field(3, ge=1)
@@ -110,8 +110,6 @@ class PrimingSettings(TreeSettings):
     batch_size: int = Field(8, ge=1)
     decision_points: int = Field(400, ge=1)
     """How many decision points with a rationale to learn from."""
-    averaging: float | None = Field(None, gt=0, lt=0.288)
-    """Leave an average of the weights, as SFT does."""
     history: Literal["plain", "reasoned"] = "plain"
     """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode (then
     GRPO on episodes begins with what it will see)."""

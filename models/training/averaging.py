@@ -1,4 +1,4 @@
-"""An average of the weights over the steps, which SFT and priming can leave: as if the learning rate had come down.
+"""An average of the weights over the steps, which a training can leave: as if the learning rate had come down.
 
 Our rates depend on steps only, so that a budget may end a training anywhere; they never come down to zero, and the last
 weights still shake. Their average over the last part of the run does not. It is the power-function average of Karras et
@@ -9,8 +9,8 @@ ends.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,20 @@ from safetensors.torch import load_file, save_file
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from models.training import ranks
+
 FILE = "average.safetensors"
+#: Within the block the model has the weights that the stage would leave now.
+Shown = Callable[[], AbstractContextManager[None]]
+
+
+def averaged(width: float | None) -> tuple[list[WeightAverage], Shown]:
+    """The average of a stage's weights as its trainer's callback, on rank 0 of a stage that has one; and what shows the
+    model with the weights that the stage would leave."""
+    if width is None or not ranks.leads():
+        return [], nullcontext
+    average = WeightAverage(width)
+    return [average], average.shown
 
 
 def exponent(width: float) -> float:

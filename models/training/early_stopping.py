@@ -15,7 +15,7 @@ from models.compute import decode_dtype, device_name
 from models.engine.rollout import decoder, refresh
 from models.evaluation.run import select_points
 from models.policy import load_model
-from models.training.averaging import WeightAverage
+from models.training.averaging import Shown
 from models.training.job import TrainingJob
 from models.training.loop import BudgetCallback, read_best
 from models.training.validation import keep_best, validation_figures
@@ -43,13 +43,13 @@ class EarlyStopping(TrainerCallback):
         tokenizer: Any,
         reporter: Reporter,
         budget: BudgetCallback,
-        average: WeightAverage | None = None,
+        shown: Shown = nullcontext,
     ) -> None:
         self._settings = job.settings
         self._directory = job.run_dir / "checkpoints"
         self._every, self._patience = stage.validate_every or 0, stage.patience
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
-        self._shown = average.shown if average else nullcontext
+        self._shown = shown
         self._points = validation_points(job, stage.validation_decision_points)
         settings = job.settings
         self._twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))

@@ -35,6 +35,7 @@ from models.practice.transcript import prompt_tokens
 from models.rewards.episode import REWARDS
 from models.training import ranks
 from models.training.advantages import SAME
+from models.training.averaging import averaged
 from models.training.grpo import grpo_arguments
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import BudgetCallback, ReportCallback, interruption, run_trainer
@@ -74,6 +75,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
         watched = _watched(stage.validation_episodes)
+        averaging, shown = averaged(stage.averaging)
         trainer = EpisodeTrainer(
             job=job,
             reporter=reporter,
@@ -85,11 +87,12 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             peft_config=lora_config(stage.lora_rank),
             callbacks=[
                 ReportCallback(reporter, "grpo on episodes", stage, budget),
-                EpisodeValidation(job.run_dir, watched, tokenizer, twin, job.settings, reporter, budget),
+                EpisodeValidation(job.run_dir, watched, tokenizer, twin, job.settings, reporter, budget, shown=shown),
                 budget,
+                *averaging,
             ],
         )
-        outcome = run_trainer(trainer, job, budget, counts)
+        outcome = run_trainer(trainer, job, budget, counts, shown=shown)
     if "best_step" in outcome.metrics:
         reporter.say(
             f"kept the weights of step {outcome.metrics['best_step']:g}, the best by validation "

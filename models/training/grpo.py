@@ -35,6 +35,7 @@ from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
 from models.speech.template import prompt_text
 from models.training import checkpoints, ranks
+from models.training.averaging import averaged
 from models.training.decision_trainer import REDRAWING, DecisionPointTrainer
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
@@ -154,8 +155,9 @@ def _fit(
         budget = BudgetCallback(job.run_dir, stage, asked)
         watched = [point for conversation in validation for point in conversation]
         monitor = Monitor(stage.monitor, job.run_dir, len(watched))
+        averaging, shown = averaged(stage.averaging)
         watching = [
-            ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor),
+            ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor, shown),
             MonitorCallback(monitor, budget, reporter),
         ]
         trainer = DecisionPointTrainer(
@@ -174,9 +176,10 @@ def _fit(
                 ReportCallback(reporter, "grpo", stage, budget),
                 *(watching if ranks.leads() else []),
                 budget,
+                *averaging,
             ],
         )
-        outcome = run_trainer(trainer, job, budget, counts, lambda step: monitor.verdict(step).as_row())
+        outcome = run_trainer(trainer, job, budget, counts, lambda step: monitor.verdict(step).as_row(), shown)
     reporter.say(monitor.verdict(outcome.steps).line())
     if "best_step" in outcome.metrics:
         reporter.say(

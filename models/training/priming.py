@@ -18,8 +18,6 @@ from models.engine.completions import prompt_ids
 from models.policy import load_tokenizer
 from models.practice.transcript import prompt_in_episode
 from models.speech.template import THINK_OPEN, TURN_END, completion_text
-from models.training import ranks
-from models.training.averaging import WeightAverage
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
 from models.training.sft import IGNORED, EmptySplit, fit
@@ -42,8 +40,7 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(f"{counts['used']} decision points with rationales, up to {epochs} passes")
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
-    average = WeightAverage(stage.averaging) if stage.averaging and ranks.leads() else None
-    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer, average=average)
+    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer)
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:

@@ -9,7 +9,6 @@ leave out the conversations over several services, two thirds of what people sai
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -27,7 +26,7 @@ from models.engine.recomputing import bound_activations
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training import ranks
-from models.training.averaging import WeightAverage
+from models.training.averaging import Shown, averaged
 from models.training.coverage import covering_order, lessons
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
@@ -43,6 +42,7 @@ from models.training.tree_sft import InOrderSFTTrainer
 
 IGNORED = -100
 Epochal = TypeVar("Epochal", SFTSettings, RejectionSettings)
+Watch = Callable[[BudgetCallback, Shown], TrainerCallback]
 
 
 class EmptySplit(Exception):
@@ -79,9 +79,8 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
         f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
         f"{counts['too_long']} without a turn within them dropped"
     )
-    average = WeightAverage(stage.averaging) if stage.averaging and ranks.leads() else None
-    watch = _watch(job, stage, tokenizer, reporter, average)
-    return fit(job, reporter, name, stage, tokenizer, rows, counts, trainer, watch, average)
+    watch = _watch(job, stage, tokenizer, reporter)
+    return fit(job, reporter, name, stage, tokenizer, rows, counts, trainer, watch)
 
 
 def _covering(
@@ -99,14 +98,12 @@ def _turns(labels: list[int]) -> int:
     return sum(now != IGNORED and before == IGNORED for before, now in pairwise([IGNORED, *labels]))
 
 
-def _watch(
-    job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter, average: WeightAverage | None
-) -> Callable[[BudgetCallback], TrainerCallback] | None:
+def _watch(job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter) -> Watch | None:
     from models.training.early_stopping import EarlyStopping
 
     if stage.validate_every is None:
         return None
-    return lambda budget: EarlyStopping(job, stage, tokenizer, reporter, budget, average)
+    return lambda budget, shown: EarlyStopping(job, stage, tokenizer, reporter, budget, shown)
 
 
 def labelled_rows(
@@ -173,12 +170,11 @@ def fit(
     rows: list[dict[str, list[int]]],
     counts: dict[str, int],
     trainer_class: type[SFTTrainer] = SFTTrainer,
-    watch: Callable[[BudgetCallback], TrainerCallback] | None = None,
-    average: WeightAverage | None = None,
+    watch: Watch | None = None,
 ) -> TrainingOutcome:
     """Run TRL's ``SFTTrainer`` over tokenised rows within the stage's budget; shared by SFT and priming.
 
-    With ``average`` the model that is left has the averaged weights.
+    ``watch`` makes what looks at the weights that the stage would leave now.
     """
     if stage.engine == "tree":
         tell_what_is_slow(job.settings, reporter)
@@ -191,8 +187,8 @@ def fit(
         bound_activations(model, reporter.say, sharers=ranks.count())
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
-        watching = [watch(budget)] if watch and ranks.leads() else []
-        averaging = [average] if average else []
+        averaging, shown = averaged(stage.averaging)
+        watching = [watch(budget, shown)] if watch and ranks.leads() else []
         trainer = trainer_class(
             model=model,
             args=arguments,
@@ -201,4 +197,4 @@ def fit(
             peft_config=lora_config(stage.lora_rank),
             callbacks=[*watching, budget, *averaging, ReportCallback(reporter, name, stage, budget)],
         )
-        return run_trainer(trainer, job, budget, counts, shown=average.shown if average else nullcontext)
+        return run_trainer(trainer, job, budget, counts, shown=shown)

@@ -6,6 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from models.engine.completions import complete_greedily
 from models.engine.rollout import refresh
 from models.evaluation.run import row
 from models.policy import save_weights
+from models.training.averaging import Shown
 from models.training.loop import BEST, MARK, BudgetCallback, read_best
 from models.training.monitor import Monitor
 
@@ -64,7 +66,8 @@ class ValidationCallback(TrainerCallback):
     """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
     The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
-    resumed run goes on comparing. Ties keep the earlier weights.
+    resumed run goes on comparing. Ties keep the earlier weights. Where weights are averaged it is the average that is
+    judged and kept, while the policy goes on with its own.
     """
 
     SCORE = "turn_success"
@@ -79,9 +82,11 @@ class ValidationCallback(TrainerCallback):
         reporter: Reporter,
         budget: BudgetCallback,
         monitor: Monitor | None = None,
+        shown: Shown = nullcontext,
     ) -> None:
         self._budget = budget
         self._monitor = monitor
+        self._shown = shown
         self._directory = run_dir / "checkpoints"
         self._points = points
         self._tokenizer = tokenizer
@@ -101,7 +106,8 @@ class ValidationCallback(TrainerCallback):
     ) -> None:
         """Validate on schedule."""
         if self._points and state.global_step % self._settings.grpo.validate_every == 0:
-            self._validate(model, state.global_step)
+            with self._shown():
+                self._validate(model, state.global_step)
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
@@ -110,7 +116,8 @@ class ValidationCallback(TrainerCallback):
         if self._budget.stopped == "interrupted":
             return
         if self._points and state.global_step % self._settings.grpo.validate_every:
-            self._validate(model, state.global_step)
+            with self._shown():
+                self._validate(model, state.global_step)
 
     def _validate(self, model: Any, step: int) -> None:
         started = time.monotonic()

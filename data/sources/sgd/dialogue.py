@@ -15,7 +15,7 @@ from typing import Any
 from data.schema import Act, Conversation, Message, Split, ToolCall, ToolSpec
 from data.sources.sgd import facts as annotation
 from data.sources.sgd.rationale import Moment, for_answer, for_call
-from data.sources.sgd.raw import RawAction, RawCall, RawDialogue, RawFrame, RawTurn
+from data.sources.sgd.raw import RawAction, RawCall, RawDialogue, RawFrame, RawState, RawTurn
 from data.sources.sgd.tools import Services, offered_tools, tool_name
 
 SYSTEM_MESSAGE = (
@@ -43,6 +43,7 @@ class Translator:
         self._max_rows = max_result_rows
         self._calls = 0
         self._user: RawTurn | None = None
+        self._written: dict[tuple[str, str], str] = {}  # (slot, form as spoken) → as services write it
         self._visible = annotation.Visible()
         self.messages: list[Message] = []
         self.facts_dropped = 0
@@ -55,6 +56,7 @@ class Translator:
     def user(self, turn: RawTurn) -> None:
         """A USER turn."""
         self._user = turn
+        self._note(turn)
         # What the user means in canonical form is known too: "half past five" grounds an answer's "5:30 pm".
         for action in (action for frame in turn.frames for action in frame.actions):
             self._visible.add_values({action.slot: " | ".join(form for pair in action.pairs() for form in pair)})
@@ -62,10 +64,15 @@ class Translator:
 
     def system(self, turn: RawTurn) -> None:
         """A SYSTEM turn: its calls and their results, if any, then its answer."""
+        self._note(turn)
         called = [(frame, frame.service_call) for frame in turn.frames if frame.service_call is not None]
         if called:
             self._call(called)
         self._answer(turn, sum(len(frame.service_results or []) for frame, _ in called) if called else None)
+
+    def _note(self, turn: RawTurn) -> None:
+        for action in (action for frame in turn.frames for action in frame.actions):
+            self._written.update({(action.slot, spoken): written for spoken, written in action.pairs()})
 
     def _add(self, message: Message) -> None:
         self.messages.append(message)
@@ -114,9 +121,11 @@ class Translator:
         facts = tuple(fact for fact in stated if self._visible.grounds(fact))
         self.facts_dropped += len(stated) - len(facts)
         requested = annotation.requested_of(actions)
+        intent, known = self._wish(turn.frames)
         moment = Moment(
             key=self._key(),
-            intent=self._intent(turn.frames),
+            intent=intent,
+            known=known,
             user_acts=self._user_acts(),
             asked=self._asked(),
             results=results,
@@ -148,13 +157,23 @@ class Translator:
     def _asked(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(action.slot for action in self._user_actions() if action.act == "REQUEST"))
 
-    def _intent(self, frames: Iterable[RawFrame]) -> ToolSpec | None:
-        """The tool of what the user wants from the service this turn speaks about."""
+    def _wish(self, frames: Iterable[RawFrame]) -> tuple[ToolSpec | None, dict[str, str]]:
+        """The tool of what the user wants from the service this turn speaks about, and its arguments known so far."""
         services = [frame.service for frame in frames]
         for frame in self._user.frames if self._user is not None else ():
             if frame.service in services and frame.state is not None:
-                return self._tools.get(tool_name(frame.service, frame.state.active_intent))
-        return None
+                tool = self._tools.get(tool_name(frame.service, frame.state.active_intent))
+                return tool, self._known(frame.state, tool) if tool else {}
+        return None, {}
+
+    def _known(self, state: RawState, tool: ToolSpec) -> dict[str, str]:
+        """Arguments of ``tool`` that the user has settled on, as services write them."""
+        settled = {slot: forms[0] for slot, forms in state.slot_values.items() if forms}
+        return {
+            name: self._written.get((name, settled[name]), settled[name])
+            for name in tool.parameters["properties"]
+            if name in settled
+        }
 
 
 def _offered(frames: Iterable[RawFrame]) -> Iterator[str]:

@@ -23,6 +23,8 @@ class Moment(NamedTuple):
     """Where the message stands; chooses the wording."""
     intent: ToolSpec | None
     """The tool the user's current wish amounts to."""
+    known: Mapping[str, str]
+    """Its arguments that the user has settled on so far."""
     user_acts: frozenset[str]
     asked: tuple[str, ...]
     """Slots the user has just asked about."""
@@ -72,7 +74,15 @@ def _situation(moment: Moment) -> str:
     if "REQUEST_ALTS" in moment.user_acts:
         return _pick(moment.key, "The user wants another option.", "The last option was turned down.")
     if Act.REQUEST in moment.acts and moment.intent is not None:
-        return _pick(moment.key, f"The user wants to {_goal(moment.intent)}.", f"Goal: {_goal(moment.intent)}.")
+        # As before a call: whether to call or to ask follows from what is known, so that is told first.
+        goal = _goal(moment.intent)
+        known = _listed([f"{name}={value}" for name, value in moment.known.items()]) or "nothing yet"
+        return _pick(
+            moment.key,
+            f"The user wants to {goal}. Known: {known}.",
+            f"To {goal} I have {known}.",
+            f"Goal: {goal}. Known: {known}.",
+        )
     return ""
 
 
@@ -84,7 +94,9 @@ def _outcome(key: str, tool: ToolSpec, results: int, failed: bool) -> str:
     if tool.is_write:
         return _pick(key, f"{tool.name} succeeded.", f"The call to {tool.name} went through.")
     rows = f"{results} result{'' if results == 1 else 's'}"
-    return _pick(key, f"{tool.name} returned {rows}.", f"There are {rows} from {tool.name}.")
+    return _pick(
+        key, f"{tool.name} returned {rows}.", f"There {'is' if results == 1 else 'are'} {rows} from {tool.name}."
+    )
 
 
 def _steps(moment: Moment) -> list[str]:
@@ -95,7 +107,7 @@ def _steps(moment: Moment) -> list[str]:
     steps = {
         Act.REQUEST: (
             f"{_listed(moment.requested)} {missing} still missing for {tool}, so I ask for {pronoun}.",
-            f"{tool} also needs {_listed(moment.requested)}, so I ask.",
+            f"{tool} still needs {_listed(moment.requested)}, so I ask.",
             f"I cannot call {tool} before I know {_listed(moment.requested)}, so I ask.",
         ),
         Act.CONFIRM: (

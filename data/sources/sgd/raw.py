@@ -58,6 +58,8 @@ class RawState(Raw):
     """What the user wants by now, in a USER frame."""
 
     active_intent: str = "NONE"
+    slot_values: dict[str, list[str]] = {}
+    """Forms of what the user has settled on so far, by slot, as spoken."""
 
 
 class RawFrame(Raw):

@@ -69,9 +69,13 @@ class Renaming:
             "service": names.service,
             "actions": [_action(action, names) for action in frame.actions],
         }
-        if frame.state is not None and frame.state.active_intent != "NONE":
-            intent = _look_up(names.intents, frame.state.active_intent, "intent")
-            changes["state"] = frame.state.model_copy(update={"active_intent": intent})
+        if frame.state is not None:
+            intent = frame.state.active_intent
+            known = {
+                "active_intent": intent if intent == "NONE" else _look_up(names.intents, intent, "intent"),
+                "slot_values": _keys(frame.state.slot_values, names),
+            }
+            changes["state"] = frame.state.model_copy(update=known)
         if frame.service_call is not None:
             call = frame.service_call
             changes["service_call"] = call.model_copy(
