@@ -71,7 +71,7 @@ PROFILES: dict[str, dict[str, Any]] = {
     # About eight hours on two cores: the class defaults with the time shared out.
     "night": {
         "sft": {"minutes": 120.0, "max_steps": 2000, "averaging": 0.1},
-        "prime": {"minutes": 15.0},
+        "prime": {"minutes": 15.0, "max_steps": 2000, "decision_points": 4000},  # so that the budget ends it
         "grpo": {"minutes": 270.0},
         "evaluation": {"minutes": 40.0, "episodes": {"minutes": 80.0}},
     },
