@@ -2,6 +2,8 @@
 
 from collections import Counter
 
+import pytest
+
 from data.decision_points import decision_points
 from data.reporting import Silent
 from data.settings import DataSettings, GRPOSettings
@@ -35,6 +37,19 @@ def test_calls_and_answers_are_mixed_within_a_conversation():
     shares = [sum(point.kind == "call" for point in step) / 4 for step in steps]
     assert sum(shares) / len(shares) > 0.35
     assert Counter(0 < share < 1 for share in shares)[True] > 15
+
+
+@pytest.mark.parametrize("share", [0.25, 0.35, 0.5, 0.6])
+@pytest.mark.parametrize("in_a_row", [1, 2, 4])
+def test_the_share_of_calls_holds_from_the_first_steps_on(share, in_a_row):
+    """However few of a conversation come at a time, and in the short run that never sees one twice."""
+    order = in_order(offered(), GRPOSettings(points_per_conversation=in_a_row, call_share=share), seed=0)
+    calls = [point.kind == "call" for point in order]
+    for start in range(0, 33, 8):
+        assert abs(sum(calls[start : start + 8]) / 8 - share) <= 0.25
+    first_round = 40 * in_a_row if in_a_row < 4 else 80
+    assert sum(calls[:first_round]) / first_round == pytest.approx(share, abs=0.05)
+    assert sum(calls) / len(calls) == pytest.approx(share, abs=0.05)
 
 
 def test_the_seed_decides_and_the_order_of_the_offer_does_not():

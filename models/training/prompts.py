@@ -15,6 +15,9 @@ from models.rewards.variants import load_reward
 from models.training.curriculum import Curriculum, plan
 from models.training.draws import frozen_rates
 
+#: Multiples of it, modulo 1, are spread evenly over any stretch of them.
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True)
 class Practice:
@@ -56,20 +59,28 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     are alike, so a conversation gives only ``settings.points_per_conversation`` at a time and comes again, with others
     of its decision points, once every conversation had its turn. A step takes its prompts from this order as they
     come: a conversation with fewer makes room for the next, and one that crosses a step's end is computed in both.
+
+    ``settings.call_share`` holds for any stretch of the order, the first of a short run included: conversations do not
+    all begin with a call.
     """
     order = random.Random(f"practice-{seed}")
     conversations: dict[str, list[DecisionPoint]] = {}
     for point in sorted(points, key=lambda point: point.id):
         conversations.setdefault(point.conversation_id, []).append(point)
-    mixed = [_mixed(members, settings.call_share, order) for members in conversations.values()]
     size = settings.points_per_conversation
-    complete = [members for members in mixed if _both_kinds(members)]
-    if complete:
-        alone = [point for members in mixed if not _both_kinds(members) for point in members]
-        complete += _shared_out(alone, settings, order)
+    both = [members for members in conversations.values() if _both_kinds(members)]
+    alone = [members for members in conversations.values() if not _both_kinds(members)]
+    if both:
+        ready = _shared_out([point for members in alone for point in members], settings, order)
     else:
-        complete = mixed
-    order.shuffle(complete)
+        ready = [order.sample(members, len(members)) for members in alone]
+    places = list(range(len(both) + len(ready)))
+    order.shuffle(places)
+    mixed = [
+        _mixed(members, settings.call_share, order, place * _GOLDEN % 1)
+        for members, place in zip(both, places, strict=False)
+    ]
+    complete = [members for _, members in sorted(zip(places, [*mixed, *ready], strict=True), key=lambda one: one[0])]
     longest = max((len(members) for members in complete), default=0)
     return [point for start in range(0, longest, size) for one in complete for point in one[start : start + size]]
 
@@ -82,16 +93,18 @@ def _shared_out(points: list[DecisionPoint], settings: GRPOSettings, order: rand
     """What is left of conversations with one kind of turn only (the others rest), mixed across them, in small lots."""
     if not _both_kinds(points):
         return []
-    mixed, size = _mixed(points, settings.call_share, order), settings.points_per_conversation
+    mixed, size = _mixed(points, settings.call_share, order, 0.0), settings.points_per_conversation
     return [mixed[start : start + size] for start in range(0, len(mixed), size)]
 
 
-def _mixed(points: Sequence[DecisionPoint], call_share: float, order: random.Random) -> list[DecisionPoint]:
+def _mixed(
+    points: Sequence[DecisionPoint], call_share: float, order: random.Random, phase: float
+) -> list[DecisionPoint]:
     """The decision points of one conversation, shuffled, call and answer turns interleaved."""
     kinds = {kind: [point for point in points if point.kind == kind] for kind in ("call", "answer")}
     for members in kinds.values():
         order.shuffle(members)
-    return interleave(kinds["call"], kinds["answer"], call_share)
+    return interleave(kinds["call"], kinds["answer"], call_share, phase)
 
 
 def known_seconds_per_group() -> float | None:
@@ -100,16 +113,24 @@ def known_seconds_per_group() -> float | None:
     return None if kept.empty else float(kept.sort_values("last_at")["seconds_per_group"].iloc[-1])
 
 
-def interleave(calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float) -> list[DecisionPoint]:
-    """Both kinds in the given proportion until the one that is due is used up; if one is missing, the other alone."""
+def interleave(
+    calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float, phase: float = 0.0
+) -> list[DecisionPoint]:
+    """Both kinds in the given proportion as far as the scarcer one lasts; if one is missing, the other alone.
+
+    ``phase`` (0 to below 1) says how much of a call is due before the first: over phases spread evenly, a call stands
+    at each place as often as ``call_share`` says (systematic sampling).
+    """
     if not calls or not answers:
         return calls or answers
+    lasting = int(min(len(calls) / call_share, len(answers) / (1 - call_share)) + phase)
     mixed: list[DecisionPoint] = []
     taken = 0
-    while True:
-        call_due = taken < call_share * (len(mixed) + 1)
+    while len(mixed) < lasting:
+        call_due = taken + 1 <= call_share * (len(mixed) + 1) + phase
         source, at = (calls, taken) if call_due else (answers, len(mixed) - taken)
         if at == len(source):
-            return mixed
+            break
         mixed.append(source[at])
         taken += call_due
+    return mixed
