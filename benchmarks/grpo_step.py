@@ -58,10 +58,11 @@ def job_of(directory: Path, folder: Path, rows: int, micro_batch: int, tokens: i
 
 
 def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int, rows: int) -> float:
-    """Seconds of our step: all rows in one micro-batch."""
+    """Seconds of our step in micro-batches of ``rows``, activations held to the memory there is, as in a training."""
     import models.training.decision_trainer as ours
     from data.reporting import Silent
     from models.compute import decode_dtype
+    from models.engine.recomputing import bound_activations
     from models.engine.rollout import decoder
     from models.policy import load_model, load_tokenizer
     from models.training.scoring import BatchScorer
@@ -70,12 +71,14 @@ def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int,
     ours.generate = lambda *args, **more: generate(*args, **{**more, "end_token": -1})  # never ends early
     with our_seams(), tempfile.TemporaryDirectory() as folder:
         job = job_of(directory, Path(folder), len(texts) * GROUP, rows, tokens)
+        model = load_model(directory)
+        bound_activations(model, print)
         trainer = ours.DecisionPointTrainer(
             job=job,
             reporter=Silent(),
             scorer=BatchScorer({point.id: point for point in points}, job.settings.grpo, "none"),
             twin=decoder(load_model(directory), decode_dtype(job.settings)),
-            model=load_model(directory),
+            model=model,
             **trainer_arguments(job, points, texts, load_tokenizer(directory)),
         )
         trainer._kl_to_start = lambda output: 0.0  # every tenth step measures it; the peer never does
@@ -128,6 +131,7 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--workload", choices=["short", "conversation"], default="short")
     parser.add_argument("--tokens", type=int, default=64, help="tokens of each completion")
+    parser.add_argument("--passes", type=int, default=1, help="micro-batches that our side makes of a step's rows")
     parser.add_argument("--micro-batches", type=int, nargs="+", default=[8], help="of the peer")
     parser.add_argument("--checkpointing", choices=["off", "on", "both"], default="off", help="of the peer")
     parser.add_argument("--ours-only", action="store_true", help="leave the peer out; then peer is 0")
@@ -141,8 +145,9 @@ def main() -> None:
     texts = prompt_texts(load_tokenizer(directory), points, chosen.workload)
     # Imports, thread pools, and memory touched for the first time: a training pays for these once, in its first step.
     # The peer's is touched by its first micro-batch.
-    time_ours(directory, points, texts, chosen.tokens, len(texts) * GROUP)
-    ours = time_ours(directory, points, texts, chosen.tokens, len(texts) * GROUP)
+    rows = len(texts) * GROUP // chosen.passes
+    time_ours(directory, points, texts, chosen.tokens, rows)
+    ours = time_ours(directory, points, texts, chosen.tokens, rows)
     print(f"ours: {ours:.1f} s", flush=True)
     peers: dict[str, float] = {"none": 0.0} if chosen.ours_only else {}
     for micro_batch in () if chosen.ours_only else chosen.micro_batches:
@@ -157,6 +162,7 @@ def main() -> None:
         workload=chosen.workload,
         rows=len(texts) * GROUP,
         completion_tokens=chosen.tokens,
+        passes=chosen.passes,
         decision_points=len(points),
     )
 
