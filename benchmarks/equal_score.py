@@ -87,7 +87,6 @@ def settings_of(side: str, chosen: argparse.Namespace, seed: int) -> Any:
         "micro_batch_size": chosen.micro_batch if side == "trl" else chosen.batch,
         "points_per_conversation": chosen.points_per_conversation if side == "tree" else 1,
         "learning_rate": chosen.learning_rate,
-        "call_share": chosen.call_share,
         "max_completion_length": 64,
         "validate_every": chosen.every,
         "validation_decision_points": chosen.points,
@@ -111,7 +110,6 @@ def main() -> None:
     parser.add_argument("--micro-batch", type=int, default=8, help="of TRL")
     parser.add_argument("--points-per-conversation", type=int, default=2)
     parser.add_argument("--learning-rate", type=float, default=2e-5)
-    parser.add_argument("--call-share", type=float, default=0.5)
     parser.add_argument("--peer", choices=["trl", "mixed"], default="trl")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1, help="of GRPO, from --seed on")

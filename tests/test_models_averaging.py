@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,18 @@ def job(base_model: Path, run_dir: Path, section: str, **changes: Any) -> Traini
 
 def weights(outcome: TrainingOutcome) -> Weights:
     return load_file(outcome.model_dir / "model.safetensors")
+
+
+def judging(monkeypatch: pytest.MonkeyPatch, module: str, score: Callable[[int], float]) -> list[Weights]:
+    """The weights that each validation is shown; it scores them by how many there were."""
+    judged: list[Weights] = []
+
+    def figures(twin: Any, *given: Any, **named: Any) -> dict[str, float]:
+        judged.append({name: one.float().clone() for name, one in twin.named_parameters()})
+        return {"validation/turn_success": score(len(judged))}
+
+    monkeypatch.setattr(f"models.training.{module}.validation_figures", figures)
+    return judged
 
 
 def by_hand(steps: list[Weights], width: float = WIDTH) -> Weights:
@@ -158,13 +171,7 @@ def test_interrupted_and_resumed_the_average_is_the_same_bit_for_bit(
 def test_validation_judges_and_keeps_the_average(
     base_model: Path, tmp_path: Path, passed: list[Weights], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judged: list[Weights] = []
-
-    def figures(twin: Any, *given: Any, **named: Any) -> dict[str, float]:
-        judged.append({name: one.float().clone() for name, one in twin.named_parameters()})
-        return {"validation/turn_success": float(len(judged) == 2)}
-
-    monkeypatch.setattr("models.training.early_stopping.validation_figures", figures)
+    judged = judging(monkeypatch, "early_stopping", lambda seen: float(seen == 2))
     left = weights(trained(base_model, tmp_path / "validated", validate_every=1, averaging=0.1))
     assert len(judged) == len(passed) == 4
     for step in range(4):
@@ -188,13 +195,7 @@ def test_grpo_validates_and_keeps_the_average_and_samples_from_its_own_weights(
     from data.rollouts import read_rollouts
     from models.training.grpo import train_grpo
 
-    judged: list[Weights] = []
-
-    def figures(twin: Any, *given: Any, **named: Any) -> dict[str, float]:
-        judged.append({name: one.float().clone() for name, one in twin.named_parameters()})
-        return {"validation/turn_success": float(len(judged))}
-
-    monkeypatch.setattr("models.training.validation.validation_figures", figures)
+    judged = judging(monkeypatch, "validation", float)
     monkeypatch.setattr("models.training.scoring.BatchScorer._score", pay_every_other)
     left = weights(train_grpo(job(base_model, tmp_path / "averaged", "grpo", validate_every=1), Silent()))
     assert (len(judged), len(passed)) == (5, 4)  # the start as it is, then the average after each step

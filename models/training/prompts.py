@@ -114,7 +114,7 @@ def known_seconds_per_group() -> float | None:
 
 
 def interleave(
-    calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float, phase: float = 0.0
+    calls: list[DecisionPoint], answers: list[DecisionPoint], call_share: float, phase: float
 ) -> list[DecisionPoint]:
     """Both kinds in the given proportion as far as the scarcer one lasts; if one is missing, the other alone.
 
