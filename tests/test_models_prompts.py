@@ -1,6 +1,7 @@
 """The order in which GRPO practises: conversations by turns, a few decision points of each, calls and answers mixed."""
 
 from collections import Counter
+from statistics import median
 
 import pytest
 
@@ -8,7 +9,9 @@ from data.decision_points import decision_points
 from data.reporting import Silent
 from data.settings import DataSettings, GRPOSettings
 from data.sources import get_source
-from models.training.prompts import in_order
+from models.random_model import make_qwen3
+from models.speech.template import CHAT_TEMPLATE, prompt_text
+from models.training.prompts import fitting_prompts, in_order, practice
 
 
 def offered():
@@ -50,6 +53,24 @@ def test_the_share_of_calls_holds_from_the_first_steps_on(share, in_a_row):
     first_round = 40 * in_a_row if in_a_row < 4 else 80
     assert sum(calls[:first_round]) / first_round == pytest.approx(share, abs=0.05)
     assert sum(calls) / len(calls) == pytest.approx(share, abs=0.05)
+
+
+def test_prompts_that_are_too_long_are_left_out_before_the_share_of_calls_is_kept(tmp_path):
+    """Of what is left after half of the turns, the late ones, are too long, as many are calls as was asked."""
+    tokenizer = make_qwen3()[1]
+    tokenizer.chat_template = CHAT_TEMPLATE
+    points = offered()
+    prompts = {point.id: prompt_text(tokenizer, point.history, point.tools, thinking=True) for point in points}
+    lengths = {name: len(tokenizer(text)["input_ids"]) for name, text in prompts.items()}
+    longest = int(median(lengths.values()))
+    settings = GRPOSettings(max_length=longest + 64, max_completion_length=64, call_share=0.35)
+
+    fitting = fitting_prompts(tokenizer, points, settings, Silent())
+
+    assert fitting == {name: text for name, text in prompts.items() if lengths[name] <= longest}
+    chosen = practice([point for point in points if point.id in fitting], settings, 0, tmp_path)
+    assert {point.id for point in chosen.points} <= fitting.keys()
+    assert sum(point.kind == "call" for point in chosen.points) / len(chosen.points) == pytest.approx(0.35, abs=0.05)
 
 
 def test_the_seed_decides_and_the_order_of_the_offer_does_not():

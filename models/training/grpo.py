@@ -25,7 +25,6 @@ from data.pass_rates import content_digest, count_rollouts, store
 from data.reporting import Reporter
 from data.rollouts import current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
-from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name, tell_what_is_slow, uses_cuda, vllm_available
 from models.engine.recomputing import bound_activations
@@ -33,7 +32,6 @@ from models.engine.rollout import decoder
 from models.evaluation.run import select_points
 from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
-from models.speech.template import prompt_text
 from models.training import checkpoints, ranks
 from models.training.averaging import averaged
 from models.training.decision_trainer import REDRAWING, DecisionPointTrainer
@@ -47,7 +45,7 @@ from models.training.loop import (
     run_trainer,
 )
 from models.training.monitor import Monitor
-from models.training.prompts import Practice, practice
+from models.training.prompts import Practice, fitting_prompts, practice
 from models.training.scoring import BatchScorer, advantage_rule
 from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
@@ -74,24 +72,25 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
 
         return train_episodes(job, reporter)
     tokenizer = load_tokenizer(job.start_model)
-    reporter.phase("checking gold rewards and prompts", unit="decision points")
     offered = read_decision_points(job.dataset_version, splits=["train"])
+    prompts = fitting_prompts(tokenizer, offered, stage, reporter)
+    reporter.phase("checking gold rewards and prompts", unit="decision points")
+    fitting = [point for point in offered if point.id in prompts]
     with ranks.leader_first():
-        chosen = practice(offered, stage, job.settings.seed, job.run_dir)
+        chosen = practice(fitting, stage, job.settings.seed, job.run_dir)
     if chosen.curriculum.known:
         reporter.say(chosen.curriculum.says(stage.curriculum))
         reporter.metrics(chosen.curriculum.figures(), 0)
-    reporter.phase("rendering prompts", total=float(len(chosen.points)), unit="decision points")
-    rows = prompt_rows(tokenizer, chosen.points, stage, reporter)
-    counts = chosen.counts | {"too_long": len(chosen.points) - len(rows)}
+    rows = [{"prompt": prompts[point.id], "decision_point_id": point.id} for point in chosen.points]
+    counts = chosen.counts | {"offered": len(offered), "too_long": len(offered) - len(fitting)}
     if len(rows) * stage.num_generations < stage.batch_size:
         raise EmptySplit(
             f"GRPO needs {stage.batch_size // stage.num_generations} decision points a step and has {len(rows)} "
             f"({counts}); ingest more conversations or raise grpo.max_length"
         )
     reporter.say(
-        f"{len(rows)} decision points to practise on, {counts['barred']} of {counts['offered']} barred by the "
-        f"gold check, {counts['too_long']} too long"
+        f"{len(rows)} decision points to practise on; of {counts['offered']} on offer {counts['too_long']} are too "
+        f"long, {counts['barred']} barred by the gold check"
     )
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     if ranks.leads():
@@ -112,20 +111,6 @@ def keep_pass_rates(run_id: str, points: Sequence[DecisionPoint]) -> None:
     rollouts = read_rollouts(run_id)
     seen = set(rollouts["decision_point_id"])
     store(run_id, count_rollouts(rollouts, {point.id: content_digest(point) for point in points if point.id in seen}))
-
-
-def prompt_rows(
-    tokenizer: Any, points: Sequence[DecisionPoint], stage: GRPOSettings, reporter: Reporter
-) -> list[dict[str, str]]:
-    """One row ``prompt``, ``decision_point_id`` per point whose prompt leaves room for a completion."""
-    longest = stage.max_length - stage.max_completion_length
-    rows = []
-    for number, point in enumerate(points):
-        reporter.update(number)
-        text = prompt_text(tokenizer, point.history, point.tools, thinking=stage.thinking)
-        if len(tokenizer(text, add_special_tokens=False)["input_ids"]) <= longest:
-            rows.append({"prompt": text, "decision_point_id": point.id})
-    return rows
 
 
 def _fit(
