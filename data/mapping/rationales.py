@@ -1,13 +1,13 @@
 """Brief reasoning for records that bring none, so that a model can be primed to think on anybody's conversations.
 
 It says only what is on record: which tool, what it does, the values the call uses; which values of the results an
-answer passes on; or that no call is due. Reasoning that a record brings itself is kept and none is added to it.
+answer passes on; or that no call is due. Always in the same words (data/sources/sgd/rationale.py says why). Reasoning
+that a record brings itself is kept and none is added to it.
 """
 
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Sequence
 
 from data.schema import Act, Message, ToolCall, ToolSpec
@@ -24,28 +24,21 @@ def with_derived_rationales(messages: Sequence[Message], tools: Sequence[ToolSpe
     thought: list[Message] = []
     for index, message in enumerate(messages):
         if message.role == "assistant":
-            key = f"{index} {message.content} {[call.arguments_raw for call in message.tool_calls]}"
             after_result = index > 0 and messages[index - 1].role == "tool"
-            text = _for_calls(key, message.tool_calls, specs) or _for_answer(key, message, after_result)
+            text = _for_calls(message.tool_calls, specs) or _for_answer(message, after_result)
             message = message.model_copy(update={"rationale": text})
         thought.append(message)
     return tuple(thought)
 
 
-def _for_calls(key: str, calls: Sequence[ToolCall], tools: dict[str, ToolSpec]) -> str:
-    return " ".join(_for_call(key, call, tools.get(call.name)) for call in calls)
+def _for_calls(calls: Sequence[ToolCall], tools: dict[str, ToolSpec]) -> str:
+    return " ".join(_for_call(call, tools.get(call.name)) for call in calls)
 
 
-def _for_call(key: str, call: ToolCall, tool: ToolSpec | None) -> str:
+def _for_call(call: ToolCall, tool: ToolSpec | None) -> str:
     shown = [f"{name}={_shown(value)}" for name, value in list(call.arguments.items())[:_SHOWN_VALUES]]
     known = ", ".join(shown) or "nothing is needed"
-    purpose = _purpose(tool)
-    return _pick(
-        key,
-        f"This needs {call.name}{purpose}. Known: {known}. So I call it.",
-        f"{call.name} does this{purpose}. I have {known}, so I call it.",
-        f"Next step: {call.name}{purpose}, with {known}.",
-    )
+    return f"This needs {call.name}{_purpose(tool)}. Known: {known}. So I call it."
 
 
 def _purpose(tool: ToolSpec | None) -> str:
@@ -54,24 +47,20 @@ def _purpose(tool: ToolSpec | None) -> str:
     return f" ({first[:1].lower()}{first[1:]})" if first and len(first) <= 2 * _SHOWN_SIGNS else ""
 
 
-def _for_answer(key: str, message: Message, after_result: bool) -> str:
+def _for_answer(message: Message, after_result: bool) -> str:
     values = ", ".join(f"{fact.name}={fact.forms[0]}" for fact in message.facts[:_SHOWN_VALUES])
     if values and after_result:
-        return _pick(key, f"The result tells {values}. I pass that on.", f"Now I know {values}, so I answer with it.")
+        return f"The result tells {values}. I pass that on."
     if values:
-        return _pick(key, f"Earlier results tell {values}; no new call is needed.", f"I already know {values}.")
+        return f"Earlier results tell {values}; no new call is needed."
     if Act.REQUEST in message.acts:
-        return _pick(key, "Something is still open, so I ask before I do more.", "No call is due yet: I ask first.")
+        return "Something is still open, so I ask before I do more."
     if after_result:
-        return _pick(key, "The call has come back, so I tell the user.", "That is done; I report it.")
-    return _pick(key, "No tool is needed for this; I answer.", "There is nothing to look up, so I just answer.")
+        return "The call has come back, so I tell the user."
+    return "No tool is needed for this; I answer."
 
 
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     text = " ".join(text.split())
     return text if len(text) <= _SHOWN_SIGNS else f"{text[:_SHOWN_SIGNS]}…"
-
-
-def _pick(key: str, *phrasings: str) -> str:
-    return phrasings[zlib.crc32(key.encode()) % len(phrasings)]

@@ -36,9 +36,7 @@ class Unusable(Exception):
 class Translator:
     """Writes one conversation's messages in order, knowing at each what the agent has seen."""
 
-    def __init__(self, drawn: str, tools: tuple[ToolSpec, ...], max_result_rows: int) -> None:
-        """``drawn`` decides the rationales' wording."""
-        self._id = drawn
+    def __init__(self, tools: tuple[ToolSpec, ...], max_result_rows: int) -> None:
         self._tools = {tool.name: tool for tool in tools}
         self._max_rows = max_result_rows
         self._calls = 0
@@ -79,14 +77,11 @@ class Translator:
         if message.content:
             self._visible.add_text(message.content)
 
-    def _key(self) -> str:
-        return f"{self._id}#{len(self.messages)}"
-
     def _call(self, called: list[tuple[RawFrame, RawCall]]) -> None:
         calls = tuple(self._tool_call(frame.service, call) for frame, call in called)
         confirmed = "AFFIRM" in self._user_acts()
         rationales = [
-            for_call(self._key(), tool, call.arguments, confirmed)
+            for_call(tool, call.arguments, confirmed)
             for call in calls
             if (tool := self._tools.get(call.name)) is not None
         ]
@@ -123,7 +118,6 @@ class Translator:
         requested = annotation.requested_of(actions)
         intent, known = self._wish(turn.frames)
         moment = Moment(
-            key=self._key(),
             intent=intent,
             known=known,
             user_acts=self._user_acts(),
@@ -204,7 +198,7 @@ def conversation_of(
         raise Unusable("unknown_service", f"{', '.join(stray)} not among the dialogue's services")
     drawn = f"sgd/{record_id}"  # whatever the source: a variant differs from its original in names, not in order
     tools = offered_tools(services, dialogue.services, drawn)
-    translator = Translator(drawn, tools, max_result_rows)
+    translator = Translator(tools, max_result_rows)
     for turn in dialogue.turns:
         (translator.user if turn.speaker == "USER" else translator.system)(turn)
     conversation = Conversation(
