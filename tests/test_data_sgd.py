@@ -210,10 +210,11 @@ def test_what_differs_in_values_and_tools_alone_is_thought_in_the_same_words(min
     words: set[str] = set()
     for text, call in calls:
         known = ", ".join(f"{name}={value}" for name, value in call.arguments.items())
-        words.add(re.sub(r"wants to .*?\.", "wants to ….", text.replace(known, "VALUES").replace(call.name, "TOOL")))
+        said = text.replace(known, "VALUES").replace(call.name, "TOOL")
+        words.add(re.sub(r"needs [\w, ]+\.", "needs NAMES.", re.sub(r"wants to [^:]+:", "wants to …:", said)))
     assert words <= {
-        "The user wants to …. Known: VALUES. Nothing required is missing, so I call TOOL.",
-        "The user confirmed: VALUES. Nothing is missing, so I call TOOL.",
+        "The user wants to …: TOOL needs NAMES. Known: VALUES. Nothing is missing, so I call it.",
+        "The user confirmed: TOOL needs NAMES. Known: VALUES. Nothing is missing, so I call it.",
     }
     assert len(words) == 2
 

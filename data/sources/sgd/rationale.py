@@ -36,10 +36,8 @@ class Moment(NamedTuple):
 
 def for_call(tool: ToolSpec, arguments: Mapping[str, Any], confirmed: bool) -> str:
     """Why this call, with these values, now."""
-    known = _listed([f"{name}={value}" for name, value in arguments.items()]) or "nothing needed"
-    if tool.is_write and confirmed:
-        return f"The user confirmed: {known}. Nothing is missing, so I call {tool.name}."
-    return f"The user wants to {_goal(tool)}. Known: {known}. Nothing required is missing, so I call {tool.name}."
+    wish = "confirmed" if tool.is_write and confirmed else f"wants to {_goal(tool)}"
+    return f"The user {wish}: {_needs(tool)} {_known(arguments)} Nothing is missing, so I call it."
 
 
 def for_answer(moment: Moment) -> str:
@@ -56,11 +54,21 @@ def _situation(moment: Moment) -> str:
         return f"The user asks for {_listed(moment.asked)}, which earlier results tell."
     if "REQUEST_ALTS" in moment.user_acts:
         return "The user wants another option."
-    if Act.REQUEST in moment.acts and moment.intent is not None:
-        # As before a call: whether to call or to ask follows from what is known, so that is told first.
-        known = _listed([f"{name}={value}" for name, value in moment.known.items()]) or "nothing yet"
-        return f"The user wants to {_goal(moment.intent)}. Known: {known}."
-    return ""
+    if moment.intent is None or not {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
+        return ""
+    # As before a call: whether to call or to ask follows from what is known, so that is told first.
+    wish = f"The user wants to {_goal(moment.intent)}: {_needs(moment.intent)}"
+    return f"{wish} {_known(moment.known)}" if Act.REQUEST in moment.acts else wish
+
+
+def _needs(tool: ToolSpec) -> str:
+    """The tool before any value, and its arguments as it declares them: named after values, they were those of tools
+    learned by heart (docs/log.md, 2026-11-28)."""
+    return f"{tool.name} needs {_listed(tool.parameters.get('required', [])) or 'nothing'}."
+
+
+def _known(values: Mapping[str, Any]) -> str:
+    return f"Known: {_listed([f'{name}={value}' for name, value in values.items()]) or 'nothing'}."
 
 
 def _outcome(tool: ToolSpec, results: int, failed: bool) -> str:
@@ -76,11 +84,10 @@ def _outcome(tool: ToolSpec, results: int, failed: bool) -> str:
 def _steps(moment: Moment) -> list[str]:
     """One sentence per act, in the order they are spoken."""
     values = _values([fact for fact in moment.facts if fact.name != "count"])  # the outcome has said how many
-    tool = moment.intent.name if moment.intent else "the tool"
     missing, pronoun = ("is", "it") if len(moment.requested) == 1 else ("are", "them")
     steps = {
-        Act.REQUEST: f"{_listed(moment.requested)} {missing} still missing for {tool}, so I ask for {pronoun}.",
-        Act.CONFIRM: f"All values for {tool} are known, but it changes something, so I first ask to confirm {values}.",
+        Act.REQUEST: f"{_listed(moment.requested)} {missing} still missing, so I ask for {pronoun}.",
+        Act.CONFIRM: f"Nothing is missing, but it changes something, so I first ask to confirm {values}.",
         Act.OFFER: f"I offer {values}.",
         Act.INFORM: f"I tell {values}.",
         Act.OFFER_INTENT: f"The next useful step is {_listed(moment.offered)}, so I ask whether the user wants it.",
