@@ -136,7 +136,8 @@ def main() -> None:
             name = f"{side}-{seed}"
             job = TrainingJob(name, version, start, paths.run(name), settings_of(side, chosen, seed))
             with nullcontext() if side == "trl" else our_seams():  # TRL runs as it comes
-                train_grpo(job, heard[-1])
+                if train_grpo(job, heard[-1]).stopped == "interrupted":
+                    raise SystemExit("interrupted: there is nothing to compare")
     print(json.dumps(result(ours, peer, chosen.peer)))
 
 
