@@ -5,6 +5,8 @@ A greeting before the user has said anything is none: there was nothing to decid
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from data.schema import Conversation, DecisionPoint, Message
 
 
@@ -38,6 +40,14 @@ def decision_points(conversation: Conversation) -> list[DecisionPoint]:
             )
         )
     return points
+
+
+def by_conversation(points: Iterable[DecisionPoint]) -> dict[str, list[DecisionPoint]]:
+    """Decision points by conversation id; both stand in the order given."""
+    conversations: dict[str, list[DecisionPoint]] = {}
+    for point in points:
+        conversations.setdefault(point.conversation_id, []).append(point)
+    return conversations
 
 
 def _domain(message: Message, domains: tuple[str, ...], otherwise: str) -> str:

@@ -196,7 +196,13 @@ def test_rationales_are_brief_and_repeatable(mini: dict[str, Conversation]) -> N
     }
     written = [text for texts in rationales.values() for text in texts if text]
     assert max(len(text.split()) for text in written) <= 45
-    assert len(set(written)) >= 20  # they say what stands there, not one thing for all
+    said: dict[str, set[str]] = {}
+    for message in (message for conv in mini.values() for message in conv.messages if message.rationale):
+        calls = [(call.name, call.arguments) for call in message.tool_calls]
+        said.setdefault(str(message.rationale), set()).add(f"{message.content} {calls}")
+    assert len(said) > 20
+    goodbye = "The user needs nothing more, so I say goodbye."  # the one thought that leads to several messages
+    assert {thought for thought, messages in said.items() if len(messages) > 1} == {goodbye}
 
 
 def test_what_differs_in_values_and_tools_alone_is_thought_in_the_same_words(mini: dict[str, Conversation]) -> None:

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from data.decision_points import by_conversation
 from data.reporting import Reporter
 from data.schema import DecisionPoint
 from data.settings import PrimingSettings
@@ -50,10 +51,7 @@ def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed
     and taken whole, call and answer turns come as often as they do in life. Primed on as many calls as answers, a model
     calls on most answer turns.
     """
-    conversations: dict[str, list[DecisionPoint]] = {}
-    for point in points:
-        if point.expected.rationale:
-            conversations.setdefault(point.conversation_id, []).append(point)
+    conversations = by_conversation(point for point in points if point.expected.rationale)
     names = sorted(conversations)
     random.Random(f"priming-{seed}").shuffle(names)
     return [point for name in names for point in conversations[name]][: stage.decision_points]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.decision_points import by_conversation
 from data.pass_rates import PassRate, read_pass_rates
 from data.reporting import Reporter
 from data.schema import DecisionPoint
@@ -43,7 +44,7 @@ def fitting_prompts(
     """
     longest = settings.max_length - settings.max_completion_length
     fitting: dict[str, str] = {}
-    conversations = _by_conversation(points)
+    conversations = by_conversation(points)
     reporter.phase("rendering prompts", total=float(len(conversations)), unit="conversations")
     for number, members in enumerate(conversations.values()):
         reporter.update(number)
@@ -53,7 +54,7 @@ def fitting_prompts(
         }
         for name in sorted(prompts, key=lambda name: len(prompts[name])):
             if len(tokenizer(prompts[name], add_special_tokens=False)["input_ids"]) > longest:
-                break  # the others go on from here; counting their tokens took most of the time
+                break  # longer prompts of a conversation go on from here; counting their tokens took most of the time
             fitting[name] = prompts[name]
     return fitting
 
@@ -92,7 +93,7 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     all begin with a call.
     """
     order = random.Random(f"practice-{seed}")
-    conversations = _by_conversation(sorted(points, key=lambda point: point.id))
+    conversations = by_conversation(sorted(points, key=lambda point: point.id))
     size = settings.points_per_conversation
     both = [members for members in conversations.values() if _both_kinds(members)]
     alone = [members for members in conversations.values() if not _both_kinds(members)]
@@ -109,13 +110,6 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     complete = [members for _, members in sorted(zip(places, [*mixed, *ready], strict=True), key=lambda one: one[0])]
     longest = max((len(members) for members in complete), default=0)
     return [point for start in range(0, longest, size) for one in complete for point in one[start : start + size]]
-
-
-def _by_conversation(points: Sequence[DecisionPoint]) -> dict[str, list[DecisionPoint]]:
-    conversations: dict[str, list[DecisionPoint]] = {}
-    for point in points:
-        conversations.setdefault(point.conversation_id, []).append(point)
-    return conversations
 
 
 def _both_kinds(points: Sequence[DecisionPoint]) -> bool:
