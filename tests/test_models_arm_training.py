@@ -54,7 +54,7 @@ def test_sft_ends_once_validation_no_longer_improves(
     sft = {"max_steps": 6, "validate_every": 1, "patience": 2, "validation_decision_points": 4}
     outcome = train_sft(job(base_model, tmp_path / "sft", sft=sft), Silent())
     assert (outcome.steps, outcome.planned_steps, outcome.stopped) == (3, 6, "finished")
-    assert outcome.metrics == {"best_step": 1, "best_turn_success": 0.0}
+    assert outcome.metrics == {"best_step": 1, "best_turn_success": 0.0, "best_exact_call": 0.0}
 
 
 def test_sft_goes_on_in_another_order(base_model: Path, conversations: list[Conversation], tmp_path: Path) -> None:

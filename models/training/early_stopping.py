@@ -18,7 +18,7 @@ from models.policy import load_model
 from models.training.averaging import Shown
 from models.training.job import TrainingJob
 from models.training.loop import BudgetCallback, read_best
-from models.training.validation import keep_best, validation_figures
+from models.training.validation import better, keep_best, standing, validation_figures
 
 
 def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
@@ -32,8 +32,8 @@ def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
 class EarlyStopping(TrainerCallback):
     """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
 
-    What was best is on disk beside the checkpoints, so a resumed run goes on counting. Ties keep the earlier weights.
-    Where weights are averaged it is the average that is judged and kept.
+    What was best is on disk beside the checkpoints, so a resumed run goes on counting. Of equal scores the more exact
+    calls win, then the earlier weights. Where weights are averaged it is the average that is judged and kept.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class EarlyStopping(TrainerCallback):
         refresh(self._twin, model)
         figures = validation_figures(self._twin, self._tokenizer, self._points, thinking=False, settings=self._settings)
         self._reporter.metrics(figures, step)
-        best = read_best(self._directory)
-        if best is not None and figures["validation/turn_success"] <= best["turn_success"]:
+        reached, best = standing(figures, "turn_success"), read_best(self._directory)
+        if best is not None and not better(reached, best):
             return int(best["step"])
-        keep_best(self._directory, model, step, {"turn_success": figures["validation/turn_success"]})
+        keep_best(self._directory, model, step, reached)
         return step

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,19 @@ def _mean(rows: Sequence[dict[str, Any]], column: str) -> float:
     return sum(float(one[column]) for one in rows) / len(rows)
 
 
+def standing(figures: Mapping[str, float], score: str) -> dict[str, float]:
+    """What weights are chosen by: the score and, of equal scores, the exact calls. Most turns are answers, so weights
+    that have stopped calling may score as much as those that call."""
+    return {name: figures[f"validation/{name}"] for name in (score, "exact_call") if f"validation/{name}" in figures}
+
+
+def better(reached: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
+    """Whether weights with this standing replace the best so far, which stay where they are as good."""
+    if best is None:
+        return True
+    return [*reached.values()] > [best.get(name, value) for name, value in reached.items()]
+
+
 def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
     """Keep these weights as the best so far, in ``directory``, with the score they reached: whole or not there."""
     partial = directory / (BEST + ".partial")
@@ -66,8 +79,8 @@ class ValidationCallback(TrainerCallback):
     """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
     The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
-    resumed run goes on comparing. Ties keep the earlier weights. Where weights are averaged it is the average that is
-    judged and kept, while the policy goes on with its own.
+    resumed run goes on comparing. Of equal scores the more exact calls win, then the earlier weights. Where weights are
+    averaged it is the average that is judged and kept, while the policy goes on with its own.
     """
 
     SCORE = "turn_success"
@@ -126,9 +139,9 @@ class ValidationCallback(TrainerCallback):
         self._reporter.metrics(figures, step)
         if self._monitor is not None:
             self._monitor.watch(figures, step)
-        best, score = read_best(self._directory), figures[f"validation/{self.SCORE}"]
-        if best is None or score > best[self.SCORE]:
-            keep_best(self._directory, model, step, {self.SCORE: score})
+        reached = standing(figures, self.SCORE)
+        if better(reached, read_best(self._directory)):
+            keep_best(self._directory, model, step, reached)
         self._budget.reserve = time.monotonic() - started
 
     def _figures(self) -> dict[str, float]:
