@@ -105,7 +105,7 @@ class GRPOSettings(TreeSettings):
     """``graded``, ``toolrl``, ``binary``, ``f1``, or the path of a Python file with ``reward(point, parsed)``."""
     points_per_conversation: int = Field(4, ge=1)
     """Prompts in a row from one conversation: they share its history, which is computed once. 1 mixes as far as can
-    be; more is faster, but makes the gradients of a step more alike."""
+    be; more is faster, and the gradients of a step are no more alike for it (``benchmarks/gradients.py``)."""
     weights: RewardWeights = RewardWeights()
     """Weights of ``graded``'s parts; the others bring their own."""
     validate_every: int = Field(20, ge=1)

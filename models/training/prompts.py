@@ -84,10 +84,10 @@ def practice(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int,
 def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int) -> list[DecisionPoint]:
     """Conversations shuffled by ``seed``, a few decision points of each in a row, calls and answers interleaved.
 
-    Neighbours share their history, which is computed once if they meet in a step; but gradients of one conversation
-    are alike, so a conversation gives only ``settings.points_per_conversation`` at a time and comes again, with others
-    of its decision points, once every conversation had its turn. A step takes its prompts from this order as they
-    come: a conversation with fewer makes room for the next, and one that crosses a step's end is computed in both.
+    Neighbours share their history, which is computed once if they meet in a step. A conversation gives only
+    ``settings.points_per_conversation`` at a time and comes again, with others of its decision points, once every
+    conversation had its turn, so that a run that ends early has seen many. A step takes its prompts from this order as
+    they come: a conversation with fewer makes room for the next, and one that crosses a step's end is computed in both.
 
     ``settings.call_share`` holds for any stretch of the order, the first of a short run included: conversations do not
     all begin with a call.
