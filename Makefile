@@ -34,6 +34,7 @@ check: $(READY)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+	.venv/bin/mypy benchmarks/*.py
 	.venv/bin/lint-imports
 
 ui: $(READY)

@@ -28,6 +28,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -174,7 +175,7 @@ class Bench:
             shutil.copytree(self.var, self.kept / f"before-{stage}", symlinks=True)
             told = self.kept / "commits"
             began = time.monotonic()
-            code = ended(self.run(stage, lambda told=told: count_commits(tell=told)), LONGEST)
+            code = ended(self.run(stage, partial(count_commits, tell=told)), LONGEST)
             if code != 0:
                 raise SystemExit(f"{stage} fails undisturbed ({code}):\n{self.last_words()}")
             self.seconds[stage] = time.monotonic() - began

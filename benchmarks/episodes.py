@@ -22,6 +22,7 @@ from models.base import fetch_base_model
 from models.compute import decode_dtype
 from models.engine import rollout
 from models.engine.sampling import Sampling
+from models.engine.sessions import Sessions
 from models.policy import load_model, load_tokenizer
 from models.practice import play as playing
 from models.practice.tasks import attempts_at, task_ids
@@ -55,7 +56,7 @@ def main() -> None:
     for name in ("kept", "anew"):
         attempts = [one for task in task_ids("validation_seen", stated.episodes) for one in attempts_at(task, [0], ())]
         counted.tokens, began = 0, time.monotonic()
-        with nullcontext() if name == "kept" else mock.patch.object(playing.Sessions, "known", return_value=None):
+        with nullcontext() if name == "kept" else mock.patch.object(Sessions, "known", return_value=None):
             ended = list(playing.play(model, tokenizer, attempts, how))
         seconds = time.monotonic() - began
         said[name] = {one.attempt.name: one.transcript.ids for one in ended}

@@ -17,6 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from workload import arguments, decision_points_of, fetch, our_seams, prompt_texts, tell
 
@@ -63,13 +64,14 @@ def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int,
     from data.reporting import Silent
     from models.compute import decode_dtype
     from models.engine.recomputing import bound_activations
-    from models.engine.rollout import decoder
+    from models.engine.rollout import decoder, generate
     from models.policy import load_model, load_tokenizer
     from models.training.scoring import BatchScorer
 
-    generate = ours.generate
-    ours.generate = lambda *args, **more: generate(*args, **{**more, "end_token": -1})  # never ends early
-    with our_seams(), tempfile.TemporaryDirectory() as folder:
+    def endless(*given: Any, **named: Any) -> Any:
+        return generate(*given, **{**named, "end_token": -1})
+
+    with our_seams(), tempfile.TemporaryDirectory() as folder, mock.patch.object(ours, "generate", endless):
         job = job_of(directory, Path(folder), len(texts) * GROUP, rows, tokens)
         model = load_model(directory)
         bound_activations(model, print)
@@ -82,9 +84,7 @@ def time_ours(directory: Path, points: list[Any], texts: list[str], tokens: int,
             **trainer_arguments(job, points, texts, load_tokenizer(directory)),
         )
         trainer._kl_to_start = lambda output: 0.0  # every tenth step measures it; the peer never does
-        seconds = timed(trainer)
-    ours.generate = generate
-    return seconds
+        return timed(trainer)
 
 
 def time_peer(
