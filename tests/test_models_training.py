@@ -404,7 +404,7 @@ def test_a_signal_too_late_to_be_heeded_is_raised_when_the_work_is_done():
     import os
     import signal
 
-    from models.training.loop import interruption
+    from models.interruption import interruption
 
     def too_late():
         with interruption() as state:

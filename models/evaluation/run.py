@@ -29,11 +29,11 @@ from models.engine.sampling import Sampling
 from models.evaluation.metrics import judge
 from models.evaluation.thoughts import forced_thoughts
 from models.evaluation.variants import variant
+from models.interruption import interruption
 from models.policy import load_model, load_tokenizer
 from models.speech.parsing import parse_completion
 from models.speech.template import THINK_CLOSE
 from models.training.job import StopReason
-from models.training.loop import interruption
 
 #: Completions that are stored together, in units of the batch size: enough that rows which end make room for
 #: others, few enough that a budget or Ctrl-C is heeded soon.

@@ -22,13 +22,13 @@ from data.settings import Settings
 from models.compute import decode_dtype, device_name
 from models.engine.rollout import decoder
 from models.engine.sampling import Sampling
+from models.interruption import interruption
 from models.policy import load_model, load_tokenizer
 from models.practice.outcome import outcome_of
 from models.practice.play import Attempt, PlayedEpisode, Playing, play
 from models.practice.rows import episode_row
 from models.practice.tasks import attempts_at, task_ids
 from models.training.job import StopReason
-from models.training.loop import interruption
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from models.compute import decode_dtype, device_name, uses_cuda
 from models.engine.recomputing import bound_activations
 from models.engine.rollout import decoder, refresh
 from models.engine.sampling import Sampling
+from models.interruption import interruption
 from models.policy import load_model, load_tokenizer, lora_config
 from models.practice.outcome import Outcome, outcome_of
 from models.practice.play import PlayedEpisode, Playing, play
@@ -38,7 +39,7 @@ from models.training.advantages import SAME
 from models.training.averaging import averaged
 from models.training.grpo import grpo_arguments
 from models.training.job import TrainingJob, TrainingOutcome
-from models.training.loop import BudgetCallback, ReportCallback, interruption, run_trainer
+from models.training.loop import BudgetCallback, ReportCallback, run_trainer
 from models.training.over_trees import OverTrees, leave_out
 from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit

@@ -30,6 +30,7 @@ from models.compute import decode_dtype, device_name, tell_what_is_slow, uses_cu
 from models.engine.recomputing import bound_activations
 from models.engine.rollout import decoder
 from models.evaluation.run import select_points
+from models.interruption import interruption
 from models.policy import load_model, load_tokenizer, lora_config
 from models.rewards.variants import load_reward
 from models.training import checkpoints, ranks
@@ -41,7 +42,6 @@ from models.training.loop import (
     ReportCallback,
     common_arguments,
     finished_before,
-    interruption,
     run_trainer,
 )
 from models.training.monitor import Monitor

@@ -1,18 +1,14 @@
-"""What SFT, priming and GRPO share around TRL's trainers: arguments, budget, interruption, checkpoints, reporting."""
+"""What SFT, priming and GRPO share around TRL's trainers: arguments, budget, checkpoints, reporting."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import signal
-import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from transformers import PrinterCallback, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -23,6 +19,7 @@ from data.files import write_whole
 from data.reporting import Reporter
 from data.settings import TrainingSettings
 from models.compute import bf16_pays, uses_cuda
+from models.interruption import Interruption
 from models.policy import save_weights
 from models.training import checkpoints, ranks
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
@@ -180,44 +177,6 @@ def rename_metrics(logs: dict[str, float]) -> dict[str, float]:
         if key.startswith("rewards/") and key.endswith("/mean") and value is not None
     }
     return renamed | parts
-
-
-@dataclass
-class Interruption:
-    """Whether SIGINT or SIGTERM has ``asked`` to stop, and whether the work has ``heeded`` it."""
-
-    asked: bool = False
-    heeded: bool = False
-
-
-@contextmanager
-def interruption() -> Iterator[Interruption]:
-    """Within the block SIGINT and SIGTERM only raise a flag, so that the current step can end and be saved.
-
-    A second signal acts as it would have without us. A request that came too late for the work to heed is raised as
-    ``KeyboardInterrupt`` when the block ends: what was done is kept, what would come next is not begun. Outside the
-    main thread signals cannot be caught and the flag stays down.
-    """
-    state = Interruption()
-    if threading.current_thread() is not threading.main_thread():
-        yield state
-        return
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        state.asked = True
-        print("stopping when this step is done; once more to stop at once", file=sys.stderr, flush=True)
-        signal.signal(number, previous[signal.Signals(number)])
-
-    for number in previous:
-        signal.signal(number, ask)
-    try:
-        yield state
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    if state.asked and not state.heeded:
-        raise KeyboardInterrupt
 
 
 def run_trainer(

@@ -23,6 +23,7 @@ from data.snapshot import read_conversations
 from models.compute import tell_what_is_slow, uses_cuda
 from models.engine.blocks import BLOCKS
 from models.engine.recomputing import bound_activations
+from models.interruption import interruption
 from models.policy import load_model, load_tokenizer, lora_config
 from models.speech.template import conversation_tokens
 from models.training import ranks
@@ -34,7 +35,6 @@ from models.training.loop import (
     ReportCallback,
     common_arguments,
     finished_before,
-    interruption,
     run_trainer,
 )
 from models.training.seams import fold_in_caches, score_labelled_positions_only
