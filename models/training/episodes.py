@@ -94,7 +94,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             ],
         )
         outcome = run_trainer(trainer, job, budget, counts, shown=shown)
-    if "best_step" in outcome.metrics:
+    if "best_step" in outcome.metrics and outcome.stopped != "interrupted":
         reporter.say(
             f"kept the weights of step {outcome.metrics['best_step']:g}, the best by validation "
             f"(pass^1 {outcome.metrics['best_pass_1']:.0%} of {len(watched)} episodes)"

@@ -166,7 +166,7 @@ def _fit(
         )
         outcome = run_trainer(trainer, job, budget, counts, lambda step: monitor.verdict(step).as_row(), shown)
     reporter.say(monitor.verdict(outcome.steps).line())
-    if "best_step" in outcome.metrics:
+    if "best_step" in outcome.metrics and outcome.stopped != "interrupted":
         reporter.say(
             f"kept the weights of step {outcome.metrics['best_step']:g}, the best by validation "
             f"(turn success {outcome.metrics['best_turn_success']:.0%})"
