@@ -17,6 +17,7 @@ from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
 from models.evaluation.verdicts import MARGIN
 from tasks import comparison, comparison_pages, records
+from tasks.choices import source_of
 from tasks.comparison import SAMPLES, State, Step
 from tasks.evaluation import rows_of
 
@@ -145,12 +146,11 @@ def noise(arms: Sequence[ArmRows]) -> dict[str, Any]:
 def _head(state: State, final: bool, command: str) -> str:
     commits = sorted({done.git_commit[:9] for done in state.done.values() if done.git_commit})
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    settings = state.settings
     facts = [
         ("command", f"`{command or 'apprentice compare --preset ' + state.preset}`"),
         ("comparison", f"{state.id}, preset {state.preset}, profile {state.profile}"),
-        ("base model", settings["base_model"]["uri"]),
-        ("dataset", f"{state.dataset_version}, source {settings['data']['source']}"),
+        ("base model", state.settings["base_model"]["uri"]),
+        ("dataset", f"{state.dataset_version}, source {source_of(state.dataset_version)}"),
         ("judged on", "the test splits" if final else "validation; test was not looked at"),
         ("seeds", ", ".join(map(str, state.seeds))),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),

@@ -197,9 +197,11 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
         comparison_steps.do(made, step)  # the stages' own records answer: nothing is trained again
     assert [stage for stage, _ in stand_ins.calls] == trained
     monkeypatch.setattr(comparison_pages, "read_points_by_id", lambda version, wanted: {})
+    monkeypatch.setattr("tasks.comparison_report.source_of", {VERSION: "sgd"}.get)
     page = report(made, command="apprentice compare")
     assert page is not None
     text = page.read_text()
+    assert f"- dataset: {VERSION}, source sgd" in text
     assert "| 8 | GRPO, thinking | 83.3 %" in text
     assert "GRPO, thinking − SFT, no thinking | +50.0" in text
     assert "underpowered" in text
