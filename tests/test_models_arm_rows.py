@@ -216,6 +216,8 @@ def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> 
     assert set(by_tool(mute)["cause"]) == {"format:empty"}
     assert by_tool(mute)["turns"].sum() == len(points)
     assert between({"gold": gold, "mute": mute}).loc["format:empty"].to_dict() == {"gold": 0.0, "mute": 1.0}
-    assert len(turned(mute, gold, right=True)) == min(10, len(points))
+    right = turned(mute, gold, right=True)
+    assert len(right) == min(10, len(points))
+    assert [by_id[name].kind for name in right["decision_point_id"]] == right["kind"].tolist()
     assert turned(mute, gold, right=False).empty
     assert set(turned(gold, mute, right=False)["cause_after"]) == {"format:empty"}

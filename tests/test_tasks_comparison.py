@@ -216,3 +216,25 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
         "history-length.png",
         "cost.png",
     }
+
+
+def test_examples_quote_what_turned_right_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+
+    from tasks import comparison_pages
+
+    def rows(*causes: str | None) -> pd.DataFrame:
+        ids = [f"made#{number}" for number in range(len(causes))]
+        texts = [f"said {cause or 'well'}" for cause in causes]
+        return pd.DataFrame({"decision_point_id": ids, "kind": "answer", "text": texts, "cause": causes}, dtype=object)
+
+    found = {"sft": rows("missed fact", None, None), "grpo-plain": rows(None, "wrong decision", None)}
+    monkeypatch.setattr(comparison_pages, "caused", lambda state, arms: found)
+    made = opened("minimum", chosen_arms("minimum"), range(1), resolve("smoke", {}), VERSION, {}, None)
+    comparison_pages.examples(made, [])
+    better, worse = (made.directory / "examples.md").read_text().split("## ")[1:]
+    assert better.startswith("sft → grpo-plain, wrong → right")
+    assert worse.startswith("sft → grpo-plain, right → wrong")
+    assert "`made#0` (answer)\n\nbefore, missed fact:\n\n    said missed fact\n\nafter, right" in better
+    assert "`made#1` (answer)\n\nbefore, right:\n\n    said well\n\nafter, wrong decision" in worse
+    assert "made#2" not in better + worse

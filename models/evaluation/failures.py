@@ -125,7 +125,8 @@ def turned(before: pd.DataFrame, after: pd.DataFrame, *, right: bool, most: int 
         most: Rows at most, of as many causes as possible.
     """
     columns = ["decision_point_id", "kind", "text", "cause"]
-    joined = before[columns].merge(after[columns], on="decision_point_id", suffixes=("_before", "_after"))
+    same = ["decision_point_id", "kind"]
+    joined = before[columns].merge(after[columns], on=same, suffixes=("_before", "_after"))
     was, now = joined["cause_before"].isna(), joined["cause_after"].isna()
     found = joined[~was & now] if right else joined[was & ~now]
     named = found["cause_before" if right else "cause_after"]
