@@ -34,7 +34,6 @@ import torch
 from transformers import TrainerCallback
 
 from data import paths, profiles
-from data.decision_points import by_conversation
 from data.reporting import Silent
 from data.rollouts import read_rollouts
 from data.snapshot import read_decision_points
@@ -140,8 +139,8 @@ def gradients(chosen: argparse.Namespace) -> tuple[np.ndarray, list[str]]:
         grpo.train_grpo(TrainingJob(RUN, chosen.dataset, chosen.base, paths.run(RUN), settings), heard)
     print()
     rollouts = read_rollouts(RUN).sort_values("step").drop_duplicates("step")
-    points = by_conversation(read_decision_points(chosen.dataset, splits=["train"]))
-    conversation = {point.id: name for name, members in points.items() for point in members}
+    points = read_decision_points(chosen.dataset, splits=["train"])
+    conversation = {point.id: point.conversation_id for point in points}
     rows = np.stack(taken.kept) * np.array(heard.kept)[:, None]
     return rows, [conversation[one] for one in rollouts["decision_point_id"]]
 
