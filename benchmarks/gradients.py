@@ -160,6 +160,8 @@ def main() -> None:
         (Path(folder) / "datasets").symlink_to(datasets)  # what is computed here is nobody's run
         with mock.patch.dict(os.environ, APPRENTICE_VAR=folder):
             rows, conversations = gradients(chosen)
+    if len(set(conversations)) < 2:
+        raise SystemExit("all prompts are of one conversation: there is nothing to compare; raise --prompts")
     moved = rows[np.abs(rows).max(axis=1) > 0]
     scaled = rows / (np.sqrt((rows**2).mean(axis=0)) + 1e-12)
     found = {name: alike(one @ one.T, conversations) for name, one in (("raw", rows), ("adam", scaled))}
