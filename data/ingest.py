@@ -125,7 +125,8 @@ def _build(
     with _workspace() as directory:
         plan = Plan(directory, warehouse.arrow_schemas(), source.evaluation_only)
         chunks = list(read_in_chunks(source, settings, plan, reporter))
-        placement = place(chunks, frozen, source.name, settings.duplicates) if chunks else None
+        limit = settings.training_conversations
+        placement = place(chunks, frozen, source.name, settings.duplicates, limit) if chunks else None
         if placement is None or not _is_enough(placement, source):
             raise _empty(chunks, settings, source)
         version = changed_by(described, placement.effects)

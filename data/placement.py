@@ -1,4 +1,5 @@
-"""What only the whole of an ingestion can tell: repeated names, and conversations to learn from that are judged by.
+"""What only the whole of an ingestion can tell: repeated names, conversations to learn from that are judged by, and
+which to learn from where they are limited.
 
 A conversation of ``train`` that says the same, or nearly the same, as one models are judged by would give the answer
 away. Twins inside the dataset version and conversations of the frozen evaluation set (earlier versions, other sources)
@@ -11,13 +12,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from data.chunks import JUDGED, Chunk, Item, refused, repeated
 from data.duplicates import near_duplicates
 from data.evaluation_set import Frozen, signature_matrix
 from data.schema import TEST_SPLITS, Quarantined, Split
+from data.splits import stable_fraction
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,8 +66,14 @@ class _Judged(NamedTuple):
     content: str
 
 
-def place(chunks: Sequence[Chunk], frozen: Sequence[Frozen], source: str, policy: Policy) -> Placement:
-    """Decide about every item of the chunks of one source. Of several with one name the first stays."""
+def place(
+    chunks: Sequence[Chunk], frozen: Sequence[Frozen], source: str, policy: Policy, learners: int | None = None
+) -> Placement:
+    """Decide about every item of the chunks of one source. Of several with one name the first stays.
+
+    With ``learners`` so many conversations of ``train`` stay, those ``data.splits.choose`` would take first; the others
+    are sound, so they are left out without being quarantined.
+    """
     rows, late, signatures = _named_once(chunks)
     names = {row.item.id for row in rows}
     own = {(row.item.id, row.item.content) for row in rows}
@@ -77,6 +85,7 @@ def place(chunks: Sequence[Chunk], frozen: Sequence[Frozen], source: str, policy
     outside = [twin for twin in _outside(rows, signatures, absent) if twin.at not in settled]
     leaving = [*inside, *outside] if policy == "remove" else []
     left = {*moved, *(twin.at for twin in leaving)}
+    left.update(_beyond(rows, left, learners))
     staying = [at for at in range(len(rows)) if at in moved or at not in left]
     return Placement(
         removed=_by_chunk([*late, *(rows[at] for at in left)]),
@@ -155,6 +164,14 @@ def _twins(
         at, like = learners[near.learner], judged[near.judged]
         found.setdefault(at, _Twin(at, "near", f"{near.similarity:.2f} like {like.id} ({like.split})"))
     return [found[at] for at in sorted(found)]
+
+
+def _beyond(rows: Sequence[_Row], left: Container[int], limit: int | None) -> list[int]:
+    """Learners that stay so far, without the first ``limit`` by the hash of their record."""
+    if limit is None:
+        return []
+    learners = [at for at, row in enumerate(rows) if row.item.split == "train" and at not in left]
+    return sorted(learners, key=lambda at: stable_fraction(rows[at].item.record_id))[limit:]
 
 
 def _by_chunk(rows: Iterable[_Row]) -> dict[int, set[str]]:

@@ -83,6 +83,8 @@ def compute_version(source: str, fingerprint: str, settings: DataSettings) -> st
         12 hexadecimal characters; equal inputs and equal code give equal names, whatever the time and place.
     """
     shaping = {name: getattr(settings, name) for name in SHAPING_SETTINGS}
+    if settings.training_conversations:
+        shaping["training_conversations"] = settings.training_conversations
     if settings.redact:
         shaping["redaction"] = load_redaction(settings.redact).fingerprint()
     if settings.rename_tools:

@@ -181,3 +181,19 @@ def test_of_two_with_one_name_in_different_chunks_the_first_stays(run: Any, monk
     assert report.quarantined == {"duplicate_id": 1}
     first = snapshot.read_conversations(report.dataset_version)[0]
     assert first.messages[1].content == " ".join(other(0))
+
+
+def test_so_many_to_learn_from_and_all_to_be_judged_by(run: Any) -> None:
+    judged = [saying(f"v{at}", other(at), "validation_seen") for at in range(3)]
+    learners = [saying(f"t{at}", other(100 + at)) for at in range(20)]
+    twins = [saying(f"twin{at}", other(at)) for at in range(3)]
+    made = (*judged, *learners, *twins)
+    whole = run(*made)
+    nested = [run(*made, training_conversations=number) for number in (5, 10, 50)]
+    held = [{name for name, split in splits(one).items() if split == "train"} for one in (*nested, whole)]
+    assert [len(names) for names in held] == [5, 10, 20, 20], "twins of judged conversations are no part of the number"
+    assert held[0] < held[1] < held[2] == held[3]
+    assert len({one.dataset_version for one in (whole, *nested)}) == 4
+    for one in nested:
+        assert one.conversations["validation_seen"] == 3
+        assert reasons(one) == reasons(whole), "what is left out by number is sound, so it is not quarantined"

@@ -19,6 +19,9 @@ class DataSettings(StageSettings):
     """Directory of the source's files; ``simulated`` needs none, ``sgd`` downloads upstream's where it is left out."""
     conversations: int | None = Field(None, ge=1)
     """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all."""
+    training_conversations: int | None = Field(None, ge=1)
+    """Of those to train on at most this many, chosen by the same hash, so that a larger number extends a smaller one;
+    validation and test stay whole. For learning curves: how good is a model of so many conversations? None: all."""
     seed: int = 0
     """Seed of simulated conversations."""
     domains_from: Literal["metadata", "tools"] = "metadata"
