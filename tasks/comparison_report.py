@@ -172,7 +172,7 @@ def _how_to_read(number: int) -> str:
     return (
         "Paired differences in points of turn success on identical turns. *Detectable* is the smallest true "
         f"difference found with 80 % power at the 5 % level. p values are of the test clustered by conversation (and "
-        f"seed), the second one corrected by Holm's method for the {number} questions asked here. *No difference "
+        f"seed), the second one corrected by Holm's method for the {number} question(s) asked here. *No difference "
         f"shown* is said only where {100 * MARGIN:.0f} points would have been found; else the comparison is "
         "*underpowered*."
     )

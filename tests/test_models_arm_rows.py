@@ -17,6 +17,7 @@ from models.evaluation.failures import between, by_tool, causes, failure, turned
 from models.evaluation.ledger import thinking_ledger, values_thought_first
 from models.evaluation.noise import noise_floor
 from models.evaluation.pairing import paired
+from models.evaluation.pictures import draw
 from models.evaluation.slices import conversation_figures, decision_figures, part
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
@@ -113,6 +114,36 @@ def test_the_page_tells_apart_what_is_apart_and_no_more() -> None:
     table = headline(arms, ["seen", "unseen"])
     assert "seen, n = 80" in table
     assert document.percent(document.interval(arms[2].frames)) in headline(arms, ["seen"]) or "GRPO" in table
+
+
+def test_a_turn_where_no_call_is_right_is_read_beside_the_calls_as_recorded() -> None:
+    recorded = pd.DataFrame([row(c, 3, c < 30) for c in range(40)])  # 30 of 40 call
+    asked = pd.DataFrame([row(c, 3, True, text="<tool_call>" if c < 5 else "When?") for c in range(20)])
+    renamed = recorded.assign(decision_point_id=recorded["decision_point_id"].str.replace("made/", "made-x/"))
+    arm = ArmRows(3, "sft", "SFT", {0: recorded}, aside={"withheld": asked, "on x": renamed, "empty": recorded[:0]})
+    lines = document.aside_table([arm], ["withheld", "on x", "empty", "absent"]).splitlines()[2:]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert [(one[0], one[2][:4], one[3][:5], *one[5:]) for one in cells] == [
+        ("withheld", "–", "100.0", "20", "100 %", "25 %"),
+        ("on x", "75.0", "75.0 ", "40", "75 %", "75 %"),
+    ]
+    elsewhere = ArmRows(3, "sft", "SFT", {0: recorded[30:]}, aside={"withheld": asked})
+    assert document.aside_table([elsewhere], ["withheld"]).endswith("| – | – |"), "nothing in common, nothing to say"
+
+
+def test_reward_curves_are_drawn_as_running_means_over_the_steps_themselves() -> None:
+    class Log:
+        def names(self) -> set[str]:
+            return {"train/reward"}
+
+        def curve(self, name: str) -> tuple[list[int], list[float]]:
+            return list(range(1, 31)), [0.0, 1.0] * 15
+
+    arms = [ArmRows(3, "sft", "SFT", {0: frame(np.random.default_rng(4), 0.5)})]
+    smooth, raw = (line.get_ydata() for line in draw(arms, {"GRPO": Log()})["rewards"].axes[0].get_lines())
+    assert list(raw) == [0.0, 1.0] * 15
+    assert list(smooth)[9:] == pytest.approx([0.5] * 21)
+    assert "rewards" not in draw(arms, {})
 
 
 def test_thinking_is_charged_for_the_turns_it_brings() -> None:

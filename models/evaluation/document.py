@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from models.evaluation.pairing import Seeded, item_of, paired, scores, shared_items, stacked
-from models.evaluation.slices import conversation_figures, decision_figures, part
+from models.evaluation.slices import calls_begun, conversation_figures, decision_figures, part
 from models.evaluation.statistics import Interval
 from models.evaluation.verdicts import Verdict, seeded_interval, verdicts
 
@@ -197,19 +197,37 @@ def guard_table(found: Mapping[str, Mapping[tuple[str, str, str], Verdict]], tit
 
 
 def aside_table(arms: Sequence[ArmRows], looks: Sequence[str]) -> str:
-    """Turn success as recorded and as changed on the same turns, and what of it is lost, relative."""
+    """Turn success as recorded and as changed on the same turns, what of it is lost, relative, and calls begun.
+
+    The calls stand beside it because a slice where a call is never right (``withheld``) pays whoever calls less: a
+    model that notices the gap stops calling there and calls on the same turns as recorded.
+    """
     rows = []
     for arm in arms:
         first = min(arm.frames)
         for look in looks:
-            if look not in arm.aside or not len(arm.aside[look]):
+            changed = arm.aside.get(look)
+            if changed is None or not len(changed):
                 continue
-            changed = {first: arm.aside[look]}
-            if look == "withheld":  # the right action is another one there, so there is nothing to pair with
-                rows.append([look, arm.title, "–", percent(interval(changed)), "–", str(interval(changed).n)])
-                continue
-            rows.append([look, arm.title, *_drop({first: arm.frames[first]}, changed)])
-    return table(["change", "model", "as recorded", "changed", "relative", "n"], rows) if rows else ""
+            recorded = arm.frames[first]
+            if look == "withheld":  # the right action is another one there, so scores have nothing to pair with
+                one = interval({first: changed})
+                cells = ["–", percent(one), "–", str(one.n)]
+            else:
+                cells = _drop({first: recorded}, {first: changed})
+            rows.append([look, arm.title, *cells, *_calls(recorded, changed)])
+    heads = ["change", "model", "as recorded", "changed", "relative", "n", "calls, as recorded", "changed"]
+    return table(heads, rows) if rows else ""
+
+
+def _calls(recorded: pd.DataFrame, changed: pd.DataFrame) -> list[str]:
+    """Share of turns on which a call was begun, as recorded and as changed, on the turns in both."""
+    items = [frame["decision_point_id"].map(item_of) for frame in (recorded, changed)]
+    shared = set(items[0]) & set(items[1])
+    if not shared:
+        return ["–", "–"]
+    both = zip((recorded, changed), items, strict=True)
+    return [f"{100 * float(calls_begun(frame[item.isin(shared)]).mean()):.0f} %" for frame, item in both]
 
 
 def _drop(recorded: Seeded, changed: Seeded) -> list[str]:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _REWARD = "train/reward"
+#: Steps of the running mean: a step's eight prompts or so say more of the prompts than of the policy.
+_SMOOTHED = 10
 
 
 def draw(arms: Sequence[ArmRows], rewards: Mapping[str, Any]) -> dict[str, Figure]:
@@ -90,10 +92,14 @@ def _rewards(logs: Mapping[str, Any]) -> Figure | None:
     curves = {title: log.curve(_REWARD) for title, log in logs.items() if _REWARD in log.names()}
     if not curves:
         return None
+    import pandas as pd
+
     figure, axes = _new()
     for title, (steps, values) in curves.items():
-        axes.plot(steps, values, label=title)
+        smooth = pd.Series(values).rolling(_SMOOTHED, min_periods=1).mean()
+        (line,) = axes.plot(steps, smooth, label=title)
+        axes.plot(steps, values, alpha=0.25, color=line.get_color())
     axes.set_xlabel("optimizer step")
-    axes.set_ylabel("reward")
+    axes.set_ylabel(f"reward, mean of {_SMOOTHED} steps")
     axes.legend()
     return figure

@@ -41,9 +41,14 @@ def part(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     return frame[SLICES[name](frame)] if len(frame) else frame
 
 
+def calls_begun(frame: pd.DataFrame) -> pd.Series:
+    """Whether a call was begun on each turn, well-formed or not."""
+    return frame["text"].str.contains("<tool_call>", regex=False)
+
+
 def decision_figures(frame: pd.DataFrame) -> dict[str, float]:
     """Precision and recall of the decision to call: of the turns where one was begun, and where one was due."""
-    begun = frame["text"].str.contains("<tool_call>", regex=False)
+    begun = calls_begun(frame)
     due = frame["kind"] == "call"
     right = float((begun & due).sum())
     return {
