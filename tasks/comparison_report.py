@@ -78,13 +78,14 @@ def _cost_of_run(run_id: str) -> dict[str, float]:
     before = _cost_of_run(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
     counts, steps = outputs.get("counts") or {}, float(record.steps)
     rows = steps * float(record.settings.get("batch_size", 0))
-    each = float(counts.get("tokens", 0)) / max(1.0, float(counts.get("used", 0)))
+    each = float(counts.get("labelled_tokens", 0)) / max(1.0, float(counts.get("used", 0)))
+    sampled = _sampled_tokens(record.run_id) if record.stage == "grpo" else 0.0
     return {
         "minutes": minutes,
         "minutes_in_all": minutes + before,
         "steps": steps,
-        "trained_tokens": rows * each,
-        "sampled_tokens": _sampled_tokens(record.run_id) if record.stage == "grpo" else 0.0,
+        "learned_tokens": sampled or rows * each,
+        "sampled_tokens": sampled,
     }
 
 

@@ -218,6 +218,28 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     }
 
 
+def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_loss(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from tasks import comparison_report
+
+    counts = {"used": 10, "tokens": 9000, "labelled_tokens": 1000}
+    runs = {
+        "s": SimpleNamespace(run_id="s", stage="sft", steps=20, start_run_id=None, settings={"batch_size": 2}),
+        "g": SimpleNamespace(run_id="g", stage="grpo", steps=30, start_run_id="s", settings={"batch_size": 64}),
+    }
+    runs["s"].outputs = {"seconds": 600.0, "counts": counts}
+    runs["g"].outputs = {"seconds": 300.0, "counts": {"used": 50}}
+    monkeypatch.setattr("tasks.records.of_run", runs.__getitem__)
+    monkeypatch.setattr(comparison_report, "_sampled_tokens", {"g": 7000.0}.__getitem__)
+    made = state(seeds=1)
+    made.done["sft/0/train"], made.done["grpo-plain/0/train"] = (comparison.Done(result=run) for run in "sg")
+    sft, grpo = (comparison_report.cost(made, name) for name in ("sft", "grpo-plain"))
+    assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "learned_tokens": 4000, "sampled_tokens": 0}
+    assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "learned_tokens": 7000, "sampled_tokens": 7000}
+    assert comparison_report.cost(made, "primed") == {}
+
+
 def test_examples_quote_what_turned_right_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     import pandas as pd
 
