@@ -79,20 +79,23 @@ def _cost_of_run(run_id: str) -> dict[str, float]:
     counts, steps = outputs.get("counts") or {}, float(record.steps)
     rows = steps * float(record.settings.get("batch_size", 0))
     each = float(counts.get("labelled_tokens", 0)) / max(1.0, float(counts.get("used", 0)))
-    sampled = _sampled_tokens(record.run_id) if record.stage == "grpo" else 0.0
+    sampled, learned = _rollout_tokens(record.run_id) if record.stage == "grpo" else (0.0, rows * each)
     return {
         "minutes": minutes,
         "minutes_in_all": minutes + before,
         "steps": steps,
-        "learned_tokens": sampled or rows * each,
+        "learned_tokens": learned,
         "sampled_tokens": sampled,
     }
 
 
-def _sampled_tokens(run_id: str) -> float:
+def _rollout_tokens(run_id: str) -> tuple[float, float]:
+    """Tokens a GRPO run sampled, and those of them with an advantage: the others teach nothing."""
     from data.rollouts import read_rollouts
 
-    return float(read_rollouts(run_id)["completion_tokens"].sum())
+    rollouts = read_rollouts(run_id)
+    taught = rollouts["advantage"].fillna(0) != 0
+    return float(rollouts["completion_tokens"].sum()), float(rollouts.loc[taught, "completion_tokens"].sum())
 
 
 def _page(state: State, arms: Sequence[ArmRows], final: bool, command: str) -> str:
@@ -170,10 +173,11 @@ def _head(state: State, final: bool, command: str) -> str:
 
 
 def _how_to_read(number: int) -> str:
+    asked = "one question" if number == 1 else f"{number} questions"
     return (
         "Paired differences in points of turn success on identical turns. *Detectable* is the smallest true "
         f"difference found with 80 % power at the 5 % level. p values are of the test clustered by conversation (and "
-        f"seed), the second one corrected by Holm's method for the {number} question(s) asked here. *No difference "
+        f"seed), the second one corrected by Holm's method for the {asked} asked here. *No difference "
         f"shown* is said only where {100 * MARGIN:.0f} points would have been found; else the comparison is "
         "*underpowered*."
     )

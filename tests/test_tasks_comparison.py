@@ -221,6 +221,8 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
 def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    import pandas as pd
+
     from tasks import comparison_report
 
     counts = {"used": 10, "tokens": 9000, "labelled_tokens": 1000}
@@ -231,12 +233,13 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
     runs["s"].outputs = {"seconds": 600.0, "counts": counts}
     runs["g"].outputs = {"seconds": 300.0, "counts": {"used": 50}}
     monkeypatch.setattr("tasks.records.of_run", runs.__getitem__)
-    monkeypatch.setattr(comparison_report, "_sampled_tokens", {"g": 7000.0}.__getitem__)
+    rollouts = pd.DataFrame({"completion_tokens": [3000, 2000, 1500, 500], "advantage": [1.0, -1.0, 0.0, None]})
+    monkeypatch.setattr("data.rollouts.read_rollouts", {"g": rollouts}.__getitem__)
     made = state(seeds=1)
     made.done["sft/0/train"], made.done["grpo-plain/0/train"] = (comparison.Done(result=run) for run in "sg")
     sft, grpo = (comparison_report.cost(made, name) for name in ("sft", "grpo-plain"))
     assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "learned_tokens": 4000, "sampled_tokens": 0}
-    assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "learned_tokens": 7000, "sampled_tokens": 7000}
+    assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "learned_tokens": 5000, "sampled_tokens": 7000}
     assert comparison_report.cost(made, "primed") == {}
 
 

@@ -216,7 +216,7 @@ def aside_table(arms: Sequence[ArmRows], looks: Sequence[str]) -> str:
             else:
                 cells = _drop({first: recorded}, {first: changed})
             rows.append([look, arm.title, *cells, *_calls(recorded, changed)])
-    heads = ["change", "model", "as recorded", "changed", "relative", "n", "calls, as recorded", "changed"]
+    heads = ["change", "model", "as recorded", "changed", "relative", "n", "calls, as recorded", "calls, changed"]
     return table(heads, rows) if rows else ""
 
 
@@ -243,7 +243,7 @@ def _drop(recorded: Seeded, changed: Seeded) -> list[str]:
 
 def cost_table(arms: Sequence[ArmRows]) -> str:
     """What each arm cost: its own training and all before it, and a completion's tokens. Learned from are the tokens
-    with a loss: what the assistant says in SFT, what the policy sampled in GRPO."""
+    with a loss: what the assistant says in SFT, in GRPO what the policy sampled and had an advantage."""
     rows = [
         [
             arm.title,
