@@ -80,7 +80,7 @@ def evaluations() -> Path:
 
 
 def comparisons() -> Path:
-    """Comparisons of arms, ``comparisons/<id>/``: what is done, results, plots, examples."""
+    """Comparisons of arms, ``comparisons/<id>/``: what is done, results, outcomes, plots, examples."""
     return var() / "comparisons"
 
 

@@ -37,6 +37,13 @@ def compare(
         int | None, typer.Option(min=1, help="Seeds; three, or one on a small budget.", show_default=False)
     ] = None,
     seed: Seed = None,
+    only_seed: Annotated[
+        int | None, typer.Option(min=0, help="Only this seed's part; others on other machines.", show_default=False)
+    ] = None,
+    pool: Annotated[
+        list[FilePath] | None,
+        typer.Option(help="Only write the page of outcomes in these directories, one each.", show_default=False),
+    ] = None,
     final: Final = False,
     report_only: Annotated[bool, typer.Option("--report", help="Only write the page of what is done.")] = False,
     write: Annotated[
@@ -55,15 +62,27 @@ def compare(
         until apprentice compare --preset minimum --source sgd --path ../shared/data/sgd --slice 10; do
           [ $? -eq 75 ] || break; done
 
+    Seeds on several machines, with the same options but --only-seed, then one page of what they left:
+
+        apprentice compare --preset minimum --seeds 3 --only-seed 1 …
+        apprentice compare --pool comparisons/machine-a --pool comparisons/machine-b
+
     What is published for evaluation only (bfcl, sgd-x-v5) is judged too.
     """
     with plain_errors():
         overrides = checked(profile, set_)
         from data.arms import UnknownArm
         from tasks import comparison
-        from tasks.comparison_report import report
+        from tasks.comparison_outcomes import NotOneComparison
+        from tasks.comparison_report import pooled_report, report
         from tasks.slices import SliceOver
 
+        if pool:
+            try:
+                _tell(pooled_report(pool, final=final), write)
+            except NotOneComparison as error:
+                raise typer.BadParameter(str(error)) from error
+            return
         over: SliceOver | None = None
         try:
             if not report_only:
@@ -84,23 +103,28 @@ def compare(
                     minutes=minutes,
                     slice_minutes=slice_,
                     seeds=seeds,
+                    only_seed=only_seed,
                     final=final,
                     overrides=overrides if seed is None else {**overrides, "seed": seed},
                 )
         except SliceOver as ended:
             over = ended
-        except UnknownArm as error:
+        except (UnknownArm, comparison.UnknownSeed) as error:
             raise typer.BadParameter(str(error)) from error
         state = comparison.newest()
         if state is not None:
-            page = report(state, final=final, command=_command())
-            if page is not None:
-                typer.echo(f"results: {page}")
-                if write is not None:
-                    write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+            _tell(report(state, final=final, command=_command()), write)
         if over is not None:
             typer.echo(str(over), err=True)
             raise typer.Exit(MORE_TO_DO)
+
+
+def _tell(page: FilePath | None, write: FilePath | None) -> None:
+    """Say where the page is, and copy it."""
+    if page is not None:
+        typer.echo(f"results: {page}")
+        if write is not None:
+            write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def _command() -> str:

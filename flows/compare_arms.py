@@ -30,6 +30,7 @@ def compare_arms(
     minutes: float | None = None,
     slice_minutes: float | None = None,
     seeds: int | None = None,
+    only_seed: int | None = None,
     final: bool = False,
     overrides: dict[str, Any] | None = None,
 ) -> str:
@@ -47,6 +48,7 @@ def compare_arms(
         minutes: Budget of the whole, shared out over trainings and judgements.
         slice_minutes: Budget of this call: work under way is kept, the next call goes on.
         seeds: Seeds of the arms that are trained several times.
+        only_seed: Only this one's part: the others are made on other machines.
         final: Judge on the test splits too. Each use is recorded.
         overrides: Any other setting, nested as in data/settings.
     """
@@ -54,13 +56,14 @@ def compare_arms(
     number = seeds or comparison.affordable_seeds(minutes)
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations)
     settings = comparison.budgeted(profile, changes, chosen, number, minutes)
+    all_seeds = range(settings.seed, settings.seed + number)
+    if only_seed is not None and only_seed not in all_seeds:
+        raise comparison.UnknownSeed(f"no seed {only_seed}; this comparison's are {', '.join(map(str, all_seeds))}")
     with Slice(slice_minutes) as time_left:
         resolved = settings.model_dump(mode="json")
         version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
-        state = comparison.opened(
-            preset, chosen, range(settings.seed, settings.seed + number), settings, version, elsewhere(), minutes
-        )
-        planned = comparison.steps(state, final=final)
+        state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes)
+        planned = comparison.steps(state, final=final, only_seed=only_seed)
         for place, step in enumerate(planned, start=1):
             if state.result(step) is None and state.failed(step) is None:
                 time_left.require(f"{place - 1} of {len(planned)} steps done")

@@ -37,6 +37,10 @@ MINUTES_FOR_SEEDS = 240.0
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
 
 
+class UnknownSeed(ValueError):
+    """Not one of the comparison's seeds; the message lists them."""
+
+
 @dataclass(frozen=True)
 class Step:
     """One thing to do: train an arm's model, or judge it somewhere."""
@@ -63,6 +67,7 @@ class Done(BaseModel):
     result: str
     """Run id, or evaluation id."""
     git_commit: str = ""
+    machine: str = ""
     at: str = ""
 
 
@@ -142,10 +147,11 @@ def newest() -> State | None:
     return State.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
 
 
-def steps(state: State, *, final: bool = False) -> list[Step]:
+def steps(state: State, *, final: bool = False, only_seed: int | None = None) -> list[Step]:
     """All steps in order: the minimum set under every seed, then the other arms, then looks aside.
 
-    With ``final`` the main judgements once more, on the test splits; everything before stays as it is.
+    With ``final`` the main judgements once more, on the test splits; everything before stays as it is. With
+    ``only_seed`` this seed's part of all that, and the base model: what is trained once belongs to the first seed.
     """
     seeded = [
         step
@@ -162,7 +168,11 @@ def steps(state: State, *, final: bool = False) -> list[Step]:
     if final:
         main = [one for one in planned if one.kind == "judge" and not one.aside]
         planned += [Step(one.arm, one.seed, "judge", final=True) for one in main]
-    return planned
+    if only_seed is None:
+        return planned
+    return [
+        one for one in planned if one.seed == only_seed or (state.arms[one.arm].recipe, one.kind) == ("base", "train")
+    ]
 
 
 def _of_arm(arm: Arm, seed: int) -> Iterator[Step]:

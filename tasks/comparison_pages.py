@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data.files import write_whole
-from data.snapshot import read_points_by_id
 from models.evaluation import bfcl, failures
 from models.evaluation.document import ArmRows, interval, sliced, table
-from models.evaluation.ledger import thinking_ledger, values_thought_first
+from models.evaluation.ledger import thinking_ledger
 from tasks.comparison import State
 
 if TYPE_CHECKING:
@@ -102,29 +102,24 @@ def _ledger_table(entries: Sequence[Any]) -> str:
 def _thought_first(arm: ArmRows) -> str:
     import pandas as pd
 
-    found, total = values_thought_first(pd.concat(list(arm.frames.values())))
+    every = pd.concat(list(arm.frames.values()))
+    found, total = int(every["values_thought_first"].sum()), int(every["values"].sum())
     share = f"{100 * found / total:.0f} %" if total else "none"
     return f"Argument values that stand in the thought before the call: {share} of {total} ({arm.title})."
 
 
-def bfcl_section(state: State, arms: Sequence[ArmRows]) -> str:
+def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:
     """BFCL's single-turn categories by its own rules."""
     judged = {arm.title: arm.aside["on bfcl"] for arm in arms if len(arm.aside.get("on bfcl", ()))}
     if not judged:
         return ""
-    version = state.elsewhere["bfcl"]
-    wanted = {one for frame in judged.values() for one in frame["decision_point_id"]}
-    points = read_points_by_id(version, wanted)
-    scored = {title: bfcl.summary(frame, bfcl.errors_of(frame, points)) for title, frame in judged.items()}
+    scored = {title: bfcl.summary(frame, frame["cause"]) for title, frame in judged.items()}
     names = sorted({name for one in scored.values() for name in one})
     rows = [[name, *(_scored(one.get(name)) for one in scored.values())] for name in names]
-    from tasks.comparison_datasets import overlap
-
-    shared = overlap(state.dataset_version, version)
     text = (
         "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged. "
         "Multi-turn, memory and web search are not covered. Questions that also stand in the training conversations: "
-        f"{shared}."
+        f"{overlaps['bfcl']}."
     )
     return f"## BFCL v4\n\n{text}\n\n{table(['category', *scored], rows)}"
 
@@ -133,18 +128,15 @@ def _scored(one: tuple[float, int] | None) -> str:
     return "–" if one is None else f"{100 * one[0]:.1f} % (n = {one[1]})"
 
 
-def caused(state: State, arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
-    """Rows of the first seed with the cause of each failure, by arm."""
+def caused(arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
+    """Rows of each arm's first seed, by arm, where turns were judged as recorded: those have the cause of a failure."""
     first = {arm.name: arm.frames[min(arm.frames)] for arm in arms}
-    wanted = {one for frame in first.values() for one in frame["decision_point_id"]}
-    points = read_points_by_id(state.dataset_version, wanted)
-    plain = {name: frame for name, frame in first.items() if not frame["variant"].notna().any()}
-    return {name: failures.causes(frame, points) for name, frame in plain.items()}
+    return {name: frame for name, frame in first.items() if not frame["variant"].notna().any()}
 
 
-def failure_section(state: State, arms: Sequence[ArmRows]) -> str:
+def failure_section(arms: Sequence[ArmRows]) -> str:
     """Causes between arms, and the tools that fail most."""
-    found = caused(state, arms)
+    found = caused(arms)
     if not found:
         return ""
     titles = {arm.name: arm.title for arm in arms}
@@ -169,9 +161,13 @@ def _share_of(column: Any) -> str:
     return f"{100 * float(there.astype(bool).mean()):.1f} % (n = {len(there)})" if len(there) else "–"
 
 
-def examples(state: State, arms: Sequence[ArmRows]) -> None:
-    """Ten turns each that turned right and wrong, from SFT to each GRPO arm; beside the page, since they quote data."""
-    found = caused(state, arms)
+def examples(directory: Path, found: Mapping[str, pd.DataFrame]) -> None:
+    """Ten turns each that turned right and wrong, from SFT to each GRPO arm; beside the page, since they quote data.
+
+    Args:
+        directory: Where ``examples.md`` is written.
+        found: Rows with ``cause`` and ``text`` by arm.
+    """
     parts = ["# Examples\n\nCompletions quote the dataset: do not publish them without its licence."]
     for after in ("grpo-thinking", "grpo-plain", "sft-continued"):
         if "sft" not in found or after not in found:
@@ -180,7 +176,7 @@ def examples(state: State, arms: Sequence[ArmRows]) -> None:
             rows = failures.turned(found["sft"], found[after], right=right)
             parts.append(f"## sft → {after}, {heading}")
             parts += [_example(row) for row in rows.to_dict("records")]
-    write_whole(state.directory / "examples.md", "\n\n".join(parts) + "\n")
+    write_whole(directory / "examples.md", "\n\n".join(parts) + "\n")
 
 
 def _example(row: Mapping[Any, Any]) -> str:
@@ -192,16 +188,16 @@ def _example(row: Mapping[Any, Any]) -> str:
     )
 
 
-def plots(state: State, arms: Sequence[ArmRows]) -> None:
-    """Turn success by arm, by history length, against cost; reward curves."""
+def plots(directory: Path, arms: Sequence[ArmRows], rewards: Mapping[str, Any]) -> None:
+    """Turn success by arm, by history length, against cost; reward curves, where their logs are at hand."""
     from models.evaluation.pictures import draw
 
-    for name, figure in draw(arms, _reward_logs(state)).items():
-        state.directory.mkdir(parents=True, exist_ok=True)
-        figure.savefig(state.directory / f"{name}.png", dpi=120)
+    for name, figure in draw(arms, rewards).items():
+        directory.mkdir(parents=True, exist_ok=True)
+        figure.savefig(directory / f"{name}.png", dpi=120)
 
 
-def _reward_logs(state: State) -> dict[str, Any]:
+def reward_logs(state: State) -> dict[str, Any]:
     """Metric logs of the GRPO runs by arm, first seed."""
     from data import paths
     from models.metric_log import MetricLog

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,89 +14,86 @@ from models.evaluation import document
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
 from models.evaluation.verdicts import MARGIN
-from tasks import comparison, comparison_pages, records
-from tasks.choices import source_of
+from tasks import comparison, comparison_pages
 from tasks.comparison import SAMPLES, State, Step
+from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
 from tasks.evaluation import rows_of
 
 
 def report(state: State, *, final: bool = False, command: str = "") -> Path | None:
-    """Write the page, plots and examples; None while fewer than two arms are judged."""
-    arms = judged_arms(state, final)
+    """Write the outcomes, the page, plots and examples; None while fewer than two arms are judged."""
+    made = gathered(state, command)
+    if made is None:
+        return None
+    made.write(state.directory)
+    page = page_of(made, state.directory, final=final, rewards=comparison_pages.reward_logs(state))
+    if page is not None:
+        comparison_pages.examples(state.directory, _with_texts(state, made, final))
+    return page
+
+
+def pooled_report(directories: Sequence[Path], *, final: bool = False) -> Path | None:
+    """The page of one comparison whose seeds were made on several machines; None while fewer than two arms are judged.
+
+    Raises:
+        NotOneComparison: A directory holds no outcomes, or they were not asked the same.
+    """
+    made = pooled([read(directory) for directory in directories])
+    directory = made.state.directory / "pooled"
+    made.write(directory)
+    return page_of(made, directory, final=final)
+
+
+def page_of(
+    made: Outcomes, directory: Path, *, final: bool = False, rewards: Mapping[str, Any] | None = None
+) -> Path | None:
+    """Write the page and plots; None while fewer than two arms are judged on the same turns."""
+    arms = judged_arms(made, final)
     if len(arms) < 2:
         return None
     common = on_common_ground(arms)
     if not len(common[0].frames[min(common[0].frames)]):
         return None
-    page = _page(state, common, final, command)
-    file = state.directory / ("results-final.md" if final else "results.md")
+    page = _page(made, common, directory, final)
+    file = directory / ("results-final.md" if final else "results.md")
     write_whole(file, page)
-    comparison_pages.plots(state, common)
-    comparison_pages.examples(state, common)
+    comparison_pages.plots(directory, common, rewards or {})
     return file
 
 
-def judged_arms(state: State, final: bool) -> list[ArmRows]:
+def judged_arms(made: Outcomes, final: bool) -> list[ArmRows]:
     """Every arm with at least one main judgement, in the order of the table."""
+    state = made.state
     found = []
     for name, arm in state.arms.items():
         seeds = state.seeds if arm.seeded else state.seeds[:1]
-        frames = {
-            seed: rows_of(done)
-            for seed in seeds
-            if (done := state.result(Step(name, seed, "judge", final=final))) is not None
-        }
+        frames = {seed: rows for seed in seeds if (rows := made.of(Step(name, seed, "judge", final=final))) is not None}
         if frames:
-            aside = _aside(state, name) if not final else {}
-            found.append(ArmRows(arm.number, name, arm.title, frames, aside, cost(state, name)))
+            # Looks aside stand beside the first seed's rows, so without these there is nothing to hold them against.
+            aside = _aside(made, name) if not final and state.seeds[0] in frames else {}
+            found.append(ArmRows(arm.number, name, arm.title, frames, aside, made.cost(name)))
     return sorted(found, key=lambda arm: arm.number)
 
 
-def _aside(state: State, name: str) -> dict[str, Any]:
-    first = state.seeds[0]
+def _aside(made: Outcomes, name: str) -> dict[str, Any]:
+    state = made.state
     looks = ["distractors", "withheld", *(f"on {source}" for source in state.elsewhere)]
     looks += [f"sample {number}" for number in range(1, SAMPLES + 1)]
-    done = {look: state.result(Step(name, first, "judge", look)) for look in looks}
-    return {look: rows_of(evaluation_id) for look, evaluation_id in done.items() if evaluation_id}
+    there = {look: made.of(Step(name, state.seeds[0], "judge", look)) for look in looks}
+    return {look: rows for look, rows in there.items() if rows is not None}
 
 
-def cost(state: State, name: str) -> dict[str, float]:
-    """Mean over the seeds: minutes of an arm's own training and of all it stands on, steps, tokens."""
-    runs = [run for seed in state.seeds if (run := state.model_of(name, seed))]
-    if not runs:
-        return {}
-    each = [_cost_of_run(run) for run in dict.fromkeys(runs)]
-    return {key: sum(one[key] for one in each) / len(each) for key in each[0]}
+def _with_texts(state: State, made: Outcomes, final: bool) -> dict[str, Any]:
+    """Rows of the first seed with causes and what was said, by arm."""
+    found = {}
+    for name, frame in comparison_pages.caused(on_common_ground(judged_arms(made, final))).items():
+        seed = min(seed for seed in state.seeds if state.result(Step(name, seed, "judge", final=final)))
+        said = rows_of(str(state.result(Step(name, seed, "judge", final=final))))
+        found[name] = frame.merge(said[["decision_point_id", "text"]], on="decision_point_id")
+    return found
 
 
-def _cost_of_run(run_id: str) -> dict[str, float]:
-    record = records.of_run(run_id)
-    outputs = record.outputs
-    minutes = float(outputs.get("seconds", 0.0)) / 60
-    before = _cost_of_run(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
-    counts, steps = outputs.get("counts") or {}, float(record.steps)
-    rows = steps * float(record.settings.get("batch_size", 0))
-    each = float(counts.get("labelled_tokens", 0)) / max(1.0, float(counts.get("used", 0)))
-    sampled, learned = _rollout_tokens(record.run_id) if record.stage == "grpo" else (0.0, rows * each)
-    return {
-        "minutes": minutes,
-        "minutes_in_all": minutes + before,
-        "steps": steps,
-        "learned_tokens": learned,
-        "sampled_tokens": sampled,
-    }
-
-
-def _rollout_tokens(run_id: str) -> tuple[float, float]:
-    """Tokens a GRPO run sampled, and those of them with an advantage: the others teach nothing."""
-    from data.rollouts import read_rollouts
-
-    rollouts = read_rollouts(run_id)
-    taught = rollouts["advantage"].fillna(0) != 0
-    return float(rollouts["completion_tokens"].sum()), float(rollouts.loc[taught, "completion_tokens"].sum())
-
-
-def _page(state: State, arms: Sequence[ArmRows], final: bool, command: str) -> str:
+def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool) -> str:
     titles = {arm.name: arm.title for arm in arms}
     where = ["seen", "unseen", *(["mixed"] if final else []), "no-call turns", "long history"]
     where = [name for name in where if all(len(frame) for frame in document.sliced(arms[0], name).values())]
@@ -113,10 +108,10 @@ def _page(state: State, arms: Sequence[ArmRows], final: bool, command: str) -> s
         "guarded": {name: [one.as_row() for one in there.values()] for name, there in guarded.items()},
         "noise": {name: asdict(one) for name, one in floors.items()},
     }
-    write_whole(state.directory / "verdicts.json", json.dumps(evidence, indent=2, default=str))
+    write_whole(directory / "verdicts.json", json.dumps(evidence, indent=2, default=str))
     floor = max((one.floor for one in floors.values()), default=None)
     sections = [
-        _head(state, final, command),
+        _head(made, final),
         f"## Turn success\n\n{document.headline(arms, where)}",
         f"## Answers, on {target} tools\n\n{_how_to_read(len(found))}\n\n{document.answer_table(found, titles, floor)}",
         f"## Guarded slices\n\n{document.guard_table(guarded, titles)}" if guarded else "",
@@ -125,10 +120,10 @@ def _page(state: State, arms: Sequence[ArmRows], final: bool, command: str) -> s
         comparison_pages.noise_section(floors, titles),
         _section("Changed turns", document.aside_table(arms, ["distractors", "withheld", "on sgd-x-v5"])),
         comparison_pages.ledger_section(arms),
-        comparison_pages.bfcl_section(state, arms),
-        comparison_pages.failure_section(state, arms),
+        comparison_pages.bfcl_section(made.overlaps, arms),
+        comparison_pages.failure_section(arms),
         f"## Cost\n\n{document.cost_table(arms)}",
-        _missing(state, final),
+        _missing(made.state, final),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -147,18 +142,20 @@ def noise(arms: Sequence[ArmRows]) -> dict[str, Any]:
     return found
 
 
-def _head(state: State, final: bool, command: str) -> str:
+def _head(made: Outcomes, final: bool) -> str:
+    state = made.state
     commits = sorted({done.git_commit[:9] for done in state.done.values() if done.git_commit})
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    machines = sorted({done.machine for done in state.done.values() if done.machine})
+    commands = made.commands or [f"apprentice compare --preset {state.preset}"]
     facts = [
-        ("command", f"`{command or 'apprentice compare --preset ' + state.preset}`"),
+        *(("command", f"`{command}`") for command in commands),
         ("comparison", f"{state.id}, preset {state.preset}, profile {state.profile}"),
         ("base model", state.settings["base_model"]["uri"]),
-        ("dataset", f"{state.dataset_version}, source {source_of(state.dataset_version)}"),
+        ("dataset", f"{state.dataset_version}, source {made.source}"),
         ("judged on", "the test splits" if final else "validation; test was not looked at"),
         ("seeds", ", ".join(map(str, state.seeds))),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),
-        ("hardware", f"{cores} cores, {platform.machine()}, {platform.system()}"),
+        ("hardware", "; ".join(machines) or "not recorded"),
         ("commit", ", ".join(commits) or "unknown"),
     ]
     rows = "\n".join(f"- {name}: {value}" for name, value in facts)

@@ -11,6 +11,7 @@ from tasks import evaluation, records, training
 from tasks.addresses import TRAINERS
 from tasks.base_model import prepare_base_model
 from tasks.comparison import ASIDE, Done, State, Step
+from tasks.machine import described
 from tasks.records import MissingUpstream
 from tasks.stage import now, say
 
@@ -31,7 +32,7 @@ def do(state: State, step: Step) -> None:
         say(f"{step.key}: left out, {error}")
         state.impossible[step.key] = str(error)
     else:
-        state.done[step.key] = Done(result=result, git_commit=git_commit(), at=now())
+        state.done[step.key] = Done(result=result, git_commit=git_commit(), machine=described(), at=now())
     state.save()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -32,6 +33,25 @@ class Finding(NamedTuple):
     state: State
     says: str
     cure: str = ""
+
+
+def described() -> str:
+    """This machine in words, for results to say what made them: ``2 cores, AMD EPYC, Linux``."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    facts = Path("/proc/cpuinfo")
+    told = re.findall(r"^(model name|cpu family)\s*: (.+)$", facts.read_text(), re.MULTILINE) if facts.exists() else []
+    said = dict(told)
+    family = f", family {said['cpu family']}" if "cpu family" in said else ""
+    processor = f"{said.get('model name') or platform.machine()}{family}"
+    return ", ".join([f"{cores} cores", processor, platform.system(), *_accelerators()])
+
+
+def _accelerators() -> list[str]:
+    """GPUs by name; torch is not loaded for this where it is not there yet."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count())]
 
 
 def environment() -> Iterator[Finding]:

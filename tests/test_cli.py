@@ -122,6 +122,7 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["run", "--profile", "tiny"], 2, "--profile"),
         (["evaluate", "--model", "best"], 2, "--model"),
         (["fly"], 2, "No such command"),
+        (["compare", "--pool", "nowhere"], 2, "nowhere holds no outcomes"),
     ],
 )
 def test_wrong_settings_and_usage_are_refused_at_once(arguments: list[str], code: int, says: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,14 @@ import pandas as pd
 import pytest
 
 from data.decision_points import decision_points
+from data.outcomes import OUTCOME_SCHEMA, read_outcomes, write_outcomes
 from data.schema import Conversation, DecisionPoint
 from models.evaluation import document
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
 from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
-from models.evaluation.ledger import thinking_ledger, values_thought_first
+from models.evaluation.ledger import thinking_ledger, thought_first
 from models.evaluation.noise import noise_floor
+from models.evaluation.outcomes import outcomes
 from models.evaluation.pairing import paired
 from models.evaluation.pictures import draw
 from models.evaluation.slices import conversation_figures, decision_figures, part
@@ -158,8 +161,9 @@ def test_thinking_is_charged_for_the_turns_it_brings() -> None:
 
 def test_values_are_looked_for_in_the_thought_before_the_call() -> None:
     call = json.dumps([{"name": "f", "arguments": {"city": "San José", "seats": 4, "wifi": True}}])
-    rows = pd.DataFrame({"reasoning": ["They want san josé.", None], "action": [call, "[not a call"]})
-    assert values_thought_first(rows) == (1, 2)
+    assert thought_first("They want san josé.", call) == (1, 2)
+    assert thought_first(None, call) == (0, 2)
+    assert thought_first("They want san josé.", "[not a call") == (0, 0)
 
 
 def test_the_noise_floor_holds_for_ninety_five_of_a_hundred_reruns() -> None:
@@ -252,3 +256,37 @@ def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> 
     assert [by_id[name].kind for name in right["decision_point_id"]] == right["kind"].tolist()
     assert turned(mute, gold, right=False).empty
     assert set(turned(gold, mute, right=False)["cause_after"]) == {"format:empty"}
+
+
+def test_outcomes_hold_verdicts_and_causes_and_no_word_that_was_said(
+    points: list[DecisionPoint], tmp_path: Path
+) -> None:
+    by_id = {point.id: point for point in points}
+    said = {point.id: completion_text(point.expected, None) for point in points}
+    mute = points[0].id
+    made = pd.DataFrame(
+        [
+            row(0, 1, point.id != mute)
+            | {"decision_point_id": point.id, "kind": point.kind, "text": "" if point.id == mute else said[point.id]}
+            | {"evaluation_id": "e", "dataset_version": "d", "created_at": None, "stage": "sft", "tool": point.tool}
+            | {"parse_status": "ok", "truncated": False}
+            for point in points
+        ]
+    )
+    recorded = outcomes(made, by_id, step="sft/0/judge")
+    file = tmp_path / "outcomes.parquet"
+    write_outcomes(file, recorded)
+    back = read_outcomes(file)
+    assert back.columns.tolist() == OUTCOME_SCHEMA.names
+    assert not {"text", "reasoning", "action"} & set(back.columns)
+    assert all(text not in file.read_bytes().decode("latin-1") for text in said.values() if len(text) > 20)
+    assert back.set_index("decision_point_id")["cause"].dropna().to_dict() == {mute: "format:empty"}
+    assert back["called"].tolist() == [point.kind == "call" and point.id != mute for point in points]
+    grounded = back.set_index("decision_point_id")["grounded"].dropna().to_dict()
+    answers_said = [point for point in points if point.kind == "answer" and point.id != mute]
+    assert grounded == {point.id: not ungrounded(point, said[point.id]) for point in answers_said}
+    assert back["turn_success"].tolist() == made["turn_success"].tolist()
+    # Turns that were changed, and turns of a conversation that was erased, keep their verdict and have no cause.
+    for other in (outcomes(made.assign(variant="withheld"), by_id, step="s"), outcomes(made, {}, step="s")):
+        assert other["cause"].isna().all()
+        assert other["turn_success"].tolist() == made["turn_success"].tolist()

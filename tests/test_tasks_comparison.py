@@ -174,10 +174,15 @@ def judge(made: SimpleNamespace, right: dict[str, int]) -> Any:
     return evaluate
 
 
+def without_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stand-ins judge turns of no dataset."""
+    monkeypatch.setattr("tasks.comparison_outcomes.read_points_by_id", lambda version, wanted: {})
+    monkeypatch.setattr("tasks.comparison_outcomes.source_of", {VERSION: "sgd"}.get)
+
+
 def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tasks import comparison_pages
     from tasks.comparison_report import report
 
     settings = resolve("smoke", {})
@@ -196,8 +201,7 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     for step in steps(made):
         comparison_steps.do(made, step)  # the stages' own records answer: nothing is trained again
     assert [stage for stage, _ in stand_ins.calls] == trained
-    monkeypatch.setattr(comparison_pages, "read_points_by_id", lambda version, wanted: {})
-    monkeypatch.setattr("tasks.comparison_report.source_of", {VERSION: "sgd"}.get)
+    without_a_dataset(monkeypatch)
     page = report(made, command="apprentice compare")
     assert page is not None
     text = page.read_text()
@@ -218,12 +222,79 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     }
 
 
+def test_seeds_of_several_machines_make_the_page_of_one(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from tasks.comparison_report import pooled_report, report
+
+    without_a_dataset(monkeypatch)
+    monkeypatch.setattr("tasks.comparison_outcomes._cost", lambda run: {"minutes": 1.0, "minutes_in_all": 2.0})
+
+    def page_of(machine: str, only_seed: int | None) -> tuple[State, Path, str]:
+        monkeypatch.setenv("APPRENTICE_VAR", str(tmp_path / machine))
+        made = opened("minimum", chosen_arms("minimum"), range(2), resolve("smoke", {}), VERSION, {}, None)
+        monkeypatch.setattr(comparison_steps, "described", lambda: machine)
+        for step in steps(made, only_seed=only_seed):
+            comparison_steps.do(made, step)
+        page = report(made, command=f"apprentice compare on {machine}")
+        assert page is not None
+        return made, page.parent, page.read_text()
+
+    whole, _, one_page = page_of("one", None)
+    parts = [page_of("first", 0), page_of("second", 1)]
+    assert {made.id for made, *_ in parts} == {whole.id}
+    assert set(parts[0][0].done) | set(parts[1][0].done) == set(whole.done)
+    assert set(parts[0][0].done) & set(parts[1][0].done) == {"base/0/train"}  # which both start from
+    assert all("steps: " in text for *_, text in parts)  # each says what it has not done
+    together = pooled_report([directory for _, directory, _ in parts])
+    assert together is not None
+    pooled_page = together.read_text()
+    assert "- hardware: first; second" in pooled_page
+    assert "`apprentice compare on first`" in pooled_page
+    assert "`apprentice compare on second`" in pooled_page
+    assert pooled_page.partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
+    assert "| 8 | GRPO, thinking | 83.3 %" in pooled_page
+    assert {file.name for file in together.parent.iterdir()} >= {"turn-success.png", "outcomes.json", "verdicts.json"}
+    # What was pooled can be pooled again, and one that was done twice counts once.
+    again = pooled_report([together.parent, parts[1][1]])
+    assert again is not None
+    assert again.read_text().partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
+
+
+def test_only_one_comparison_is_pooled_and_what_differs_is_named(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from data.parquet import DamagedFile
+    from tasks.comparison_outcomes import NotOneComparison, gathered, read
+    from tasks.comparison_report import pooled_report
+
+    without_a_dataset(monkeypatch)
+    left = []
+    for rate in (1e-4, 2e-4):
+        settings = resolve("smoke", {"sft": {"learning_rate": rate}, "data": {"path": "somewhere/private"}})
+        made = opened("minimum", chosen_arms("minimum", ("base",)), range(1), settings, VERSION, {}, None)
+        for step in steps(made):
+            comparison_steps.do(made, step)
+        outcomes = gathered(made, "")
+        assert outcomes is not None
+        outcomes.write(directory := tmp_path / str(rate))
+        assert "private" not in (directory / "outcomes.json").read_text()
+        left.append(directory)
+    with pytest.raises(NotOneComparison, match=r"sft\.learning_rate: 0\.0001 and 0\.0002"):
+        pooled_report(left)
+    with pytest.raises(NotOneComparison, match="outcomes"):
+        read(tmp_path)
+    (left[0] / "outcomes.parquet").write_bytes(b"torn")
+    with pytest.raises(DamagedFile, match=r"outcomes\.parquet"):
+        read(left[0])
+
+
 def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_loss(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import pandas as pd
 
-    from tasks import comparison_report
+    from tasks import comparison_outcomes
 
     counts = {"used": 10, "tokens": 9000, "labelled_tokens": 1000}
     runs = {
@@ -235,15 +306,12 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
     monkeypatch.setattr("tasks.records.of_run", runs.__getitem__)
     rollouts = pd.DataFrame({"completion_tokens": [3000, 2000, 1500, 500], "advantage": [1.0, -1.0, 0.0, None]})
     monkeypatch.setattr("data.rollouts.read_rollouts", {"g": rollouts}.__getitem__)
-    made = state(seeds=1)
-    made.done["sft/0/train"], made.done["grpo-plain/0/train"] = (comparison.Done(result=run) for run in "sg")
-    sft, grpo = (comparison_report.cost(made, name) for name in ("sft", "grpo-plain"))
+    sft, grpo = (comparison_outcomes._cost(run) for run in "sg")
     assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "learned_tokens": 4000, "sampled_tokens": 0}
     assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "learned_tokens": 5000, "sampled_tokens": 7000}
-    assert comparison_report.cost(made, "primed") == {}
 
 
-def test_examples_quote_what_turned_right_and_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
     import pandas as pd
 
     from tasks import comparison_pages
@@ -254,10 +322,8 @@ def test_examples_quote_what_turned_right_and_wrong(monkeypatch: pytest.MonkeyPa
         return pd.DataFrame({"decision_point_id": ids, "kind": "answer", "text": texts, "cause": causes}, dtype=object)
 
     found = {"sft": rows("missed fact", None, None), "grpo-plain": rows(None, "wrong decision", None)}
-    monkeypatch.setattr(comparison_pages, "caused", lambda state, arms: found)
-    made = opened("minimum", chosen_arms("minimum"), range(1), resolve("smoke", {}), VERSION, {}, None)
-    comparison_pages.examples(made, [])
-    better, worse = (made.directory / "examples.md").read_text().split("## ")[1:]
+    comparison_pages.examples(tmp_path, found)
+    better, worse = (tmp_path / "examples.md").read_text().split("## ")[1:]
     assert better.startswith("sft → grpo-plain, wrong → right")
     assert worse.startswith("sft → grpo-plain, right → wrong")
     assert "`made#0` (answer)\n\nbefore, missed fact:\n\n    said missed fact\n\nafter, right" in better

@@ -74,19 +74,19 @@ def _mean_tokens(arm: Mapping[int, Any], items: set[str]) -> float:
     return float(sum(one.sum() for one in counted)) / total if total else math.nan
 
 
-def values_thought_first(frame: pd.DataFrame) -> tuple[int, int]:
-    """Argument values of calls that appear in the thought before them, and all of them.
+def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
+    """Argument values of a turn's calls that appear in the thought before them, and all of them.
 
     Numbers and strings count, booleans do not: "true" stands in no thought. A value is found in its own spelling,
     letter case and white space aside.
+
+    Args:
+        reasoning: The thought; nothing is found in what is no text.
+        action: Calls as JSON, or an answer, which has no values.
     """
-    found = total = 0
-    for reasoning, action in zip(frame["reasoning"], frame["action"], strict=True):
-        thought = normalise(reasoning) if isinstance(reasoning, str) else ""
-        for value in _values(action):
-            total += 1
-            found += bool(value) and value in thought
-    return found, total
+    thought = normalise(reasoning) if isinstance(reasoning, str) else ""
+    values = _values(action)
+    return sum(bool(value) and value in thought for value in values), len(values)
 
 
 def _values(action: Any) -> Sequence[str]:

@@ -42,7 +42,9 @@ def part(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def calls_begun(frame: pd.DataFrame) -> pd.Series:
-    """Whether a call was begun on each turn, well-formed or not."""
+    """Whether a call was begun on each turn, well-formed or not; outcomes, which have no text, bring it along."""
+    if "called" in frame:
+        return frame["called"].astype(bool)
     return frame["text"].str.contains("<tool_call>", regex=False)
 
 

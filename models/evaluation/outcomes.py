@@ -1,0 +1,50 @@
+"""From an evaluation's rows to outcomes: what a page of results needs of each turn, and nothing that was said."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from models.evaluation import bfcl, failures
+from models.evaluation.ledger import thought_first
+from models.evaluation.slices import calls_begun
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from data.schema import DecisionPoint
+
+
+def outcomes(
+    rows: pd.DataFrame, points: Mapping[str, DecisionPoint], *, step: str, by_bfcl: bool = False
+) -> pd.DataFrame:
+    """Rows of ``OUTCOME_SCHEMA`` for one judgement.
+
+    Args:
+        rows: Rows of an evaluation.
+        points: Its decision points by id. Rows without one, and rows of changed turns (``variant``), keep their
+            verdict and have no cause.
+        step: The judgement's key in its comparison.
+        by_bfcl: Take the leaderboard's error for the cause.
+    """
+    import pandas as pd
+
+    from data.outcomes import LEFT_OUT
+
+    counted = [thought_first(*pair) for pair in zip(rows["reasoning"], rows["action"], strict=True)]
+    there = rows[rows["decision_point_id"].isin(set(points)) & rows["variant"].isna()]
+    causes: pd.Series = pd.Series(None, index=rows.index, dtype=object)
+    grounded = causes.copy()
+    if by_bfcl:
+        causes.loc[there.index] = bfcl.errors_of(there, points)
+    elif len(there):
+        caused = failures.causes(there, points).set_axis(there.index)
+        causes.loc[there.index], grounded.loc[there.index] = caused["cause"], caused["grounded"]
+    return rows.drop(columns=list(LEFT_OUT)).assign(
+        step=step,
+        called=calls_begun(rows),
+        cause=causes,
+        grounded=grounded,
+        values=[total for _, total in counted],
+        values_thought_first=[found for found, _ in counted],
+    )

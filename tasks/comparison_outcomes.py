@@ -1,0 +1,221 @@
+"""Outcomes of a comparison: gathered from the evaluations of this machine, or pooled from files of several."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from data.files import write_whole
+from data.snapshot import read_points_by_id
+from tasks import records
+from tasks.choices import source_of
+from tasks.comparison import State, Step
+from tasks.comparison_datasets import overlap
+from tasks.evaluation import rows_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FACTS, ROWS = "outcomes.json", "outcomes.parquet"
+BFCL = "on bfcl"
+#: Settings that say where something lies on one machine, not what is compared.
+PLACES = ("path",)
+#: Settings named at most where two comparisons differ.
+MOST_NAMED = 4
+
+
+class NotOneComparison(ValueError):
+    """What is to be pooled answers different questions, or nothing; the message says in what they differ."""
+
+
+@dataclass
+class Outcomes:
+    """What a page of results is made from."""
+
+    state: State
+    source: str
+    rows: pd.DataFrame
+    """Rows of ``OUTCOME_SCHEMA`` of every judgement that is done."""
+    costs: dict[str, dict[str, float]]
+    """By key of a training step: minutes, steps and tokens of its model."""
+    overlaps: dict[str, int]
+    """By source judged elsewhere: questions that also stand in the training conversations."""
+    commands: list[str]
+
+    def of(self, step: Step) -> pd.DataFrame | None:
+        """Rows of a judgement; None while it is not done."""
+        found = self.rows[self.rows["step"] == step.key]
+        return found.drop(columns="step").reset_index(drop=True) if len(found) else None
+
+    def cost(self, name: str) -> dict[str, float]:
+        """Mean over the seeds of an arm's cost; empty for one that is not trained."""
+        keys = (Step(name, seed, "train").key for seed in self.state.seeds)
+        each = [self.costs[key] for key in keys if key in self.costs]
+        return {key: sum(one[key] for one in each) / len(each) for key in each[0]} if each else {}
+
+    def write(self, directory: Path) -> None:
+        """Leave them as two files that can be handed on."""
+        from data.outcomes import write_outcomes
+
+        settings = self.state.settings | {
+            "data": {name: value for name, value in self.state.settings["data"].items() if name not in PLACES}
+        }
+        facts = {
+            "state": self.state.model_copy(update={"settings": settings}).model_dump(mode="json"),
+            "source": self.source,
+            "costs": self.costs,
+            "overlaps": self.overlaps,
+            "commands": self.commands,
+        }
+        write_outcomes(directory / ROWS, self.rows)
+        write_whole(directory / FACTS, json.dumps(facts, indent=1) + "\n")
+
+
+def gathered(state: State, command: str) -> Outcomes | None:
+    """Outcomes of a comparison of this machine; None while nothing is judged."""
+    judged = {key: done.result for key, done in state.done.items() if "/judge" in key}
+    if not judged:
+        return None
+    return Outcomes(
+        state=state,
+        source=source_of(state.dataset_version),
+        rows=_rows(state, {key: rows_of(evaluation_id) for key, evaluation_id in judged.items()}),
+        costs={key: _cost(done.result) for key, done in state.done.items() if key.endswith("/train")},
+        overlaps={
+            source: overlap(state.dataset_version, version)
+            for source, version in state.elsewhere.items()
+            if any(key.endswith(f"/on {source}") for key in judged)
+        },
+        commands=[command] if command else [],
+    )
+
+
+def read(directory: Path) -> Outcomes:
+    """Outcomes that a comparison left.
+
+    Raises:
+        NotOneComparison: There are none in this directory.
+        data.parquet.DamagedFile: The file of rows cannot be read.
+    """
+    from data.outcomes import read_outcomes
+
+    try:
+        facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+        state = State.model_validate(facts.pop("state"))
+        return Outcomes(state=state, rows=read_outcomes(directory / ROWS), **facts)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise NotOneComparison(
+            f"{directory} holds no outcomes ({error}): name a directory with {FACTS} and {ROWS}, such as the one "
+            "`apprentice compare` writes its page to"
+        ) from error
+
+
+def pooled(parts: Sequence[Outcomes]) -> Outcomes:
+    """Several machines' outcomes of one comparison as one.
+
+    Each seed is taken whole from the part that did most of it, so that its arms come from one and the same SFT.
+
+    Raises:
+        NotOneComparison: They were not asked the same.
+    """
+    import pandas as pd
+
+    first = parts[0]
+    for part in parts[1:]:
+        if part.state.id != first.state.id:
+            raise NotOneComparison(_difference(first.state, part.state))
+    owner = {seed: max(parts, key=lambda part: _steps_of(part, seed)) for seed in first.state.seeds}
+    done = {key: one for seed, part in owner.items() for key, one in part.state.done.items() if _seed(key) == seed}
+    failed = {
+        key: one for seed, part in owner.items() for key, one in part.state.impossible.items() if _seed(key) == seed
+    }
+    kept = [part.rows[part.rows["step"].map(_seed) == seed] for seed, part in owner.items()]
+    overlaps: dict[str, int] = {}
+    for part in parts:
+        overlaps |= part.overlaps
+    return Outcomes(
+        state=first.state.model_copy(update={"done": done, "impossible": failed}),
+        source=first.source,
+        rows=pd.concat(kept, ignore_index=True),
+        costs={key: one for seed, part in owner.items() for key, one in part.costs.items() if _seed(key) == seed},
+        overlaps=overlaps,
+        commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
+    )
+
+
+def _steps_of(part: Outcomes, seed: int) -> int:
+    return Counter(map(_seed, part.state.done))[seed]
+
+
+def _seed(key: str) -> int:
+    return int(key.split("/")[1])
+
+
+def _difference(one: State, other: State) -> str:
+    asked = [
+        _flat({"dataset": each.dataset_version, "seeds": each.seeds, "arms": sorted(each.arms), **each.settings})
+        for each in (one, other)
+    ]
+    names = [name for name in sorted(asked[0].keys() | asked[1].keys()) if asked[0].get(name) != asked[1].get(name)]
+    named = "; ".join(f"{name}: {asked[0].get(name)} and {asked[1].get(name)}" for name in names[:MOST_NAMED])
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    what = f"{named or 'their arms are made otherwise'}{more}"
+    return f"{one.id} and {other.id} are different comparisons ({what}); pool seeds of one and the same"
+
+
+def _flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    def members() -> Iterator[tuple[str, Any]]:
+        for name, value in nested.items():
+            if isinstance(value, Mapping):
+                yield from _flat(value, f"{before}{name}.").items()
+            elif name not in PLACES:
+                yield f"{before}{name}", value
+
+    return dict(members())
+
+
+def _rows(state: State, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    from models.evaluation.outcomes import outcomes
+
+    versions = {key: state.elsewhere.get(key.rpartition("/on ")[2], state.dataset_version) for key in judged}
+    points: dict[str, Any] = {}
+    for version in set(versions.values()):
+        ids = (frame["decision_point_id"] for key, frame in judged.items() if versions[key] == version)
+        points[version] = read_points_by_id(version, {one for column in ids for one in column})
+    return pd.concat(
+        [outcomes(frame, points[versions[key]], step=key, by_bfcl=key.endswith(BFCL)) for key, frame in judged.items()],
+        ignore_index=True,
+    )
+
+
+def _cost(run_id: str) -> dict[str, float]:
+    record = records.of_run(run_id)
+    outputs = record.outputs
+    minutes = float(outputs.get("seconds", 0.0)) / 60
+    before = _cost(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
+    counts, steps = outputs.get("counts") or {}, float(record.steps)
+    rows = steps * float(record.settings.get("batch_size", 0))
+    each = float(counts.get("labelled_tokens", 0)) / max(1.0, float(counts.get("used", 0)))
+    sampled, learned = _rollout_tokens(record.run_id) if record.stage == "grpo" else (0.0, rows * each)
+    return {
+        "minutes": minutes,
+        "minutes_in_all": minutes + before,
+        "steps": steps,
+        "learned_tokens": learned,
+        "sampled_tokens": sampled,
+    }
+
+
+def _rollout_tokens(run_id: str) -> tuple[float, float]:
+    """Tokens a GRPO run sampled, and those of them with an advantage: the others teach nothing."""
+    from data.rollouts import read_rollouts
+
+    rollouts = read_rollouts(run_id)
+    taught = rollouts["advantage"].fillna(0) != 0
+    return float(rollouts["completion_tokens"].sum()), float(rollouts.loc[taught, "completion_tokens"].sum())
