@@ -114,7 +114,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         _head(made, final),
         f"## Turn success\n\n{document.headline(arms, where)}",
         f"## Answers, on {target} tools\n\n{_how_to_read(len(found))}\n\n{document.answer_table(found, titles, floor)}",
-        f"## Guarded slices\n\n{document.guard_table(guarded, titles)}" if guarded else "",
+        f"## Guarded slices\n\n{document.guard_table(guarded, titles)}" if any(guarded.values()) else "",
         comparison_pages.claims(arms, target),
         *(f"## Every metric, {name}, in percent\n\n{document.metrics(arms, name)}" for name in where[:2]),
         comparison_pages.noise_section(floors, titles),
