@@ -150,8 +150,9 @@ def newest() -> State | None:
 def steps(state: State, *, final: bool = False, only_seed: int | None = None) -> list[Step]:
     """All steps in order: the minimum set under every seed, then the other arms, then looks aside.
 
-    With ``final`` the main judgements once more, on the test splits; everything before stays as it is. With
-    ``only_seed`` this seed's part of all that, and the base model: what is trained once belongs to the first seed.
+    With ``final`` the main judgements once more, on the test splits, before the looks aside, the arms that are asked
+    about most first; everything before stays as it is. With ``only_seed`` this seed's part of all that, and the base
+    model: what is trained once belongs to the first seed.
     """
     seeded = [
         step
@@ -164,10 +165,10 @@ def steps(state: State, *, final: bool = False, only_seed: int | None = None) ->
     late |= {name for name in state.arms if name.startswith("grpo-") and name not in LOOKED_AT}
     late -= {"base-format-help"}
     planned = [step for step in seeded if step.arm not in late] + [step for step in seeded if step.arm in late]
-    planned += list(_aside(state))
     if final:
-        main = [one for one in planned if one.kind == "judge" and not one.aside]
+        main = sorted((one for one in planned if one.kind == "judge"), key=lambda one: one.arm not in LOOKED_AT)
         planned += [Step(one.arm, one.seed, "judge", final=True) for one in main]
+    planned += list(_aside(state))
     if only_seed is None:
         return planned
     return [

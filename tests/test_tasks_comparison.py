@@ -58,6 +58,12 @@ def test_what_a_step_needs_comes_before_it_and_the_minimum_set_first() -> None:
     final = [step for step in steps(made, final=True) if step.final]
     assert len(final) == len({step.key for step in final})
     assert not any(step.aside for step in final)  # test is looked at once
+    order = [step.key for step in steps(made, final=True)]
+    assert order.index("sft/0/judge/final") < order.index("base/0/judge/final") < order.index("sft/0/judge/distractors")
+    # What one seed alone makes: its own steps, and the base model to start from.
+    second = steps(made, only_seed=1)
+    assert {step.key for step in second if step.seed != 1} == {"base/0/train"}
+    assert {step.key for step in second if step.seed == 1} == {step.key for step in steps(made) if step.seed == 1}
 
 
 def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
