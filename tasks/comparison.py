@@ -132,7 +132,9 @@ def opened(
         "settings": settings.model_dump(mode="json"),
         "dataset_version": dataset_version,
     }
-    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:12]
+    # Where the files lie is no part of the question: on another machine it is the same comparison.
+    placeless = {**asked["settings"], "data": {**asked["settings"]["data"], "path": None}}
+    key = hashlib.sha256(json.dumps({**asked, "settings": placeless}, sort_keys=True).encode()).hexdigest()[:12]
     file = paths.comparisons() / key / "state.json"
     if file.exists():
         return State.model_validate_json(file.read_text(encoding="utf-8"))

@@ -134,15 +134,13 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
         key: one for seed, part in owner.items() for key, one in part.state.impossible.items() if _seed(key) == seed
     }
     kept = [part.rows[part.rows["step"].map(_seed) == seed] for seed, part in owner.items()]
-    overlaps: dict[str, int] = {}
-    for part in parts:
-        overlaps |= part.overlaps
+    looked = owner[first.state.seeds[0]]  # looks aside are the first seed's, so what they were made on is its part's
     return Outcomes(
-        state=first.state.model_copy(update={"done": done, "impossible": failed}),
-        source=first.source,
+        state=looked.state.model_copy(update={"done": done, "impossible": failed}),
+        source=looked.source,
         rows=pd.concat(kept, ignore_index=True),
         costs={key: one for seed, part in owner.items() for key, one in part.costs.items() if _seed(key) == seed},
-        overlaps=overlaps,
+        overlaps=looked.overlaps,
         commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
     )
 

@@ -86,6 +86,7 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     first.save()
     assert state().result(Step("base", 0, "train")) == "r"
     assert state(sft={"learning_rate": 1e-5}).id != first.id
+    assert state(data={"path": "elsewhere"}).id == first.id  # on another machine
     assert comparison.newest() is not None
 
 
