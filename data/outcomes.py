@@ -6,15 +6,13 @@ what a table of results is recomputed from, on another machine or beside a publi
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data.evaluations import EVALUATION_SCHEMA
-from data.parquet import COMPRESSION, hidden_name, read_shards, schema_of
+from data.parquet import read_shards, schema_of, write_over
 
 if TYPE_CHECKING:
     import pandas
@@ -48,10 +46,7 @@ def write_outcomes(path: Path, rows: pandas.DataFrame) -> None:
         pyarrow.ArrowException: A column is missing or of another type.
     """
     table = pa.Table.from_pandas(rows, schema=OUTCOME_SCHEMA, preserve_index=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = hidden_name(path)
-    pq.write_table(table, hidden, compression=COMPRESSION)
-    os.replace(hidden, path)
+    write_over(table, path)
 
 
 def read_outcomes(path: Path) -> pandas.DataFrame:

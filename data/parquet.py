@@ -103,6 +103,20 @@ def write_new(table: pa.Table, path: Path) -> bool:
         hidden.unlink(missing_ok=True)
 
 
+def write_over(table: pa.Table, path: Path) -> None:
+    """Write ``table`` to ``path`` in the place of what was there; a kill leaves the old file or the new one."""
+    import pyarrow.parquet as pq
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    hidden = hidden_name(path)
+    with hidden.open("wb") as file:
+        pq.write_table(table, file, compression=COMPRESSION)
+        file.flush()
+        os.fsync(file.fileno())
+    hidden.replace(path)
+    sync_directory(path.parent)
+
+
 def append_part(table: pa.Table, directory: Path) -> Path:
     """Write ``table`` as the next ``part-N.parquet`` of a directory, one more than the highest begun, finished or not.
 

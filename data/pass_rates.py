@@ -9,7 +9,6 @@ same conversation in next week's dataset version keeps it.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data import paths
-from data.parquet import COMPRESSION, check_name, hidden_name, read_shards, schema_of, shards, sync_directory, table_of
+from data.parquet import check_name, read_shards, schema_of, shards, table_of, write_over
 from data.rollouts import group_numbers
 from data.schema import DecisionPoint
 
@@ -167,21 +166,12 @@ def store(origin: str, rows: Sequence[Mapping[str, Any]]) -> Path | None:
         data.parquet.RowError: A row does not fit ``PASS_RATE_SCHEMA``.
         ValueError: ``origin`` cannot name a file.
     """
-    import pyarrow.parquet as pq
-
     if not rows:
         return None
     now = datetime.now(UTC)
     table = table_of([{**row, "created_at": now} for row in rows], PASS_RATE_SCHEMA)
     path = paths.pass_rates() / f"{check_name(origin, 'run id')}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    hidden = hidden_name(path)
-    with hidden.open("wb") as file:
-        pq.write_table(table, file, compression=COMPRESSION)
-        file.flush()
-        os.fsync(file.fileno())
-    hidden.replace(path)
-    sync_directory(path.parent)
+    write_over(table, path)
     return path
 
 

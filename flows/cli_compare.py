@@ -79,9 +79,14 @@ def compare(
 
         if pool:
             try:
-                _tell(pooled_report(pool, final=final), write)
+                page = pooled_report(pool, final=final)
             except NotOneComparison as error:
                 raise typer.BadParameter(str(error)) from error
+            if page is None:
+                raise typer.BadParameter(
+                    f"fewer than two arms are judged on {'test' if final else 'validation'} in these directories"
+                )
+            _tell(page, write)
             return
         over: SliceOver | None = None
         try:
