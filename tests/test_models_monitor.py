@@ -111,6 +111,7 @@ USUAL = {
     "empty_thought_share": 0.0,
     "copied_thought_share": 0.0,
     "repeated_thought_share": 0.1,
+    "values_in_thought": 0.7,
     "completion_tokens": 60.0,
     "entropy": 0.8,
     "brought_by_format": 0.4,
@@ -142,6 +143,7 @@ BREACHES = {
     "empty_thought_share": {"empty_thought_share": 0.6},
     "copied_thought_share": {"copied_thought_share": 0.6},
     "repeated_thought_share": {"repeated_thought_share": 0.9},
+    "thoughts_apart": {"values_in_thought": 0.1},
     "length_drift": {"completion_tokens": 200.0},
     "entropy_collapse": {"entropy": 0.05},
     "one_component": {"reward_share": 0.6, "brought_by_format": 0.7, "brought_by_tool_accuracy": 0.2},
@@ -165,7 +167,7 @@ def test_each_breach_is_seen_and_dated(signal: str, tmp_path: Path) -> None:
     [
         {},
         {"reward_share": 0.9, "brought_by_tool_accuracy": 0.6, "malformed_share": 0.0, "entropy": 0.4},
-        {"completion_tokens": 100.0, "repeated_thought_share": 0.24, "call_share": 0.62},
+        {"completion_tokens": 100.0, "repeated_thought_share": 0.24, "call_share": 0.62, "values_in_thought": 0.4},
     ],
 )
 def test_a_run_that_learns_is_clean(later: dict[str, float], tmp_path: Path) -> None:
@@ -184,7 +186,8 @@ def played(tmp_path: Path, seed: int, *, steps: int, overcalls_from: int | None)
         rates = [min(1.0, random_.betavariate(0.4, 1.2) + more) for _ in range(4)]
         unasked = sum(random_.random() < rate for rate in rates for _ in range(8)) / 32
         reward = 0.6 - 0.3 * unasked + random_.gauss(0, 0.1)
-        figures = {**USUAL, "unasked_call_share": unasked, "reward_share": reward}
+        named = min(1.0, max(0.0, random_.gauss(0.6, 0.2)))  # steps of one real run lay between 0.4 and 0.9
+        figures = {**USUAL, "unasked_call_share": unasked, "reward_share": reward, "values_in_thought": named}
         monitor.watch({f"monitor/{name}": value for name, value in figures.items()}, step)
     return monitor
 

@@ -32,7 +32,7 @@ class MonitorSettings(StageSettings):
     share_off: Positive = 0.2
     """Share of turns with any call this far from the share at which one is due, and further than before."""
     share_rise: Positive = 0.15
-    """How far a share of bad completions must have risen since before to count."""
+    """How far a share of bad completions must have risen since before to count, or that of named values fallen."""
     bad_share: Positive = 0.3
     """Share of malformed completions, of unasked or withheld calls on the turns concerned, or of empty, copied or
     repeated thoughts, above which it counts."""
