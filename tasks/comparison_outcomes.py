@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from data.files import write_whole
 from data.snapshot import read_points_by_id
@@ -16,10 +16,12 @@ from tasks.choices import source_of
 from tasks.comparison import State, Step
 from tasks.comparison_datasets import overlap
 from tasks.evaluation import rows_of
+from tasks.notices import monitor_words
 
 if TYPE_CHECKING:
     import pandas as pd
 
+T = TypeVar("T")
 FACTS, ROWS = "outcomes.json", "outcomes.parquet"
 BFCL = "on bfcl"
 #: Settings that say where something lies on one machine, not what is compared.
@@ -45,6 +47,8 @@ class Outcomes:
     overlaps: dict[str, int]
     """By source judged elsewhere: questions that also stand in the training conversations."""
     commands: list[str]
+    monitored: dict[str, str] = field(default_factory=dict)
+    """By key of a training step: what the hacking monitor said of it, where it watched."""
 
     def of(self, step: Step) -> pd.DataFrame | None:
         """Rows of a judgement; None while it is not done."""
@@ -70,6 +74,7 @@ class Outcomes:
             "costs": self.costs,
             "overlaps": self.overlaps,
             "commands": self.commands,
+            "monitored": self.monitored,
         }
         write_outcomes(directory / ROWS, self.rows)
         write_whole(directory / FACTS, json.dumps(facts, indent=1) + "\n")
@@ -91,6 +96,11 @@ def gathered(state: State, command: str) -> Outcomes | None:
             if any(key.endswith(f"/on {source}") for key in judged)
         },
         commands=[command] if command else [],
+        monitored={
+            key: monitor_words(verdict)
+            for key, done in state.done.items()
+            if key.endswith("/train") and (verdict := records.of_run(done.result).outputs.get("verdict"))
+        },
     )
 
 
@@ -129,19 +139,21 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
         if part.state.id != first.state.id:
             raise NotOneComparison(_difference(first.state, part.state))
     owner = {seed: max(parts, key=lambda part: _steps_of(part, seed)) for seed in first.state.seeds}
-    done = {key: one for seed, part in owner.items() for key, one in part.state.done.items() if _seed(key) == seed}
-    failed = {
-        key: one for seed, part in owner.items() for key, one in part.state.impossible.items() if _seed(key) == seed
-    }
+
+    def owned(of: Callable[[Outcomes], Mapping[str, T]]) -> dict[str, T]:
+        return {key: one for seed, part in owner.items() for key, one in of(part).items() if _seed(key) == seed}
+
+    done, failed = owned(lambda part: part.state.done), owned(lambda part: part.state.impossible)
     kept = [part.rows[part.rows["step"].map(_seed) == seed] for seed, part in owner.items()]
     looked = owner[first.state.seeds[0]]  # looks aside are the first seed's, so what they were made on is its part's
     return Outcomes(
         state=looked.state.model_copy(update={"done": done, "impossible": failed}),
         source=looked.source,
         rows=pd.concat(kept, ignore_index=True),
-        costs={key: one for seed, part in owner.items() for key, one in part.costs.items() if _seed(key) == seed},
+        costs=owned(lambda part: part.costs),
         overlaps=looked.overlaps,
         commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
+        monitored=owned(lambda part: part.monitored),
     )
 
 

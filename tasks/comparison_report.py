@@ -122,6 +122,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         comparison_pages.ledger_section(arms),
         comparison_pages.bfcl_section(made.overlaps, arms),
         comparison_pages.failure_section(arms),
+        _section("Hacking monitor", _monitored(made, titles)),
         f"## Cost\n\n{document.cost_table(arms)}",
         _missing(made.state, final),
     ]
@@ -130,6 +131,12 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
 
 def _section(heading: str, text: str) -> str:
     return f"## {heading}\n\n{text}" if text else ""
+
+
+def _monitored(made: Outcomes, titles: Mapping[str, str]) -> str:
+    said = [(*key.split("/")[:2], words) for key, words in made.monitored.items()]
+    rows = [[titles[name], seed, words] for name, seed, words in said if name in titles]
+    return document.table(["arm", "seed", "what it said of the training"], rows) if rows else ""
 
 
 def noise(arms: Sequence[ArmRows]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models import figures, tracking
 from models.evaluation.table import METRICS
 from tasks import before_after
+from tasks.notices import monitor_words
 from tasks.records import COMMANDS, Record
 from tasks.reporting import duration
 from tasks.stage import say
@@ -156,6 +157,5 @@ def training_text(record: Record, note: str) -> str:
         rows += ["", f"{record.steps} of {outputs['planned_steps']} steps in {duration(outputs['seconds'])}."]
     verdict = outputs.get("verdict")
     if verdict:
-        said = "; ".join(one["says"] for one in verdict["breaches"]) or verdict["verdict"].replace("_", " ")
-        rows += ["", f"Hacking monitor: {said}"]
+        rows += ["", f"Hacking monitor: {monitor_words(verdict)}"]
     return "\n".join(rows)
