@@ -43,7 +43,7 @@ class Outcomes:
     rows: pd.DataFrame
     """Rows of ``OUTCOME_SCHEMA`` of every judgement that is done."""
     costs: dict[str, dict[str, float]]
-    """By key of a training step: minutes, steps and tokens of its model."""
+    """By key of a training step: minutes, steps and tokens of its model, and the step whose weights were kept."""
     overlaps: dict[str, int]
     """By source judged elsewhere: questions that also stand in the training conversations."""
     commands: list[str]
@@ -60,6 +60,12 @@ class Outcomes:
         keys = (Step(name, seed, "train").key for seed in self.state.seeds)
         each = [self.costs[key] for key in keys if key in self.costs]
         return {key: sum(one[key] for one in each) / len(each) for key in each[0]} if each else {}
+
+    @property
+    def unmoved(self) -> list[tuple[str, int]]:
+        """Arms, with their seeds, that were trained and kept the weights they started from."""
+        kept = {key: one for key, one in self.costs.items() if one.get("steps") and one.get("kept_step") == 0}
+        return [(key.split("/")[0], _seed(key)) for key in kept]
 
     def write(self, directory: Path) -> None:
         """Leave them as two files that can be handed on."""
@@ -217,6 +223,7 @@ def _cost(run_id: str) -> dict[str, float]:
         "minutes": minutes,
         "minutes_in_all": minutes + before,
         "steps": steps,
+        "kept_step": float((outputs.get("metrics") or {}).get("best_step", steps)),
         "learned_tokens": learned,
         "sampled_tokens": sampled,
     }

@@ -113,6 +113,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
     sections = [
         _head(made, final),
         f"## Turn success\n\n{document.headline(arms, where)}",
+        _unmoved(made, titles),
         f"## Answers, on {target} tools\n\n{_how_to_read(len(found))}\n\n{document.answer_table(found, titles, floor)}",
         f"## Guarded slices\n\n{document.guard_table(guarded, titles)}" if any(guarded.values()) else "",
         comparison_pages.claims(arms, target),
@@ -131,6 +132,12 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
 
 def _section(heading: str, text: str) -> str:
     return f"## {heading}\n\n{text}" if text else ""
+
+
+def _unmoved(made: Outcomes, titles: Mapping[str, str]) -> str:
+    named = [f"{titles[name]} (seed {seed})" for name, seed in made.unmoved if name in titles]
+    said = "Trained, and kept as the model it started from, since no validation found better weights"
+    return f"{said}: {', '.join(named)}." if named else ""
 
 
 def _monitored(made: Outcomes, titles: Mapping[str, str]) -> str:

@@ -237,7 +237,8 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     from tasks.comparison_report import pooled_report, report
 
     without_a_dataset(monkeypatch)
-    monkeypatch.setattr("tasks.comparison_outcomes._cost", lambda run: {"minutes": 1.0, "minutes_in_all": 2.0})
+    unmoved = {"minutes": 1.0, "minutes_in_all": 2.0, "steps": 2.0, "kept_step": 0.0}
+    monkeypatch.setattr("tasks.comparison_outcomes._cost", lambda run: unmoved)
 
     def page_of(machine: str, only_seed: int | None) -> tuple[State, Path, str]:
         monkeypatch.setenv("APPRENTICE_VAR", str(tmp_path / machine))
@@ -263,6 +264,8 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     assert "`apprentice compare on second`" in pooled_page
     assert pooled_page.partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
     assert "| 8 | GRPO, thinking | 83.3 %" in pooled_page
+    assert "GRPO, thinking (seed 0), " in pooled_page  # among those that kept the weights they started from
+    assert "GRPO, thinking (seed 1)" in pooled_page
     assert {file.name for file in together.parent.iterdir()} >= {"turn-success.png", "outcomes.json", "verdicts.json"}
     # What was pooled can be pooled again, and one that was done twice counts once.
     again = pooled_report([together.parent, parts[1][1]])
@@ -311,13 +314,19 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
         "g": SimpleNamespace(run_id="g", stage="grpo", steps=30, start_run_id="s", settings={"batch_size": 64}),
     }
     runs["s"].outputs = {"seconds": 600.0, "counts": counts}
-    runs["g"].outputs = {"seconds": 300.0, "counts": {"used": 50}}
+    runs["g"].outputs = {
+        "seconds": 300.0,
+        "counts": {"used": 50},
+        "metrics": {"best_step": 0, "best_turn_success": 0.4},
+    }
     monkeypatch.setattr("tasks.records.of_run", runs.__getitem__)
     rollouts = pd.DataFrame({"completion_tokens": [3000, 2000, 1500, 500], "advantage": [1.0, -1.0, 0.0, None]})
     monkeypatch.setattr("data.rollouts.read_rollouts", {"g": rollouts}.__getitem__)
     sft, grpo = (comparison_outcomes._cost(run) for run in "sg")
-    assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "learned_tokens": 4000, "sampled_tokens": 0}
-    assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "learned_tokens": 5000, "sampled_tokens": 7000}
+    tokens = {"learned_tokens": 4000, "sampled_tokens": 0}
+    assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "kept_step": 20, **tokens}
+    tokens = {"learned_tokens": 5000, "sampled_tokens": 7000}
+    assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "kept_step": 0, **tokens}
 
 
 def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:

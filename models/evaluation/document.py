@@ -243,21 +243,23 @@ def _drop(recorded: Seeded, changed: Seeded) -> list[str]:
 
 def cost_table(arms: Sequence[ArmRows]) -> str:
     """What each arm cost: its own training and all before it, and a completion's tokens. Learned from are the tokens
-    with a loss: what the assistant says in SFT, in GRPO what the policy sampled and had an advantage."""
+    with a loss: what the assistant says in SFT, in GRPO what the policy sampled and had an advantage. Kept is the step
+    that validation chose."""
     rows = [
         [
             arm.title,
             _number(arm.cost.get("minutes", math.nan)),
             _number(arm.cost.get("minutes_in_all", math.nan)),
             f"{arm.cost.get('steps', 0):.0f}",
+            f"{arm.cost.get('kept_step', arm.cost.get('steps', 0)):.0f}",
             f"{arm.cost.get('learned_tokens', 0) / 1000:.0f}",
             f"{arm.cost.get('sampled_tokens', 0) / 1000:.0f}",
             _number(float(scores_mean(arm, "completion_tokens"))),
         ]
         for arm in arms
     ]
-    heads = ["model", "minutes", "with all before", "steps", "thousand tokens learned from", "thousand tokens sampled"]
-    return table([*heads, "tokens a judged turn"], rows)
+    heads = ["model", "minutes", "with all before", "steps", "kept", "thousand tokens learned from"]
+    return table([*heads, "thousand tokens sampled", "tokens a judged turn"], rows)
 
 
 def scores_mean(arm: ArmRows, column: str) -> float:
