@@ -56,10 +56,11 @@ class Outcomes:
         return found.drop(columns="step").reset_index(drop=True) if len(found) else None
 
     def cost(self, name: str) -> dict[str, float]:
-        """Mean over the seeds of an arm's cost; empty for one that is not trained."""
+        """Mean over the seeds of an arm's cost, of what all of them tell; empty for one that is not trained."""
         keys = (Step(name, seed, "train").key for seed in self.state.seeds)
         each = [self.costs[key] for key in keys if key in self.costs]
-        return {key: sum(one[key] for one in each) / len(each) for key in each[0]} if each else {}
+        told = [fact for fact in each[0] if all(fact in one for one in each)] if each else []
+        return {fact: sum(one[fact] for one in each) / len(each) for fact in told}
 
     @property
     def unmoved(self) -> list[tuple[str, int]]:

@@ -273,6 +273,16 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     assert again.read_text().partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
 
 
+def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:
+    import pandas as pd
+
+    from tasks.comparison_outcomes import Outcomes
+
+    made = opened("minimum", chosen_arms("minimum"), range(2), resolve("smoke", {}), VERSION, {}, None)
+    costs = {"sft/0/train": {"minutes": 2.0, "kept_step": 4.0}, "sft/1/train": {"minutes": 4.0}}
+    assert Outcomes(made, "sgd", pd.DataFrame(), costs, {}, []).cost("sft") == {"minutes": 3.0}
+
+
 def test_only_one_comparison_is_pooled_and_what_differs_is_named(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
