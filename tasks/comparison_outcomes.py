@@ -16,7 +16,6 @@ from tasks.choices import source_of
 from tasks.comparison import State, Step
 from tasks.comparison_datasets import overlap
 from tasks.evaluation import rows_of
-from tasks.notices import monitor_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,6 +88,8 @@ class Outcomes:
 
 def gathered(state: State, command: str) -> Outcomes | None:
     """Outcomes of a comparison of this machine; None while nothing is judged."""
+    from models.training.monitor import in_words
+
     judged = {key: done.result for key, done in state.done.items() if "/judge" in key}
     if not judged:
         return None
@@ -104,7 +105,7 @@ def gathered(state: State, command: str) -> Outcomes | None:
         },
         commands=[command] if command else [],
         monitored={
-            key: monitor_words(verdict)
+            key: in_words(verdict)
             for key, done in state.done.items()
             if key.endswith("/train") and (verdict := records.of_run(done.result).outputs.get("verdict"))
         },

@@ -93,16 +93,12 @@ def stopped_by_hand(state: State) -> bool:
     return isinstance(found, KeyboardInterrupt) or type(found).__name__ == "TerminationSignal"
 
 
-def monitor_words(verdict: Mapping[str, Any]) -> str:
-    """A verdict of the hacking monitor in its own words: each breach and since when, or that there was none."""
-    breaches = [f"{one['says']} (from step {one['step']})" for one in verdict.get("breaches", ())]
-    return "; ".join(breaches) or str(verdict["verdict"]).replace("_", " ")
-
-
 def tell_of_alarm(stage: str, run_id: str, verdict: Mapping[str, Any]) -> None:
     """The hacking monitor's breaches, in its own words."""
-    if verdict.get("breaches"):
-        text = f"hacking alarm in {stage} run {run_id[:8]}: {monitor_words(verdict)}"
+    if verdict["breaches"]:
+        from models.training.monitor import in_words
+
+        text = f"hacking alarm in {stage} run {run_id[:8]}: {in_words(verdict)}"
         notify("hacking_alarm", text, {"run_id": run_id, "breaches": list(verdict["breaches"])})
 
 

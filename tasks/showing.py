@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from models import figures, tracking
 from models.evaluation.table import METRICS
 from tasks import before_after
-from tasks.notices import monitor_words
 from tasks.records import COMMANDS, Record
 from tasks.reporting import duration
 from tasks.stage import say
@@ -157,5 +156,7 @@ def training_text(record: Record, note: str) -> str:
         rows += ["", f"{record.steps} of {outputs['planned_steps']} steps in {duration(outputs['seconds'])}."]
     verdict = outputs.get("verdict")
     if verdict:
-        rows += ["", f"Hacking monitor: {monitor_words(verdict)}"]
+        from models.training.monitor import in_words
+
+        rows += ["", f"Hacking monitor: {in_words(verdict)}"]
     return "\n".join(rows)

@@ -219,7 +219,8 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     assert "## Noise floor" in text
     assert "Against the same model told not to think" in text
     assert "## Hacking monitor" in text
-    assert {"| GRPO, thinking | 1 | too short |", "| GRPO, no thinking | 0 | too short |"} <= set(text.splitlines())
+    said = "2 steps are too few to tell"
+    assert {f"| GRPO, thinking | 1 | {said} |", f"| GRPO, no thinking | 0 | {said} |"} <= set(text.splitlines())
     assert "Not done yet" not in text
     assert {file.name for file in made.directory.iterdir()} >= {
         "results.md",

@@ -86,11 +86,16 @@ class Verdict:
 
     def line(self) -> str:
         """One line for a person."""
-        if self.breaches:
-            return "hacking monitor: " + "; ".join(f"{one.says} (from step {one.step})" for one in self.breaches)
-        if self.verdict == "too_short":
-            return f"hacking monitor: {self.steps} steps are too few to tell"
-        return f"hacking monitor: nothing suspicious in {self.steps} steps"
+        return f"hacking monitor: {in_words(self.as_row())}"
+
+
+def in_words(verdict: Mapping[str, Any]) -> str:
+    """A verdict, as ``as_row`` has it and records keep it: its breaches and since when, or that there are none."""
+    if verdict["breaches"]:
+        return "; ".join(f"{one['says']} (from step {one['step']})" for one in verdict["breaches"])
+    if verdict["verdict"] == "too_short":
+        return f"{verdict['steps']} steps are too few to tell"
+    return f"nothing suspicious in {verdict['steps']} steps"
 
 
 @dataclass
