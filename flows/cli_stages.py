@@ -12,6 +12,7 @@ from flows.options import (
     DatasetOf,
     Final,
     Force,
+    LearnFrom,
     MaxSteps,
     Minutes,
     Path,
@@ -90,6 +91,7 @@ def prime(
     profile: Profile = "laptop",
     run_id: Annotated[str | None, typer.Option("--run", help="SFT run to start from.", show_default=False)] = None,
     source: DatasetOf = None,
+    dataset: LearnFrom = None,
     thoughts: Annotated[
         str | None, typer.Option(help="Learn the thoughts of this source, e.g. toolrl.", show_default=False)
     ] = None,
@@ -117,6 +119,7 @@ def prime(
             profile=profile,
             sft_run_id=run_id,
             source=source,
+            dataset_version=dataset,
             thoughts=thoughts,
             minutes=minutes,
             max_steps=max_steps,
@@ -141,6 +144,7 @@ def grpo(
         typer.Option(help="tree: shared prefixes once; trl: TRL as it comes, to compare.", show_default=False),
     ] = None,
     source: DatasetOf = None,
+    dataset: LearnFrom = None,
     minutes: Minutes = None,
     max_steps: MaxSteps = None,
     seed: Seed = None,
@@ -155,6 +159,10 @@ def grpo(
         apprentice grpo --minutes 10 --set grpo.weights.format=1.0
 
         apprentice grpo --from sft --no-thinking
+
+    Last week's model on this week's conversations:
+
+        apprentice grpo --run RUN --dataset VERSION
     """
     with plain_errors():
         overrides = checked(profile, [*(set_ or []), *([f"grpo.engine={engine}"] if engine else [])], upload=upload)
@@ -169,6 +177,7 @@ def grpo(
             start=start,
             thinking=thinking,
             source=source,
+            dataset_version=dataset,
             minutes=minutes,
             max_steps=max_steps,
             seed=seed,

@@ -37,6 +37,7 @@ EXPECTED = (
     "models.training.ranks.RanksError",
     "models.training.replay.ReplayError",
     "tasks.records.MissingUpstream",
+    "tasks.held_out.ReadBefore",
     "tasks.locks.Busy",
     "tasks.selection.SelectionError",
     "flows.services.ServiceError",

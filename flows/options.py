@@ -28,6 +28,12 @@ Source = Annotated[
 DatasetOf = Annotated[
     str | None, typer.Option("--source", help="Use the newest dataset of this source.", show_default=False)
 ]
+LearnFrom = Annotated[
+    str | None,
+    typer.Option(
+        "--dataset", help="Learn from this version instead of the one the start model is of.", show_default=False
+    ),
+]
 Path = Annotated[str | None, typer.Option(help="The source's files; openai: a file or folder.", show_default=False)]
 Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
 Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]

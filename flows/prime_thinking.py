@@ -25,6 +25,7 @@ def prime_thinking(
     profile: ProfileName = "laptop",
     sft_run_id: str | None = None,
     source: str | None = None,
+    dataset_version: str | None = None,
     thoughts: str | None = None,
     minutes: float | None = None,
     max_steps: int | None = None,
@@ -39,6 +40,7 @@ def prime_thinking(
         profile: Preset of settings.
         sft_run_id: SFT run to start from; empty: the newest finished one.
         source: Newest SFT run on this source's newest dataset.
+        dataset_version: What to learn from; empty: the dataset of the run it starts from.
         thoughts: Learn the rationales of this source's newest dataset, e.g. toolrl, instead of the run's own.
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
@@ -52,7 +54,8 @@ def prime_thinking(
         changes = stated(changes, "prime", rationales=trainable(None, thoughts))
     settings = profiles.resolve(profile, changes)
     start = start_of("sft", sft_run_id, source)
-    return training.train_in_time("primed", settings, start.run_id, pipeline_run_id, force)
+    version = trainable(dataset_version) if dataset_version else None
+    return training.train_in_time("primed", settings, start.run_id, pipeline_run_id, force, version)
 
 
 if __name__ == "__main__":

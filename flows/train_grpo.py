@@ -10,6 +10,7 @@ from data import profiles
 from data.settings import ProfileName
 from tasks import training
 from tasks.choices import stated
+from tasks.ingest import trainable
 from tasks.notices import tell_of_failure
 from tasks.upstream import start_or_base
 
@@ -21,6 +22,7 @@ def train_grpo(
     start: Literal["base", "sft", "primed"] | None = None,
     thinking: bool | None = None,
     source: str | None = None,
+    dataset_version: str | None = None,
     minutes: float | None = None,
     max_steps: int | None = None,
     seed: int | None = None,
@@ -36,6 +38,7 @@ def train_grpo(
         start: Which stage's model to start from; by default primed.
         thinking: Whether completions open with reasoning.
         source: Newest start model on this source's newest dataset.
+        dataset_version: What to learn from; empty: the dataset of the run it starts from.
         minutes: Wall-clock budget.
         max_steps: Optimizer steps at most.
         seed: Seed of prompts and sampling.
@@ -46,7 +49,8 @@ def train_grpo(
     changes = stated(overrides, "grpo", minutes=minutes, max_steps=max_steps, start=start, thinking=thinking)
     settings = profiles.resolve(profile, stated(changes, seed=seed))
     model = start_or_base(settings.grpo.start, start_run_id, source, settings, pipeline_run_id)
-    return training.train_in_time("grpo", settings, model.run_id, pipeline_run_id, force)
+    version = trainable(dataset_version) if dataset_version else None
+    return training.train_in_time("grpo", settings, model.run_id, pipeline_run_id, force, version)
 
 
 if __name__ == "__main__":

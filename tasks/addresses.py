@@ -54,8 +54,8 @@ def base_address(settings: Settings, dataset_version: str, model_sha256: str) ->
     )
 
 
-def training_address(stage: Stage, settings: Settings, start: Record) -> Address:
-    """Of a trained model; the dataset is the one of the run it starts from."""
+def training_address(stage: Stage, settings: Settings, start: Record, dataset_version: str | None = None) -> Address:
+    """Of a trained model; the dataset is the one of the run it starts from unless another is named."""
     trainer = TRAINERS[stage]
     return records.address(
         stage,
@@ -65,7 +65,7 @@ def training_address(stage: Stage, settings: Settings, start: Record) -> Address
             **getattr(settings, trainer.section).model_dump(mode="json"),
             **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
         },
-        dataset_version=start.dataset_version,
+        dataset_version=dataset_version or start.dataset_version,
         start_sha256=start.model_sha256,
     )
 

@@ -88,7 +88,7 @@ def witnesses(erased: Forgotten, every: Sequence[Record]) -> list[Witness]:
     for record in every:
         if record.run_id in erased.rollouts:
             how[record.run_id] = "rolled out"
-        elif record.stage != "base" and erased.snapshots.get(record.dataset_version or "") == "train":
+        elif any(erased.snapshots.get(version) == "train" for version in record.learned_from):
             how[record.run_id] = "may have trained on it"
     trained = set(how)
     judged = _judged(erased)

@@ -80,6 +80,13 @@ class Record(BaseModel):
     ended: str | None = None
 
     @property
+    def learned_from(self) -> frozenset[str]:
+        """Dataset versions that this training read: its own and, where it was primed, that of the thoughts."""
+        if self.stage == "base":
+            return frozenset()
+        return frozenset(version for version in (self.dataset_version, self.settings.get("rationales")) if version)
+
+    @property
     def model_place(self) -> tuple[Path, str]:
         """Directory of a finished model and the dataset version it belongs to."""
         if self.model_dir is None or self.dataset_version is None:

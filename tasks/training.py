@@ -15,6 +15,7 @@ from models.memory import peak_memory_mb
 from tasks import records
 from tasks.addresses import TRAINERS, Trainer, training_address
 from tasks.choices import deadline
+from tasks.held_out import require_unread
 from tasks.ingest import require_trainable
 from tasks.locks import TRAINING
 from tasks.notices import tell_of_alarm
@@ -37,22 +38,26 @@ def train(
     start_run_id: str,
     pipeline_run_id: str | None = None,
     force: bool = False,
+    dataset_version: str | None = None,
 ) -> str:
     """Run id of the stage's model: reused if nothing it depends on has changed, else trained or resumed.
 
-    The dataset is the one of the run it starts from: a base model has a run for each dataset version.
+    Unless ``dataset_version`` names another the dataset is the one of the run it starts from: a base model has a run
+    for each dataset version.
 
     Raises:
         Busy: Another training is running on this machine.
         Interrupted: Stopped by a signal; the checkpoint is kept and the same call resumes it.
-        MissingUpstream: The run to start from is unknown, unfinished or damaged.
+        MissingUpstream: The run to start from is unknown, unfinished or damaged, or the dataset is.
+        ReadBefore: The start model has learned from what the named dataset holds out for judging.
         UploadFailed: It is trained, but could not be put into MLflow's artifact store as ``settings.upload`` asks.
     """
     trainer = TRAINERS[stage]
     start = records.of_run(start_run_id)
-    if start.dataset_version is not None:
-        require_trainable(start.dataset_version)
-    address = training_address(stage, settings, start)
+    if (version := dataset_version or start.dataset_version) is not None:
+        require_trainable(version)
+        require_unread(start, version)
+    address = training_address(stage, settings, start, version)
     record = perform(
         address,
         lambda work: _train(work, trainer, settings, start),
@@ -70,17 +75,24 @@ def train(
 
 
 def train_in_time(
-    stage: Stage, settings: Settings, start_run_id: str, pipeline_run_id: str | None = None, force: bool = False
+    stage: Stage,
+    settings: Settings,
+    start_run_id: str,
+    pipeline_run_id: str | None = None,
+    force: bool = False,
+    dataset_version: str | None = None,
 ) -> str:
     """``train`` with the deadline that follows from its budget: what hangs is ended, and the checkpoint is kept."""
     within = deadline(getattr(settings, TRAINERS[stage].section).minutes)
-    return train.with_options(timeout_seconds=within)(stage, settings, start_run_id, pipeline_run_id, force)
+    task_in_time = train.with_options(timeout_seconds=within)
+    return task_in_time(stage, settings, start_run_id, pipeline_run_id, force, dataset_version)
 
 
 def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> dict[str, Any]:
     from models.training.job import TrainingJob
 
-    model_dir, dataset_version = start.model_place
+    model_dir, own = start.model_place
+    dataset_version = work.record.dataset_version or own
     if work.record.stage == "grpo" and settings.grpo.unit == "turn":
         _check_reward(work, settings)
     function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)

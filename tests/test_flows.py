@@ -98,6 +98,34 @@ def test_single_stages_start_from_the_latest_good(stages: SimpleNamespace) -> No
 
 
 @pytest.mark.slow
+def test_a_model_goes_on_with_another_dataset(stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from data import snapshot
+    from flows.prime_thinking import prime_thinking
+    from flows.train_grpo import train_grpo
+    from flows.train_sft import train_sft
+    from tasks.held_out import ReadBefore
+    from tasks.records import of_run
+
+    held_out: list[str] = []
+    monkeypatch.setattr(snapshot, "exists", lambda version: True)
+    monkeypatch.setattr(snapshot, "read_conversations", lambda version, splits: held_out)
+    sft = train_sft(profile="smoke", seed=8)
+    primed = prime_thinking(profile="smoke", sft_run_id=sft, dataset_version="e" * 12)
+    assert of_run(primed).dataset_version == "e" * 12
+    own, named, other = (
+        train_grpo(profile="smoke", start_run_id=primed, dataset_version=version)
+        for version in (None, "e" * 12, "f" * 12)
+    )
+    assert own == named  # the start model's dataset, whether it is said or not
+    assert of_run(other).dataset_version == "f" * 12
+    assert of_run(other).start_run_id == primed
+    monkeypatch.setattr("tasks.held_out.content_key", str)
+    held_out.append(SimpleNamespace(id="s/1"))  # type: ignore[arg-type]
+    with pytest.raises(ReadBefore, match="s/1"):
+        train_grpo(profile="smoke", start_run_id=primed, dataset_version="d" * 12)
+
+
+@pytest.mark.slow
 def test_a_model_challenges_the_champion_on_the_challenger_s_dataset(
     stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,6 +55,11 @@ def test_trainings_on_a_version_that_had_it_and_their_heirs_are_named() -> None:
     }
 
 
+def test_one_primed_with_its_thoughts_has_learned_it() -> None:
+    primed = record("primed", "primed", "other", dataset_version="v2", settings={"rationales": "v1"})
+    assert how(erased(), [primed]) == {"primed": "may have trained on it"}
+
+
 def test_a_test_conversation_was_judged_by_not_trained_on() -> None:
     judge = record("evaluation", "grpo", outputs={"evaluation_id": "e1"})
     records.save(judge)
