@@ -9,7 +9,7 @@ otherwise), so the system message states it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from data.schema import Act, Conversation, Message, Split, ToolCall, ToolSpec
@@ -85,7 +85,9 @@ class Translator:
             for call in calls
             if (tool := self._tools.get(call.name)) is not None
         ]
-        self._add(Message(role="assistant", tool_calls=calls, rationale=" ".join(rationales) or None))
+        self._add(
+            Message(role="assistant", tool_calls=calls, rationale=" ".join(rationales) if all(rationales) else None)
+        )
         for call, (frame, _) in zip(calls, called, strict=True):
             self._visible.add_values(call.arguments)
             self._results(call.id, frame.service_results or [])
@@ -162,12 +164,17 @@ class Translator:
 
     def _known(self, state: RawState, tool: ToolSpec) -> dict[str, str]:
         """Arguments of ``tool`` that the user has settled on, as services write them."""
-        settled = {slot: forms[0] for slot, forms in state.slot_values.items() if forms}
+        settled = {slot: forms for slot, forms in state.slot_values.items() if forms}
         return {
-            name: self._written.get((name, settled[name]), settled[name])
-            for name in tool.parameters["properties"]
-            if name in settled
+            name: self._as_written(name, settled[name]) for name in tool.parameters["properties"] if name in settled
         }
+
+    def _as_written(self, slot: str, forms: Sequence[str]) -> str:
+        """One of the forms in which the slot's value was said, as a service writes it: as it was written for this slot,
+        else for another (the date of an event is that of the flight before)."""
+        own = (self._written.get((slot, form)) for form in forms)
+        others = (written for (_, spoken), written in reversed(self._written.items()) if spoken in forms)
+        return next((written for written in (*own, *others) if written is not None), forms[0])
 
 
 def _offered(frames: Iterable[RawFrame]) -> Iterator[str]:

@@ -35,13 +35,18 @@ class Moment(NamedTuple):
 
 
 def for_call(tool: ToolSpec, arguments: Mapping[str, Any], confirmed: bool) -> str:
-    """Why this call, with these values, now."""
+    """Why this call, with these values, now; empty where it lacks what its tool needs, for which there is no reason."""
+    if _lacks(tool, arguments):
+        return ""
     wish = "confirmed" if tool.is_write and confirmed else f"wants to {_goal(tool)}"
-    return f"The user {wish}: {_needs(tool)} {_known(arguments)} Nothing is missing, so I call it."
+    return f"The user {wish}: {_needs(tool, arguments)} Nothing is missing, so I call it."
 
 
 def for_answer(moment: Moment) -> str:
-    """Why this answer, and why no call: what the results say, what is missing, what comes next."""
+    """Why this answer, and why no call: what the results say, what is missing, what comes next. Empty where a user is
+    asked to confirm while something is missing."""
+    if Act.CONFIRM in moment.acts and moment.intent is not None and _lacks(moment.intent, _settled(moment)):
+        return ""
     sentences = [_situation(moment), *_steps(moment)]
     return " ".join(sentence for sentence in sentences if sentence)
 
@@ -57,18 +62,34 @@ def _situation(moment: Moment) -> str:
     if moment.intent is None or not {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
         return ""
     # As before a call: whether to call or to ask follows from what is known, so that is told first.
-    wish = f"The user wants to {_goal(moment.intent)}: {_needs(moment.intent)}"
-    return f"{wish} {_known(moment.known)}" if Act.REQUEST in moment.acts else wish
+    return f"The user wants to {_goal(moment.intent)}: {_needs(moment.intent, _settled(moment))}"
 
 
-def _needs(tool: ToolSpec) -> str:
+def _needs(tool: ToolSpec, known: Mapping[str, Any]) -> str:
     """The tool before any value, and its arguments as it declares them: named after values, they were those of tools
-    learned by heart (docs/log.md, 2026-11-28)."""
-    return f"{tool.name} needs {_listed(tool.parameters.get('required', [])) or 'nothing'}."
+    learned by heart (docs/log.md, 2026-11-28). Each with its value, or a question mark: what is missing then stands
+    there, where two lists, of what is needed and of what is known, would have to be compared."""
+    required = tool.parameters.get("required", [])
+    needed = _listed([f"{name}={known.get(name, '?')}" for name in required]) or "nothing"
+    more = _listed([f"{name}={value}" for name, value in known.items() if name not in required])
+    return f"{tool.name} needs {needed}{f'; also {more}' if more else ''}."
 
 
-def _known(values: Mapping[str, Any]) -> str:
-    return f"Known: {_listed([f'{name}={value}' for name, value in values.items()]) or 'nothing'}."
+def _settled(moment: Moment) -> dict[str, str]:
+    """What the user has settled on and, where that is to be confirmed, what the agent takes for settled."""
+    assumed = {fact.name: fact.forms[-1] for fact in moment.facts} if Act.CONFIRM in moment.acts else {}
+    takes = moment.intent.parameters["properties"] if moment.intent else {}
+    return {**{name: value for name, value in assumed.items() if name in takes}, **moment.known}
+
+
+def _lacks(tool: ToolSpec, known: Mapping[str, Any]) -> bool:
+    return any(name not in known for name in tool.parameters.get("required", []))
+
+
+def _in_order(moment: Moment) -> list[str]:
+    """What is asked for, as the tool lists it."""
+    listed = moment.intent.parameters.get("required", []) if moment.intent else []
+    return sorted(moment.requested, key=lambda slot: listed.index(slot) if slot in listed else len(listed))
 
 
 def _outcome(tool: ToolSpec, results: int, failed: bool) -> str:
@@ -86,7 +107,7 @@ def _steps(moment: Moment) -> list[str]:
     values = _values([fact for fact in moment.facts if fact.name != "count"])  # the outcome has said how many
     missing, pronoun = ("is", "it") if len(moment.requested) == 1 else ("are", "them")
     steps = {
-        Act.REQUEST: f"{_listed(moment.requested)} {missing} still missing, so I ask for {pronoun}.",
+        Act.REQUEST: f"{_listed(_in_order(moment))} {missing} missing, so I ask for {pronoun}.",
         Act.CONFIRM: f"Nothing is missing, but it changes something, so I first ask to confirm {values}.",
         Act.OFFER: f"I offer {values}.",
         Act.INFORM: f"I tell {values}.",
@@ -99,7 +120,7 @@ def _steps(moment: Moment) -> list[str]:
     # OFFER and INFORM of one answer share its facts: name them once.
     acts = [act for act in moment.acts if not (act is Act.INFORM and Act.OFFER in moment.acts)]
     named = [act for act in acts if values or act not in (Act.OFFER, Act.INFORM)]
-    return [_capital(steps[act]) for act in named]
+    return [steps[act] for act in named]
 
 
 def _values(facts: Sequence[Fact]) -> str:
@@ -120,8 +141,3 @@ def _goal(tool: ToolSpec) -> str:
 
 def _listed(items: Sequence[str]) -> str:
     return ", ".join(items)
-
-
-def _capital(text: str) -> str:
-    """First letter in upper case, unless the sentence opens with a name of a slot or tool."""
-    return text if "_" in text.split(" ", 1)[0] else text[:1].upper() + text[1:]
