@@ -20,11 +20,15 @@ class ReadBefore(Exception):
 
 
 def require_unread(start: Record, version: str) -> None:
-    """Refuse to train ``start`` on a dataset whose held-out conversations it, or what it came from, has learned.
+    """Refuse to train ``start`` on another dataset whose held-out conversations it, or what it came from, has learned.
+
+    Going on with its own dataset asks nothing: where what it came from had another, that was asked then.
 
     Raises:
         ReadBefore: It has, or a dataset it learned from is gone, so that nobody can tell.
     """
+    if version == start.dataset_version:
+        return
     held_out: dict[str, str] = {}
     for read, run_id in sorted(_read_by(start).items()):
         if read == version:

@@ -76,6 +76,10 @@ def test_thoughts_of_another_dataset_are_read_too() -> None:
         require_unread(primed, "week-2")
 
 
+def test_going_on_with_its_own_dataset_needs_no_other() -> None:
+    require_unread(run("primed", "primed", "week-1", rationales="gone"), "week-1")
+
+
 def test_a_dataset_that_is_gone_is_no_proof() -> None:
     sft = run("sft", "sft", "gone")
     require_unread(sft, "gone")  # its own: nothing to compare
