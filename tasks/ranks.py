@@ -31,12 +31,14 @@ def run_in_ranks(command: Callable[[], object]) -> None:
     ranks.meet(cpu=not _has_gpu())
     if not ranks.leads():
         _follow()
+        ranks.part()
         return
     try:
         command()
     finally:
         with suppress(RuntimeError):  # a rank that has died already hears nothing; its own message tells why
             ranks.agreed(None)
+            ranks.part()
 
 
 def announce(module: str, function: str, job: TrainingJob) -> None:

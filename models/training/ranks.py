@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
@@ -39,16 +40,40 @@ def meet(*, cpu: bool) -> None:
         from accelerate import PartialState
 
         PartialState(cpu=cpu, timeout=PATIENCE)
+        _line()
+
+
+def part() -> None:
+    """End what ``meet`` began; all ranks come here last, after an ``agreed`` of all.
+
+    A gloo thread that is still letting go of the last message while Python shuts down aborts the process ("terminate
+    called without an active exception", pytorch#190489). Destroying a group joins its threads, unless something else
+    holds the group, as DistributedDataParallel holds the default one; hence a group of our own for messages.
+    """
+    if count() > 1:
+        import torch.distributed
+
+        _line.cache_clear()
+        torch.distributed.destroy_process_group()
+
+
+@cache
+def _line() -> Any:
+    """The group by which ranks tell each other objects, on whatever device they train."""
+    import torch.distributed
+
+    return torch.distributed.new_group(backend="gloo", timeout=PATIENCE)
 
 
 def agreed(value: Value) -> Value:
     """Rank 0's value, in all ranks."""
     if count() == 1:
         return value
-    from accelerate.utils import broadcast_object_list
+    import torch.distributed
 
-    (told,) = broadcast_object_list([value])
-    return told
+    told = [value]
+    torch.distributed.broadcast_object_list(told, src=0, group=_line())
+    return told[0]
 
 
 def wait() -> None:
