@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from data.reporting import Silent
-from data.schema import Act, Conversation, Fact, Message, Quarantined
+from data.schema import Act, Conversation, Fact, Message, Quarantined, ToolSpec
 from data.settings import DataSettings
 from data.sources import get_source
 from data.sources.sgd.facts import Visible, contains
+from data.sources.sgd.rationale import Moment, for_answer
 from data.sources.sgd.tools import offered_tools, read_services
 
 MINI = Path(__file__).parent / "fixtures" / "sgd"
@@ -228,6 +229,43 @@ def test_what_differs_in_values_and_tools_alone_is_thought_in_the_same_words(min
         for needs in ("VALUES", "nothing; also VALUES", "VALUES; also VALUES")
     }
     assert len(words) > 2
+
+
+def test_an_answers_rationale_names_every_value_that_the_answer_tells(mini: dict[str, Conversation]) -> None:
+    told = 0
+    for conversation in mini.values():
+        for message in (message for message in answers(conversation) if message.rationale):
+            values = [fact for fact in message.facts if fact.name != "count"]
+            assert all(f"{fact.name}={fact.forms[-1]}" in str(message.rationale) for fact in values)
+            told += len(values)
+    assert told > 10
+
+
+@pytest.mark.parametrize(
+    ("told", "confirmed"),
+    [
+        ({"town": "Kiel", "pet": "dog"}, "all of it"),
+        ({"town": "Kiel"}, "town=Kiel"),
+        ({"town": "Kiel", "pet": "dog", "price": "$9"}, "town=Kiel, pet=dog, price=$9"),
+    ],
+)
+def test_what_is_to_be_confirmed_is_named_where_it_is_not_all(told: dict[str, str], confirmed: str) -> None:
+    takes = {"properties": {"town": {"type": "string"}, "pet": {"type": "string"}}, "required": ["town"]}
+    moment = Moment(
+        intent=ToolSpec(name="Book", description="Book a stay", parameters=takes, is_write=True),
+        known={"town": "Kiel", "pet": "dog"},
+        user_acts=frozenset({"INFORM"}),
+        asked=(),
+        results=None,
+        acts=(Act.CONFIRM,),
+        facts=tuple(Fact(name=name, kind="value", forms=(value,)) for name, value in told.items()),
+        requested=(),
+        offered=(),
+    )
+    assert for_answer(moment) == (
+        "The user wants to book a stay: Book needs town=Kiel; also pet=dog. "
+        f"Nothing is missing, but it changes something, so I first ask to confirm {confirmed}."
+    )
 
 
 def test_an_answers_rationale_says_why_no_call(booking: Conversation) -> None:

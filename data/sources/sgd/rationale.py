@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 from data.schema import Act, Fact, ToolSpec
 
-_VALUE_WORDS = 16  # of facts named in an answer's rationale: brief thoughts, and room for the answer itself
-
 
 class Moment(NamedTuple):
     """What an answer's rationale is derived from."""
@@ -68,7 +66,8 @@ def _situation(moment: Moment) -> str:
 def _needs(tool: ToolSpec, known: Mapping[str, Any]) -> str:
     """The tool before any value, and its arguments as it declares them: named after values, they were those of tools
     learned by heart (docs/log.md, 2026-11-28). Each with its value, or a question mark: what is missing then stands
-    there, where two lists, of what is needed and of what is known, would have to be compared."""
+    there, where two lists, of what is needed and of what is known, would have to be compared. Optional arguments only
+    with a value: going through the others as well, models asked less for what was missing (docs/log.md, 2026-11-29)."""
     required = tool.parameters.get("required", [])
     needed = _listed([f"{name}={known.get(name, '?')}" for name in required]) or "nothing"
     more = _listed([f"{name}={value}" for name, value in known.items() if name not in required])
@@ -80,6 +79,12 @@ def _settled(moment: Moment) -> dict[str, str]:
     assumed = {fact.name: fact.forms[-1] for fact in moment.facts} if Act.CONFIRM in moment.acts else {}
     takes = moment.intent.parameters["properties"] if moment.intent else {}
     return {**{name: value for name, value in assumed.items() if name in takes}, **moment.known}
+
+
+def _confirmed(moment: Moment) -> str:
+    """All that was just gone through, without repeating it, or which of it."""
+    named = {fact.name for fact in moment.facts}
+    return "all of it" if moment.intent and named == _settled(moment).keys() else _values(moment.facts)
 
 
 def _lacks(tool: ToolSpec, known: Mapping[str, Any]) -> bool:
@@ -108,7 +113,7 @@ def _steps(moment: Moment) -> list[str]:
     missing, pronoun = ("is", "it") if len(moment.requested) == 1 else ("are", "them")
     steps = {
         Act.REQUEST: f"{_listed(_in_order(moment))} {missing} missing, so I ask for {pronoun}.",
-        Act.CONFIRM: f"Nothing is missing, but it changes something, so I first ask to confirm {values}.",
+        Act.CONFIRM: f"Nothing is missing, but it changes something, so I first ask to confirm {_confirmed(moment)}.",
         Act.OFFER: f"I offer {values}.",
         Act.INFORM: f"I tell {values}.",
         Act.OFFER_INTENT: f"The next useful step is {_listed(moment.offered)}, so I ask whether the user wants it.",
@@ -124,14 +129,9 @@ def _steps(moment: Moment) -> list[str]:
 
 
 def _values(facts: Sequence[Fact]) -> str:
-    """``name=value`` of the facts, as many as stay brief, in their canonical form."""
-    chosen: list[str] = []
-    for fact in facts:
-        text = f"{fact.name}={fact.forms[-1]}"
-        if chosen and len(" ".join([*chosen, text]).split()) > _VALUE_WORDS:
-            break
-        chosen.append(text)
-    return _listed(chosen)
+    """``name=value`` of the facts, in their canonical form; all of them, for what the answer tells is to follow from
+    its thought."""
+    return _listed(list(dict.fromkeys(f"{fact.name}={fact.forms[-1]}" for fact in facts)))
 
 
 def _goal(tool: ToolSpec) -> str:
