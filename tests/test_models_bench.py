@@ -42,6 +42,7 @@ def test_graded_holds_every_rule(rule):
     [
         RewardWeights(format=0.25),
         RewardWeights(format=0.5, tool_accuracy=1.0, answer_correctness=2.0),
+        RewardWeights(partial=0.3),
     ],
 )
 def test_graded_holds_under_other_weights_too(weights):

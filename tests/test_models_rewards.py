@@ -11,8 +11,11 @@ from hypothesis import strategies as st
 
 from data.schema import Act, DecisionPoint, Fact, Message, ToolCall, ToolSpec
 from data.settings import RewardWeights
+from models.rewards import compose
 from models.rewards.compose import RewardParts, maximum, score, total
 from models.rewards.matching import call_likeness, match_calls
+from models.rewards.variants import load_reward
+from models.speech.parsing import parse_completion
 
 STRING = {"type": "string"}
 FIND = ToolSpec(
@@ -336,6 +339,40 @@ def test_total_leaves_out_what_does_not_apply():
     assert total(RewardParts(0.0, 1.0, 0.25), weights) == 3.0
     assert maximum(CALL_TURN, weights) == 2.5
     assert maximum(CLOSING, weights) == pytest.approx(4.7)
+
+
+@given(st.floats(0, 1))
+def test_partial_credit_alone_shrinks(partial):
+    near = without("view")
+    for at, text in (
+        (CALL_TURN, write(near)),
+        (CALL_TURN, write(GOLD)),
+        (CALL_TURN, write(BOOKING)),
+        (CALL_TURN, "Which day?"),
+        (INFORMING, "It costs $45 and takes no pets."),
+        (INFORMING, "It costs $45."),
+        (INFORMING, write(GOLD)),
+        (CLOSING, "Goodbye."),
+    ):
+        parsed = parse_completion(text, thinking=False, tools=at.tools)
+        whole, found = compose.parts(at, parsed), compose.parts(at, parsed, partial)
+        in_part = 0 < whole.tool_accuracy < 1 and at.kind == "call"
+        assert found.tool_accuracy == (whole.tool_accuracy * partial if in_part else whole.tool_accuracy)
+        told = whole.answer_correctness
+        assert found.answer_correctness == (told if told in (None, 1.0) else told * partial)
+        assert found.format == whole.format
+
+
+def test_partial_credit_is_a_setting_of_graded():
+    weights = RewardWeights(partial=0.25)
+    graded, sharper = load_reward("graded", RewardWeights()), load_reward("graded", weights)
+    near, exact = write(without("view")), write(GOLD)
+    paid = {text: graded.score(CALL_TURN, text, thinking=False).parts.tool_accuracy for text in (near, exact)}
+    assert 0 < paid[near] < paid[exact] == 1
+    assert sharper.score(CALL_TURN, near, thinking=False).parts.tool_accuracy == paid[near] / 4
+    assert sharper.maximum(CALL_TURN) == graded.maximum(CALL_TURN)
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        RewardWeights(partial=1.5)
 
 
 @given(

@@ -16,6 +16,9 @@ class RewardWeights(StageSettings):
     format: float = 0.5
     tool_accuracy: float = 1.0
     answer_correctness: float = 1.0
+    partial: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """What an action that is right in part keeps of the credit for it: all, down to none. Where few call turns are
+    exact, groups teach the nearly right call almost as much as the exact one; mistakes cost what they cost."""
 
 
 class MonitorSettings(StageSettings):

@@ -39,12 +39,19 @@ def score(point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
     return Scored(parsed, parts(point, parsed))
 
 
-def parts(point: DecisionPoint, parsed: Parsed) -> RewardParts:
-    """The parts of a completion that is taken apart already."""
+def parts(point: DecisionPoint, parsed: Parsed, partial: float = 1.0) -> RewardParts:
+    """The parts of a completion that is taken apart already.
+
+    Args:
+        point: Where it was written.
+        parsed: What was written.
+        partial: The share that credit between none and all of it keeps, in [0, 1] (``RewardWeights.partial``).
+    """
+    called, answered = tool_accuracy_reward(point, parsed), answer_correctness_reward(point, parsed)
     return RewardParts(
         format=format_reward(parsed),
-        tool_accuracy=tool_accuracy_reward(point, parsed),
-        answer_correctness=answer_correctness_reward(point, parsed),
+        tool_accuracy=called * partial if 0 < called < highest(point) else called,
+        answer_correctness=answered * partial if answered is not None and answered < 1 else answered,
     )
 
 

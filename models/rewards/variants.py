@@ -63,7 +63,7 @@ def load_reward(spec: str, weights: RewardWeights) -> Reward:
     """
     match spec:
         case "graded":
-            return Reward(spec, weights, lambda point, parsed, thinking: compose.parts(point, parsed))
+            return Reward(spec, weights, lambda point, parsed, thinking: compose.parts(point, parsed, weights.partial))
         case "toolrl":
             return Reward(spec, RewardWeights(format=1.0, tool_accuracy=1.0, answer_correctness=0.0), _toolrl)
         case "binary":
