@@ -201,11 +201,32 @@ def test_conversations_longer_than_the_context_end_with_a_whole_assistant_messag
         assert (row["input_ids"], row["labels"]) == (longest["input_ids"][:length], longest["labels"][:length])
         assert row["labels"][-1] == end
         assert end not in longest["labels"][length:most]  # the last message that fits is there
+        taught, turns = row["labels"].count(end), longest["labels"].count(end)
+        assert (counts["turns"], counts["turns_left_out"]) == (turns, turns - taught)
     else:
         pytest.fail("no length was too short")
     assert len(cuts) == longest["labels"].count(end) - (longest["labels"][-1] == end)
     with pytest.raises(EmptySplit, match="max_length"):
         train_sft(job(base_model, tmp_path / "none", sft={"max_length": 16}), Silent())
+
+
+def test_sft_says_which_share_of_the_turns_it_cuts_off_and_what_would_not(base_model, train_set):
+    from models.policy import load_tokenizer
+    from models.training.sft import _not_taught, labelled_rows
+
+    tokenizer = load_tokenizer(base_model)
+    rows, whole = labelled_rows(tokenizer, train_set, 10**6)
+    assert (whole["turns_left_out"], _not_taught(whole)) == (0, "")
+    middle = sorted(len(row["input_ids"]) for row in rows)[len(rows) // 2]
+    _, cut = labelled_rows(tokenizer, train_set, middle)
+    assert 0 < cut["turns_left_out"] < cut["turns"] == whole["turns"]
+    assert f"{cut['turns_left_out']:,} of {whole['turns']:,} turns" in _not_taught(cut)
+    assert f"max_length={cut['long_enough']} it would be one in fifty" in _not_taught(cut)
+    _, enough = labelled_rows(tokenizer, train_set, cut["long_enough"])
+    assert enough["turns_left_out"] * 50 <= enough["turns"]
+    assert "max_length" not in _not_taught(enough)
+    _, less = labelled_rows(tokenizer, train_set, cut["long_enough"] - 1)
+    assert less["turns_left_out"] * 50 > less["turns"]
 
 
 def test_priming_labels_the_thought_and_the_action_but_not_the_opener(base_model, train_set):

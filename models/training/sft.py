@@ -77,7 +77,7 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
     stage = bounded_by_epochs(stage, len(rows))
     reporter.say(
         f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
-        f"{counts['too_long']} without a turn within them dropped"
+        f"{counts['too_long']} without a turn within them dropped{_not_taught(counts)}"
     )
     watch = _watch(job, stage, tokenizer, reporter)
     return fit(job, reporter, name, stage, tokenizer, rows, counts, trainer, watch)
@@ -98,6 +98,15 @@ def _turns(labels: list[int]) -> int:
     return sum(now != IGNORED and before == IGNORED for before, now in pairwise([IGNORED, *labels]))
 
 
+def _not_taught(counts: dict[str, int]) -> str:
+    """What the cuts leave untaught, which the number of cut conversations does not tell; empty where it is nothing."""
+    if not counts["turns_left_out"]:
+        return ""
+    left_out, turns = counts["turns_left_out"], counts["turns"]
+    told = f"; {left_out:,} of {turns:,} turns ({left_out / turns:.0%}) are not taught for it"
+    return told if left_out * 50 <= turns else f"{told}, at max_length={counts['long_enough']} it would be one in fifty"
+
+
 def _watch(job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter) -> Watch | None:
     from models.training.early_stopping import EarlyStopping
 
@@ -114,19 +123,22 @@ def labelled_rows(
     used: list[Conversation] | None = None,
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Rows of ``input_ids`` and ``labels`` (``IGNORED`` where the assistant does not write), and how many were used,
-    of these ``cut`` at the end of an assistant message, and ``too_long`` for a single one. ``used`` gets the
-    conversation of each row.
+    of these ``cut`` at the end of an assistant message, and ``too_long`` for a single one. Of all assistant messages,
+    ``turns``, those ``turns_left_out`` end beyond ``max_length``; ``long_enough`` tokens would leave out one in fifty.
+    ``used`` gets the conversation of each row.
 
     Raises:
         EmptySplit: Nothing is left.
     """
     rows: list[dict[str, list[int]]] = []
     counts = {"used": 0, "cut": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+    ends: list[int] = []
     for number, conversation in enumerate(conversations):
         if reporter:
             reporter.update(number)
         ids, mask = conversation_tokens(tokenizer, conversation)
         whole = len(ids)
+        ends += (place + 1 for place, (now, then) in enumerate(pairwise([*mask, 0])) if now and not then)
         ids, mask = _within(ids, mask, max_length)
         if not ids:
             counts["too_long"] += 1
@@ -143,6 +155,9 @@ def labelled_rows(
             f"no conversation of the train split fits into {max_length} tokens ({counts['too_long']} are longer); "
             "ingest more conversations or raise the stage's max_length"
         )
+    ends.sort()
+    counts["turns"], counts["turns_left_out"] = len(ends), sum(end > max_length for end in ends)
+    counts["long_enough"] = ends[-1 - len(ends) // 50]
     return rows, counts
 
 
