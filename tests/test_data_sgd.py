@@ -242,6 +242,42 @@ def test_an_answers_rationale_names_every_value_that_the_answer_tells(mini: dict
 
 
 @pytest.mark.parametrize(
+    ("user", "act", "thought"),
+    [
+        ({"THANK_YOU"}, Act.REQUEST_MORE, "The user thanks me. I ask whether there is anything else."),
+        ({"NEGATE_INTENT"}, Act.REQUEST_MORE, "The user does not want that. I ask whether there is anything else."),
+        ({"SELECT"}, Act.REQUEST_MORE, "The user chooses this one. I ask whether there is anything else."),
+        (
+            {"SELECT"},
+            Act.OFFER_INTENT,
+            "The user chooses this one. The next useful step is Pay, so I ask whether the user wants it.",
+        ),
+        ({"INFORM"}, Act.REQUEST_MORE, "I ask whether there is anything else."),
+        ({"NEGATE", "THANK_YOU"}, Act.GOODBYE, "The user needs nothing more, so I say goodbye."),
+        ({"NEGATE", "INFORM"}, Act.CONFIRM, "The user changes that: Book needs town=Kiel; also pet=dog. "),
+        ({"INFORM"}, Act.CONFIRM, "The user wants to book a stay: Book needs town=Kiel; also pet=dog. "),
+    ],
+)
+def test_a_step_that_follows_from_what_the_user_has_done_begins_with_it(user: set[str], act: Act, thought: str) -> None:
+    assert for_answer(moment_of(act, user, {"town": "Kiel"})).startswith(thought)
+
+
+def moment_of(act: Act, user: set[str], told: dict[str, str]) -> Moment:
+    takes = {"properties": {"town": {"type": "string"}, "pet": {"type": "string"}}, "required": ["town"]}
+    return Moment(
+        intent=ToolSpec(name="Book", description="Book a stay", parameters=takes, is_write=True),
+        known={"town": "Kiel", "pet": "dog"},
+        user_acts=frozenset(user),
+        asked=(),
+        results=None,
+        acts=(act,),
+        facts=tuple(Fact(name=name, kind="value", forms=(value,)) for name, value in told.items()),
+        requested=(),
+        offered=("Pay",) if act is Act.OFFER_INTENT else (),
+    )
+
+
+@pytest.mark.parametrize(
     ("told", "confirmed"),
     [
         ({"town": "Kiel", "pet": "dog"}, "all of it"),
@@ -250,19 +286,7 @@ def test_an_answers_rationale_names_every_value_that_the_answer_tells(mini: dict
     ],
 )
 def test_what_is_to_be_confirmed_is_named_where_it_is_not_all(told: dict[str, str], confirmed: str) -> None:
-    takes = {"properties": {"town": {"type": "string"}, "pet": {"type": "string"}}, "required": ["town"]}
-    moment = Moment(
-        intent=ToolSpec(name="Book", description="Book a stay", parameters=takes, is_write=True),
-        known={"town": "Kiel", "pet": "dog"},
-        user_acts=frozenset({"INFORM"}),
-        asked=(),
-        results=None,
-        acts=(Act.CONFIRM,),
-        facts=tuple(Fact(name=name, kind="value", forms=(value,)) for name, value in told.items()),
-        requested=(),
-        offered=(),
-    )
-    assert for_answer(moment) == (
+    assert for_answer(moment_of(Act.CONFIRM, {"INFORM"}, told)) == (
         "The user wants to book a stay: Book needs town=Kiel; also pet=dog. "
         f"Nothing is missing, but it changes something, so I first ask to confirm {confirmed}."
     )

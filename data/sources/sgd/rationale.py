@@ -12,6 +12,13 @@ from typing import Any, NamedTuple
 
 from data.schema import Act, Fact, ToolSpec
 
+#: What the user has done, where the next step follows from that alone; the first that is true.
+_DONE_BY_USER = {
+    "NEGATE_INTENT": "The user does not want that.",
+    "SELECT": "The user chooses this one.",
+    "THANK_YOU": "The user thanks me.",
+}
+
 
 class Moment(NamedTuple):
     """What an answer's rationale is derived from."""
@@ -57,10 +64,13 @@ def _situation(moment: Moment) -> str:
         return f"The user asks for {_listed(moment.asked)}, which earlier results tell."
     if "REQUEST_ALTS" in moment.user_acts:
         return "The user wants another option."
-    if moment.intent is None or not {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
-        return ""
-    # As before a call: whether to call or to ask follows from what is known, so that is told first.
-    return f"The user wants to {_goal(moment.intent)}: {_needs(moment.intent, _settled(moment))}"
+    if moment.intent is not None and {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
+        # As before a call: whether to call or to ask follows from what is known, so that is told first.
+        wish = "changes that" if "NEGATE" in moment.user_acts else f"wants to {_goal(moment.intent)}"
+        return f"The user {wish}: {_needs(moment.intent, _settled(moment))}"
+    if {Act.OFFER_INTENT, Act.REQUEST_MORE} & set(moment.acts):
+        return next((said for act, said in _DONE_BY_USER.items() if act in moment.user_acts), "")
+    return ""
 
 
 def _needs(tool: ToolSpec, known: Mapping[str, Any]) -> str:
