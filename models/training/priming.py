@@ -39,9 +39,9 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     points = with_rationale(read_decision_points(version, splits=["train"]), stage, job.settings.seed)
     rows, counts = primed_rows(tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned")
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
-    left_out = f"; {counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens"
     reporter.say(
-        f"{counts['used']} decision points with rationales, up to {epochs} passes{left_out * bool(counts['too_long'])}"
+        f"{counts['used']} decision points with rationales, up to {epochs} passes; "
+        f"{counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens and left out"
     )
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
     return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer)

@@ -48,7 +48,7 @@ def part() -> None:
 
     A gloo thread that is still letting go of the last message while Python shuts down aborts the process ("terminate
     called without an active exception", pytorch#190489). Destroying a group joins its threads, unless something else
-    holds the group, as DistributedDataParallel holds the default one; hence a group of our own for messages.
+    holds the group, as DistributedDataParallel and others hold the default one: messages have a group of their own.
     """
     if count() > 1:
         import torch.distributed
