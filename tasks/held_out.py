@@ -19,33 +19,44 @@ class ReadBefore(Exception):
     """A model would be judged on what it has learned from; the message names the datasets and the conversations."""
 
 
-def require_unread(start: Record, version: str) -> None:
-    """Refuse to train ``start`` on another dataset whose held-out conversations it, or what it came from, has learned.
+def require_unread(start: Record, version: str, thoughts: str | None = None) -> None:
+    """Refuse a training whose model would be judged on what it learns, or what its start or that one's start has.
 
-    Going on with its own dataset asks nothing: where what it came from had another, that was asked then.
+    Going on with its own dataset asks nothing of what was learned before: where that had another, it was asked then.
+
+    Args:
+        start: The model the training starts from.
+        version: What it learns from, and what it is judged on.
+        thoughts: Dataset whose thoughts it learns instead of that one's (``prime.rationales``).
 
     Raises:
-        ReadBefore: It has, or a dataset it learned from is gone, so that nobody can tell.
+        ReadBefore: A conversation was or would be read that ``version`` holds out; or a dataset of the past is gone, so
+            that nobody can tell.
     """
-    if version == start.dataset_version:
+    before = {} if version == start.dataset_version else _read_by(start)
+    readers = {
+        read: f"run {run_id}, on which this training builds, has learned from"
+        for read, run_id in before.items()
+        if read != version
+    }
+    if thoughts is not None and thoughts != version:
+        readers[thoughts] = "this training would learn the thoughts (prime.rationales) of"
+    if not readers:
         return
-    held_out: dict[str, str] = {}
-    for read, run_id in sorted(_read_by(start).items()):
-        if read == version:
-            continue
+    held_out = _contents(version, [*VALIDATION_SPLITS, *TEST_SPLITS])
+    for read, who in sorted(readers.items()):
         if not snapshot.exists(read):
             raise ReadBefore(
-                f"run {run_id}, which this training starts from, learned from dataset {read}, which is not here any "
-                f"more: whether it has read what {version} holds out cannot be told. Start from a model whose datasets "
-                'are here (`apprentice query "SELECT version, source FROM dataset_versions"` lists them)'
+                f"{who} dataset {read}, which is not here: whether it has what {version} holds out cannot be told. "
+                "Take one whose datasets are here "
+                '(`apprentice query "SELECT version, source FROM dataset_versions"` lists them)'
             )
-        held_out = held_out or _contents(version, [*VALIDATION_SPLITS, *TEST_SPLITS])
         common = sorted(held_out[key] for key in held_out.keys() & _contents(read, ["train"]).keys())
         if common:
             raise ReadBefore(
-                f"run {run_id} has learned from {len(common)} conversations (such as {common[0]}) that dataset "
-                f"{version} holds out for judging: they are in the train split of {read}. Ingest both with the same "
-                "settings of splits, or start from a model that has not read them"
+                f"{who} dataset {read}, whose train split has {len(common)} conversations (such as {common[0]}) that "
+                f"dataset {version} holds out for judging. Ingest both with the same settings of splits, or take "
+                "another model or dataset to learn from"
             )
 
 

@@ -49,14 +49,14 @@ def train(
         Busy: Another training is running on this machine.
         Interrupted: Stopped by a signal; the checkpoint is kept and the same call resumes it.
         MissingUpstream: The run to start from is unknown, unfinished or damaged, or the dataset is.
-        ReadBefore: The start model has learned from what the named dataset holds out for judging.
+        ReadBefore: The start model has learned from what the named dataset holds out for judging, or this would.
         UploadFailed: It is trained, but could not be put into MLflow's artifact store as ``settings.upload`` asks.
     """
     trainer = TRAINERS[stage]
     start = records.of_run(start_run_id)
     if (version := dataset_version or start.dataset_version) is not None:
         require_trainable(version)
-        require_unread(start, version)
+        require_unread(start, version, settings.prime.rationales if stage == "primed" else None)
     address = training_address(stage, settings, start, version)
     record = perform(
         address,

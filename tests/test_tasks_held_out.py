@@ -65,14 +65,14 @@ def test_what_it_came_from_counts_and_what_was_read_is_named() -> None:
     sft = run("sft", "sft", "week-1")
     later = run("primed", "primed", "week-2", sft.run_id)
     with pytest.raises(
-        ReadBefore, match=r"run sft has learned from 1 conversations \(such as log/other splits-ferry\)"
+        ReadBefore, match=r"run sft, .* train split has 1 conversations \(such as log/other splits-ferry\)"
     ):
         require_unread(later, "other splits")
 
 
 def test_thoughts_of_another_dataset_are_read_too() -> None:
     primed = run("primed", "primed", "week-1", rationales="thoughts")
-    with pytest.raises(ReadBefore, match="train split of thoughts"):
+    with pytest.raises(ReadBefore, match=r"run primed, .* dataset thoughts, whose train split"):
         require_unread(primed, "week-2")
 
 
@@ -83,5 +83,15 @@ def test_going_on_with_its_own_dataset_needs_no_other() -> None:
 def test_a_dataset_that_is_gone_is_no_proof() -> None:
     sft = run("sft", "sft", "gone")
     require_unread(sft, "gone")  # its own: nothing to compare
-    with pytest.raises(ReadBefore, match="dataset gone, which is not here any more"):
+    with pytest.raises(ReadBefore, match="dataset gone, which is not here"):
         require_unread(sft, "week-2")
+
+
+def test_thoughts_that_are_about_to_be_learned_count_whatever_the_model_has_read() -> None:
+    sft = run("sft", "sft", "week-2")
+    with pytest.raises(ReadBefore, match=r"would learn the thoughts .* of dataset thoughts, .*week-2-plane"):
+        require_unread(sft, "week-2", thoughts="thoughts")
+    require_unread(sft, "week-2", thoughts="week-2")  # its own
+    require_unread(run("sft", "other", "week-1"), "week-1", thoughts="thoughts")  # nothing of it is held out there
+    with pytest.raises(ReadBefore, match="dataset gone, which is not here"):
+        require_unread(sft, "week-2", thoughts="gone")
