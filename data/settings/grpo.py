@@ -74,8 +74,9 @@ class GRPOSettings(TreeSettings):
     """Completions per prompt, the group over which advantages are normalised."""
     batch_size: int = Field(32, ge=2)
     """Completions of one optimizer step: ``batch_size / num_generations`` prompts."""
-    max_completion_length: int = Field(224, ge=8)
-    """Tokens of a completion: a thought and a call of SGD take 118 in the median and 202 at the 99th percentile."""
+    max_completion_length: int = Field(256, ge=8)
+    """Tokens of a completion, as in an evaluation: a thought and a call of SGD take 116 in the median and 206 at the
+    99th percentile, on unseen services 145 and 228; a thought and an answer 62 and 149."""
     temperature: Positive = 1.0
     top_p: Annotated[float, Field(gt=0, le=1)] = 1.0
     beta: float = Field(0.0, ge=0)
