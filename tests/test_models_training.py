@@ -245,6 +245,50 @@ def test_priming_labels_the_thought_and_the_action_but_not_the_opener(base_model
         assert tokenizer.decode(row["input_ids"]).removesuffix(text).endswith("<|im_start|>assistant\n<think>\n")
 
 
+def test_an_exchanged_thought_is_given_and_only_its_action_is_learned(base_model, train_set):
+    from models.policy import load_tokenizer
+    from models.training.exchanged import exchanged_thoughts
+    from models.training.priming import primed_rows, with_rationale
+
+    tokenizer = load_tokenizer(base_model)
+    points = list({point.id: point for conversation in train_set for point in decision_points(conversation)}.values())
+    chosen = with_rationale(points, resolve("smoke").prime, seed=0)
+    others = exchanged_thoughts(chosen, 1.0, seed=0)
+    rows, counts = primed_rows(tokenizer, chosen, 10**6, exchanged=others)
+    assert counts["exchanged"] == len(others) == len(rows) - len(chosen) > len(chosen) / 2
+    left = iter(rows)
+    for point in chosen:
+        own = next(left)
+        if (other := others.get(point.id)) is None:
+            continue
+        row = next(left)
+        learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100]
+        said, given = tokenizer.decode(learned), tokenizer.decode(row["input_ids"][: -len(learned)])
+        assert other.rationale != point.expected.rationale
+        assert other.rationale not in said
+        assert given.rstrip().endswith(f"{other.rationale}\n</think>")
+        assert said.startswith("<tool_call>" if other.tool_calls else other.content)
+        assert said.endswith("<|im_end|>")
+        prompt = len(own["labels"]) - sum(label != -100 for label in own["labels"])
+        assert row["input_ids"][:prompt] == own["input_ids"][:prompt]  # so that both share its history
+
+
+def test_which_thoughts_are_exchanged_depends_on_the_seed_and_the_share(train_set):
+    from models.training.exchanged import REACH, exchanged_thoughts
+
+    points = list({point.id: point for conversation in train_set for point in decision_points(conversation)}.values())
+    assert exchanged_thoughts(points, 0.0, seed=0) == {}
+    half = exchanged_thoughts(points, 0.5, seed=0)
+    assert 0.3 * len(points) < len(half) < 0.7 * len(points)
+    assert half == exchanged_thoughts(points, 0.5, seed=0) != exchanged_thoughts(points, 0.5, seed=1)
+    assert half.items() <= exchanged_thoughts(points, 1.0, seed=0).items()
+    first = [point for point in points if point.conversation_id == points[0].conversation_id]
+    for index, point in enumerate(first):
+        if point.id in half:
+            near = [one.expected for one in first[max(0, index - REACH) : index + REACH + 1] if one is not point]
+            assert half[point.id] in near
+
+
 def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):
     from data.rollouts import read_rollouts
     from models.training.grpo import train_grpo

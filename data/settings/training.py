@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -113,5 +113,8 @@ class PrimingSettings(TreeSettings):
     history: Literal["plain", "reasoned"] = "plain"
     """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode (then
     GRPO on episodes begins with what it will see)."""
+    exchanged: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of the decision points that are learned once more with the thought of a turn nearby before that turn's
+    action: only the action counts, so that it has to follow from its thought (models/training/exchanged.py)."""
     rationales: str | None = None
     """Dataset version whose thoughts to learn instead of those of the run's own (``--thoughts toolrl``)."""

@@ -7,18 +7,19 @@ loss is on the reasoning, the action and the end of turn; the think block's open
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.decision_points import by_conversation
 from data.reporting import Reporter
-from data.schema import DecisionPoint
+from data.schema import DecisionPoint, Message
 from data.settings import PrimingSettings
 from data.snapshot import read_decision_points
 from models.engine.completions import prompt_ids
 from models.policy import load_tokenizer
 from models.practice.transcript import prompt_in_episode
-from models.speech.template import THINK_OPEN, TURN_END, completion_text
+from models.speech.template import THINK_OPEN, TURN_END, action_text, completion_text
+from models.training.exchanged import exchanged_thoughts
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
 from models.training.sft import IGNORED, EmptySplit, fit
@@ -37,10 +38,14 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     tokenizer = load_tokenizer(job.start_model)
     version = stage.rationales or job.dataset_version
     points = with_rationale(read_decision_points(version, splits=["train"]), stage, job.settings.seed)
-    rows, counts = primed_rows(tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned")
+    others = exchanged_thoughts(points, stage.exchanged, job.settings.seed)
+    rows, counts = primed_rows(
+        tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned", exchanged=others
+    )
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
     reporter.say(
-        f"{counts['used']} decision points with rationales, up to {epochs} passes; "
+        f"{counts['used']} decision points with rationales, {counts['exchanged']} once more with that of another turn, "
+        f"up to {epochs} passes; "
         f"{counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens and left out"
     )
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
@@ -61,35 +66,60 @@ def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed
 
 
 def primed_rows(
-    tokenizer: Any, points: Sequence[DecisionPoint], max_length: int, *, reasoned: bool = False
+    tokenizer: Any,
+    points: Sequence[DecisionPoint],
+    max_length: int,
+    *,
+    reasoned: bool = False,
+    exchanged: Mapping[str, Message] | None = None,
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Token rows of prompt plus reasoned completion, labelled on the completion less its opener.
 
-    ``reasoned``: the prompt holds the rationales of earlier turns as well, as an episode does.
+    Args:
+        tokenizer: The policy's.
+        points: Decision points with a rationale.
+        max_length: Tokens of a row; longer ones are left out.
+        reasoned: The prompt holds the rationales of earlier turns as well, as an episode does.
+        exchanged: Decision point id → the message whose thought its history gets in one row more, right after its own
+            (they share the history), labelled on that message's action only.
 
     Raises:
         EmptySplit: Nothing is left.
     """
     rows: list[dict[str, list[int]]] = []
-    counts = {"used": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+    counts = {"used": 0, "exchanged": 0, "too_long": 0, "tokens": 0, "labelled_tokens": 0}
+
+    def add(prompt: list[int], message: Message, *, whole: bool) -> bool:
+        completion, thought = _completion(tokenizer, message)
+        if len(prompt) + len(completion) > max_length:
+            return False
+        given = len(prompt) + (0 if whole else thought)
+        ids = prompt + completion
+        rows.append({"input_ids": ids, "labels": [IGNORED] * given + ids[given:]})
+        counts["tokens"] += len(ids)
+        counts["labelled_tokens"] += len(ids) - given
+        return True
+
     for point in points:
         prompt = (
             prompt_in_episode(tokenizer, point.history, point.tools)
             if reasoned
             else prompt_ids(tokenizer, point, thinking=True)
         )
-        text = completion_text(point.expected, point.expected.rationale).removeprefix(THINK_OPEN) + TURN_END
-        completion = list(tokenizer(text, add_special_tokens=False)["input_ids"])
-        if len(prompt) + len(completion) > max_length:
-            counts["too_long"] += 1
-            continue
-        rows.append({"input_ids": prompt + completion, "labels": [IGNORED] * len(prompt) + completion})
-        counts["used"] += 1
-        counts["tokens"] += len(prompt) + len(completion)
-        counts["labelled_tokens"] += len(completion)
+        used = add(prompt, point.expected, whole=True)
+        counts["used" if used else "too_long"] += 1
+        if used and exchanged and (other := exchanged.get(point.id)):
+            counts["exchanged"] += add(prompt, other, whole=False)
     if not rows:
         raise EmptySplit(
             f"no decision point with a rationale fits into {max_length} tokens ({counts['too_long']} are longer, "
             f"{len(points)} have one); ingest more conversations or raise prime.max_length"
         )
     return rows, counts
+
+
+def _completion(tokenizer: Any, message: Message) -> tuple[list[int], int]:
+    """Token ids of a reasoned completion less its opener, and how many of them are the thought with its end."""
+    text = completion_text(message, message.rationale).removeprefix(THINK_OPEN) + TURN_END
+    encoded = tokenizer(text, add_special_tokens=False)
+    return list(encoded["input_ids"]), encoded.char_to_token(len(text) - len(action_text(message) + TURN_END))
