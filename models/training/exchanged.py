@@ -1,7 +1,7 @@
 """Exchanged thoughts: a turn's history with the thought of another turn, so that the action has to follow from it.
 
 Where SFT has learned the conversations that thoughts are taken from, the history alone may foretell the action, and
-nothing asks a model to heed its thought (docs/log.md, 2026-11-29: primed so, a quarter of the right thoughts that asking
+nothing asks a model to heed its thought (docs/log.md, 2026-11-29: primed so, a quarter of right thoughts that asking
 is due on unseen tools were acted against). Given the thought of a turn nearby, whose values may not even have been
 named yet, only the thought tells what is to be done. What is learned is the action alone; such a thought is never
 learned to be thought.
