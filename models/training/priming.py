@@ -43,9 +43,9 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned", exchanged=others
     )
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
+    more = f", {counts['exchanged']} once more with that of another turn" if stage.exchanged else ""
     reporter.say(
-        f"{counts['used']} decision points with rationales, {counts['exchanged']} once more with that of another turn, "
-        f"up to {epochs} passes; "
+        f"{counts['used']} decision points with rationales{more}, up to {epochs} passes; "
         f"{counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens and left out"
     )
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
