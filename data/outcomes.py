@@ -24,7 +24,8 @@ _TAKEN = [field for field in EVALUATION_SCHEMA if field.name not in LEFT_OUT]
 #: says why a turn failed, on BFCL with the leaderboard's error; it is null where the turn did not fail, where it was
 #: changed before it was judged, and where its conversation has been erased since. ``grounded`` is whether an answer's
 #: figures had been said before, ``values`` how many argument values its calls have, ``values_thought_first`` how many
-#: of these stand in the thought before.
+#: of these stand in the thought before. ``announced`` is what a thought says will follow it (``call``,
+#: ``question``), null where it says neither.
 OUTCOME_SCHEMA: pa.Schema = schema_of(
     {
         "step": pa.string(),
@@ -34,8 +35,9 @@ OUTCOME_SCHEMA: pa.Schema = schema_of(
         "grounded": pa.bool_(),
         "values": pa.int64(),
         "values_thought_first": pa.int64(),
+        "announced": pa.string(),
     },
-    nullable=(*(field.name for field in _TAKEN if field.nullable), "cause", "grounded"),
+    nullable=(*(field.name for field in _TAKEN if field.nullable), "cause", "grounded", "announced"),
 )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from data.files import write_whole
 from models.evaluation import bfcl, failures
 from models.evaluation.document import ArmRows, interval, sliced, table
+from models.evaluation.heeding import heeding
 from models.evaluation.ledger import thinking_ledger
 from tasks.comparison import State
 
@@ -69,6 +70,8 @@ def ledger_section(arms: Sequence[ArmRows]) -> str:
         sections.append(f"Against {what}:\n\n{_ledger_table(entries)}")
     if own is not None:
         sections.append(_thought_first(own))
+    if heeding := _heeding_table(arms):
+        sections.append(f"Do actions follow from what the thought before them announces?\n\n{heeding}")
     return "## Did thinking help?\n\n" + "\n\n".join(sections) if sections else ""
 
 
@@ -106,6 +109,22 @@ def _thought_first(arm: ArmRows) -> str:
     found, total = int(every["values_thought_first"].sum()), int(every["values"].sum())
     share = f"{100 * found / total:.0f} %" if total else "none"
     return f"Argument values that stand in the thought before the call: {share} of {total} ({arm.title})."
+
+
+def _heeding_table(arms: Sequence[ArmRows]) -> str:
+    """Thoughts that announce a call or a question, and how many of them were followed; empty without any."""
+    rows = [
+        [arm.title, where, kind, f"{one.followed} of {one.thoughts}", _share(one.right), _share(one.right_against)]
+        for arm in arms
+        for where in ("seen", "unseen")
+        for kind, one in heeding(sliced(arm, where).values()).items()
+    ]
+    heads = ["arm", "tools", "announced", "followed", "turn success where followed", "where not"]
+    return table(heads, rows) if rows else ""
+
+
+def _share(value: float) -> str:
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
 def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:

@@ -87,6 +87,16 @@ def test_values_of_the_call_in_the_thought_are_measured(points) -> None:
     assert named_values(judged(answering, "<think>\nx\n</think>\n\nYes.").scored.parsed, "x") is None
 
 
+def test_thoughts_that_are_acted_against_are_measured(points) -> None:
+    due = next(point for point in points if point.kind == "call")
+    asks, calls = "The day is missing, so I ask for it.", "Nothing is missing, so I call it."
+    call = completion_text(due.expected, asks)  # says one thing, does another
+    batch = [judged(due, call), judged(due, completion_text(due.expected, calls)), judged(due, f"{call}\nx")]
+    mute = judged(due, completion_text(due.expected, "Well."))
+    assert measure([*batch, mute])["heeded_thought_share"] == pytest.approx(1 / 3)
+    assert "heeded_thought_share" not in measure([mute, mute])
+
+
 def test_shares_of_the_variance_add_up_to_the_whole(points) -> None:
     due = next(point for point in points if point.kind == "call")
     gold = completion_text(due.expected, "I look.")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from models.evaluation import bfcl, failures
+from models.evaluation.heeding import announced
 from models.evaluation.ledger import thought_first
 from models.evaluation.slices import calls_begun
 
@@ -47,4 +48,5 @@ def outcomes(
         grounded=grounded,
         values=[total for _, total in counted],
         values_thought_first=[found for found, _ in counted],
+        announced=pd.Series([announced(thought) for thought in rows["reasoning"]], index=rows.index, dtype=object),
     )

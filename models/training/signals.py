@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from data.schema import DecisionPoint
+from models.evaluation.heeding import announced, heeded
 from models.rewards.variants import Reward
 from models.speech.parsing import Parsed, ParseStatus
 from models.training.scoring import PARTS, Judged
@@ -69,15 +70,18 @@ def signals(
 
 
 def thought_figures(batch: Sequence[Judged]) -> dict[str, float]:
-    """Shares of empty, copied and repeated thoughts, and how many of the calls' values the thoughts name."""
+    """Shares of empty, copied and repeated thoughts, how many of the calls' values the thoughts name, and how many of
+    the thoughts that announce a call or a question are followed by that."""
     thoughts = [one.scored.parsed.reasoning for one in batch]
     told = [(one, thought) for one, thought in zip(batch, thoughts, strict=True) if thought]
+    followed = [heeded(kind, one.scored.parsed.attempted_call) for one, thought in told if (kind := announced(thought))]
     named = [share for one, thought in told if (share := named_values(one.scored.parsed, thought)) is not None]
     return {
         "empty_thought_share": _mean([one.scored.parsed.status is ParseStatus.EMPTY_THINK for one in batch]),
         "copied_thought_share": sum(copied(one.point, thought) for one, thought in told) / len(batch),
         "repeated_thought_share": repeated_share([(one.point.id, thought) for one, thought in told]),
         **({"values_in_thought": _mean(named)} if named else {}),
+        **({"heeded_thought_share": _mean(followed)} if followed else {}),
     }
 
 

@@ -1,0 +1,93 @@
+"""Whether actions follow from what the thought before them announces."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from data.reporting import Silent
+from data.schema import Conversation, Message
+from data.settings import DataSettings
+from data.sources.sgd.source import SOURCE as SGD
+from data.sources.simulated import SOURCE as SIMULATED
+from models.evaluation.document import ArmRows
+from models.evaluation.heeding import Heeding, announced, heeding
+from tasks.comparison_pages import ledger_section
+
+
+@pytest.mark.parametrize(
+    ("thought", "expected"),
+    [
+        ("FindBus needs day=Friday. Nothing is missing, so I call it.", "call"),
+        ("FindBus needs day=?. day is missing, so I ask for it.", "question"),
+        ("Nothing is missing, but it changes something, so I first ask to confirm all of it.", "question"),
+        ("Book changes the records, so I first confirm day=Friday.", "question"),
+        ("I ask whether they want that. They do, so I call it.", "call"),
+        ("No tool covers this, so I call nothing, say so, and return to what was open.", None),
+        ("FindBus returned 3 results. I offer price=4.", None),
+        ("What the user asks for is a call to a taxi.", None),
+        ("", None),
+        (None, None),
+        (math.nan, None),
+    ],
+)
+def test_what_a_thought_announces_is_read_from_its_last_words_that_say_so(thought: Any, expected: str | None) -> None:
+    assert announced(thought) == expected
+
+
+def against_their_thoughts(conversations: Iterable[Conversation]) -> tuple[list[Message], dict[str, int]]:
+    """Messages whose annotated thought announces another kind of action, and how many announce which."""
+    counts = {"call": 0, "question": 0}
+    wrong = []
+    for conversation in conversations:
+        for message in conversation.messages:
+            if kind := announced(message.rationale):
+                counts[kind] += 1
+                if bool(message.tool_calls) != (kind == "call"):
+                    wrong.append(message)
+    return wrong, counts
+
+
+def test_recorded_actions_heed_their_thoughts_in_simulated_conversations() -> None:
+    made = SIMULATED.read(DataSettings(source="simulated", conversations=60), Silent())
+    wrong, counts = against_their_thoughts(one for one in made if isinstance(one, Conversation))
+    assert wrong == []
+    assert min(counts.values()) > 20
+
+
+@pytest.mark.real
+def test_recorded_actions_heed_their_thoughts_in_sgd(shared_data: Callable[[str], Any]) -> None:
+    read = SGD.read(DataSettings(source="sgd", path=shared_data("sgd"), conversations=20), Silent())
+    wrong, counts = against_their_thoughts(one for one in read if isinstance(one, Conversation))
+    assert wrong == []
+    assert min(counts.values()) > 20
+
+
+def turns(*rows: tuple[str | None, bool, bool]) -> pd.DataFrame:
+    made = pd.DataFrame(rows, columns=["announced", "called", "turn_success"])
+    return made.assign(
+        split="validation_unseen", values=0, values_thought_first=0, run_id="r", decision_point_id="made/1#1"
+    )
+
+
+def test_followed_are_calls_after_call_and_none_after_question() -> None:
+    first = turns(("question", False, True), ("question", False, False), ("question", True, False), (None, True, True))
+    second = turns(("question", True, True), ("call", True, True))
+    found = heeding([first, second, turns((None, False, True))])
+    assert found["question"] == Heeding(thoughts=4, followed=2, right=0.5, right_against=0.5)
+    assert (found["call"].thoughts, found["call"].followed, found["call"].right) == (1, 1, 1.0)
+    assert math.isnan(found["call"].right_against)
+    assert heeding([turns((None, False, True))]) == heeding([]) == {}
+
+
+def test_the_page_has_a_row_for_each_arm_that_thinks() -> None:
+    thinker = ArmRows(6, "primed", "primed to think", {0: turns(("question", True, False), ("question", False, True))})
+    plain = ArmRows(3, "sft", "SFT", {0: turns((None, True, True))})
+    page = ledger_section([plain, thinker])
+    assert "| primed to think | unseen | question | 1 of 2 | 100 % | 0 % |" in page
+    assert "| SFT |" not in page
+    assert ledger_section([plain]) == ""
