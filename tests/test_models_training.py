@@ -512,8 +512,10 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
     assert torch.linalg.vector_norm(apart) < 0.02 * torch.linalg.vector_norm(moved)
 
 
-def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, monkeypatch):
-    """Loss, figures and weights of two steps; repeated rows count as often as they occur."""
+@pytest.mark.parametrize("exchanged", [0.0, 1.0])
+def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, monkeypatch, exchanged):
+    """Loss, figures and weights of two steps; repeated rows count as often as they occur. A row with the thought of
+    another turn shares its prompt with the turn's own and is labelled from further on."""
     from models.training.priming import prime_thinking
 
     monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
@@ -521,7 +523,9 @@ def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, mo
     seen, ended = [], []
     for engine in ("tree", "trl"):
         recorder = Recorder()
-        outcome = prime_thinking(job(base_model, tmp_path / engine, prime={**steps, "engine": engine}), recorder)
+        stage = {**steps, "engine": engine, "exchanged": exchanged}
+        outcome = prime_thinking(job(base_model, tmp_path / engine, prime=stage), recorder)
+        assert (outcome.counts["exchanged"] > 0) == (exchanged > 0)
         seen.append({name: recorder.seen[f"train/{name}", 2] for name in ("loss", "entropy", "token_accuracy")})
         ended.append(weights(outcome.model_dir))
     assert seen[0] == pytest.approx(seen[1], rel=1e-4)
