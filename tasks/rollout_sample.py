@@ -9,6 +9,7 @@ from data import snapshot
 from data.rollouts import read_rollouts
 from data.schema import DecisionPoint
 from models.traces import Told
+from models.training.withheld import as_practised, recorded_ids
 from tasks.before_after import action_text
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ def sample(run_id: str, each: int = EACH) -> list[Told]:
         return []
     rows = _chosen(rollouts, each)
     try:
-        points = snapshot.read_points_by_id(str(rows["dataset_version"].iloc[0]), set(rows["decision_point_id"]))
+        wanted = set(rows["decision_point_id"])
+        recorded = snapshot.read_points_by_id(str(rows["dataset_version"].iloc[0]), recorded_ids(wanted))
     except snapshot.SnapshotMissing:
         return []
+    points = as_practised(recorded, wanted)
     known = rows[rows["decision_point_id"].isin(list(points))]
     return [_told(row, points[str(row["decision_point_id"])]) for row in known.to_dict("records")]
 

@@ -11,6 +11,7 @@ import torch
 
 from data import paths
 from data.decision_points import decision_points
+from data.pass_rates import read_pass_rates
 from data.profiles import resolve
 from data.reporting import Silent
 from data.rollouts import in_batch, read_rollouts
@@ -19,6 +20,7 @@ from models.base import fetch_base_model
 from models.speech.template import completion_text
 from models.training.advantages import AdvantageRule, advantages, flat_groups, part_table
 from models.training.job import TrainingJob
+from models.training.withheld import MARK, withheld_turns
 
 NAN = None
 #: Two groups of four: one where the parts cancel in the sum, one without any variance.
@@ -95,8 +97,9 @@ def pretend(points, monkeypatch):
     The first draw of each ``every``-th decision point is flat; with ``always`` all draws of these are.
     """
     asked: list[tuple] = []
-    by_id = {point.id: point for point in points}
-    order = {point.id: number for number, point in enumerate(points)}
+    practised = [*points, *withheld_turns(points)]
+    by_id = {point.id: point for point in practised}
+    order = {point.id: number for number, point in enumerate(practised)}
 
     def install(tokenizer, always: bool = False, every: int = 3):
         from models.engine.rollout import Generated
@@ -197,6 +200,29 @@ def test_replay_with_the_same_reward_gives_back_what_trl_computed(
     counted = sum(recorder.curve("train/zero_variance_groups")) / sum(recorder.curve("train/groups"))
     assert found.zero_variance_before == pytest.approx(counted)
     assert 0 < counted < 1
+
+
+def test_turns_with_a_value_withheld_are_practised_stored_counted_and_replayed(
+    base_model, points, pretend, tokenizer, tmp_path
+):
+    from models.training.replay import replay, run_settings
+
+    pretend(tokenizer)
+    work, outcome, _ = train(base_model, tmp_path / "asked", max_steps=2, call_share=0.3, withheld_share=0.6)
+    stored = read_rollouts(work.run_id)
+    withheld = stored["decision_point_id"].str.endswith(MARK)
+    assert 0 < withheld.sum() < len(stored)
+    assert outcome.counts["withheld"] > 0
+    assert set(stored[withheld]["kind"]) == {"answer"}
+    calling = stored[withheld & stored["text"].str.contains("<tool_call>")]
+    assert len(calling)
+    assert not calling["passed"].any()
+    assert stored[withheld]["passed"].any()
+    replayed = replay(work.run_id, run_settings(work.run_id), work.settings.grpo, Silent())
+    assert replayed.rollouts["new_reward"].tolist() == stored["reward"].tolist()
+    assert replayed.rollouts["new_advantage"].tolist() == stored["advantage"].tolist()
+    rates = read_pass_rates()
+    assert set(stored["decision_point_id"]) == set(rates[rates["origin"] == work.run_id]["decision_point_id"])
 
 
 def test_replay_under_another_reward_says_what_would_change(base_model, pretend, tokenizer, tmp_path):

@@ -105,6 +105,9 @@ class GRPOSettings(TreeSettings):
     """Share of the resting prompts that are tried again in each run, others each time."""
     call_share: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Share of prompts at which a call is due; the rest are answer turns."""
+    withheld_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of prompts that are call turns with a required value taken out of what the user said, so that asking is
+    right. They come in the place of recorded answer turns, from conversations that have such turns."""
     reward: str = Field("graded", min_length=1)
     """``graded``, ``toolrl``, ``binary``, ``f1``, or the path of a Python file with ``reward(point, parsed)``."""
     points_per_conversation: int = Field(4, ge=1)
@@ -123,6 +126,15 @@ class GRPOSettings(TreeSettings):
             raise ValueError(
                 f"zero_variance={self.zero_variance} draws single prompts again, which engine=trl cannot; "
                 "set engine=tree, or zero_variance to keep or skip"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _recorded_answers_stay(self) -> GRPOSettings:
+        if self.call_share + self.withheld_share >= 1:
+            raise ValueError(
+                f"call_share={self.call_share:g} and withheld_share={self.withheld_share:g} leave no recorded answer "
+                "turns; let them sum to less than 1"
             )
         return self
 

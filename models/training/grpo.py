@@ -51,6 +51,7 @@ from models.training.seams import fold_in_caches, keep_groups_together, score_la
 from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
 from models.training.watching import MonitorCallback
+from models.training.withheld import withheld_turns
 
 
 def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -61,7 +62,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     """
     if outcome := finished_before(job):
         if job.settings.grpo.unit != "episode" and ranks.leads():
-            keep_pass_rates(job.run_id, read_decision_points(job.dataset_version, splits=["train"]))
+            keep_pass_rates(job.run_id, practice_turns(job))
         return outcome
     with ranks.leader_first():
         repeat_damaged_steps(job, reporter)
@@ -72,7 +73,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
 
         return train_episodes(job, reporter)
     tokenizer = load_tokenizer(job.start_model)
-    offered = read_decision_points(job.dataset_version, splits=["train"])
+    offered = practice_turns(job)
     prompts = fitting_prompts(tokenizer, offered, stage, reporter)
     reporter.phase("checking gold rewards and prompts", unit="decision points")
     fitting = [point for point in offered if point.id in prompts]
@@ -91,11 +92,18 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     reporter.say(
         f"{len(rows)} decision points to practise on; of {counts['offered']} on offer {counts['too_long']} are too "
         f"long, {counts['barred']} barred by the gold check"
+        + (f"; {counts['withheld']} have a value withheld" if stage.withheld_share else "")
     )
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     if ranks.leads():
         keep_pass_rates(job.run_id, chosen.points)
     return outcome
+
+
+def practice_turns(job: TrainingJob) -> list[DecisionPoint]:
+    """All that may be practised on: recorded turns and, where they are asked for, those with a value withheld."""
+    recorded = read_decision_points(job.dataset_version, splits=["train"])
+    return [*recorded, *withheld_turns(recorded)] if job.settings.grpo.withheld_share else list(recorded)
 
 
 def repeat_damaged_steps(job: TrainingJob, reporter: Reporter) -> None:

@@ -18,6 +18,7 @@ from models.rewards.variants import load_reward
 from models.speech.template import prompt_text
 from models.training.curriculum import Curriculum, plan
 from models.training.draws import frozen_rates
+from models.training.withheld import is_withheld
 
 #: Multiples of it, modulo 1, are spread evenly over any stretch of them.
 _GOLDEN = (5**0.5 - 1) / 2
@@ -78,6 +79,7 @@ def practice(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int,
     resting = 0 if settings.curriculum == "off" else curriculum.resting
     mixed = in_order(curriculum.points if resting else usable, settings, seed)
     counts = {"offered": len(points), "barred": len(points) - len(usable), "resting": resting, "used": len(mixed)}
+    counts["withheld"] = sum(map(is_withheld, mixed))
     return Practice(mixed, counts, curriculum, rates)
 
 
@@ -104,8 +106,7 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     places = list(range(len(both) + len(ready)))
     order.shuffle(places)
     mixed = [
-        _mixed(members, settings.call_share, order, place * _GOLDEN % 1)
-        for members, place in zip(both, places, strict=False)
+        _mixed(members, settings, order, place * _GOLDEN % 1) for members, place in zip(both, places, strict=False)
     ]
     complete = [members for _, members in sorted(zip(places, [*mixed, *ready], strict=True), key=lambda one: one[0])]
     longest = max((len(members) for members in complete), default=0)
@@ -120,18 +121,26 @@ def _shared_out(points: list[DecisionPoint], settings: GRPOSettings, order: rand
     """What is left of conversations with one kind of turn only (the others rest), mixed across them, in small lots."""
     if not _both_kinds(points):
         return []
-    mixed, size = _mixed(points, settings.call_share, order, 0.0), settings.points_per_conversation
+    mixed, size = _mixed(points, settings, order, 0.0), settings.points_per_conversation
     return [mixed[start : start + size] for start in range(0, len(mixed), size)]
 
 
 def _mixed(
-    points: Sequence[DecisionPoint], call_share: float, order: random.Random, phase: float
+    points: Sequence[DecisionPoint], settings: GRPOSettings, order: random.Random, phase: float
 ) -> list[DecisionPoint]:
-    """The decision points of one conversation, shuffled, call and answer turns interleaved."""
-    kinds = {kind: [point for point in points if point.kind == kind] for kind in ("call", "answer")}
-    for members in kinds.values():
+    """The decision points of one conversation, shuffled, call and answer turns interleaved, and among the latter those
+    with a value withheld."""
+    calls, answers, withheld = parts = (
+        [point for point in points if point.kind == "call"],
+        [point for point in points if point.kind == "answer" and not is_withheld(point)],
+        [point for point in points if is_withheld(point)],
+    )
+    for members in parts:
         order.shuffle(members)
-    return interleave(kinds["call"], kinds["answer"], call_share, phase)
+    if withheld and answers:
+        of_answers = settings.withheld_share / (1 - settings.call_share)
+        answers = interleave(withheld, answers, of_answers, (phase + _GOLDEN) % 1)
+    return interleave(calls, answers or withheld, settings.call_share, phase)
 
 
 def known_seconds_per_group() -> float | None:

@@ -19,6 +19,7 @@ from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
 from models.training.sft import IGNORED, EmptySplit, bounded_by_epochs, fit
 from models.training.tree_sft import InOrderSFTTrainer, TreeSFTTrainer
+from models.training.withheld import as_practised, recorded_ids
 
 if TYPE_CHECKING:
     import pandas
@@ -43,7 +44,8 @@ def train_on_best(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     best = best_completions(read_rollouts(stage.rollouts_of or ""))
     if best.empty:
         raise EmptySplit(_NOTHING.format(chosen=0, too_long=0, longest=stage.max_length))
-    points = read_points_by_id(job.dataset_version, set(best["decision_point_id"]))
+    wanted = set(best["decision_point_id"])
+    points = as_practised(read_points_by_id(job.dataset_version, recorded_ids(wanted)), wanted)
     rows, counts = rejection_rows(tokenizer, best, points, stage.max_length)
     reporter.say(f"{counts['used']} completions are the best of their group in run {stage.rollouts_of}")
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer

@@ -24,6 +24,7 @@ from models.rewards.compose import RewardParts
 from models.rewards.variants import Reward, load_reward
 from models.training.advantages import AdvantageRule, advantages, part_table
 from models.training.scoring import PARTS, advantage_rule
+from models.training.withheld import as_practised, recorded_ids
 
 if TYPE_CHECKING:
     import pandas
@@ -130,7 +131,8 @@ def points_of(rollouts: pandas.DataFrame) -> dict[str, DecisionPoint]:
     """
     found: dict[str, DecisionPoint] = {}
     for version, rows in rollouts.groupby("dataset_version"):
-        found |= read_points_by_id(str(version), set(rows["decision_point_id"]))
+        wanted = set(rows["decision_point_id"])
+        found |= as_practised(read_points_by_id(str(version), recorded_ids(wanted)), wanted)
     if lost := set(rollouts["decision_point_id"]) - found.keys():
         raise ReplayError(
             f"{len(lost)} decision points are not in their dataset any more, e.g. {min(lost)}; ingest that data again"
