@@ -70,11 +70,20 @@ PROFILES: dict[str, dict[str, Any]] = {
     },
     # About eight hours on two cores: the class defaults with the time shared out.
     "night": {
-        "sft": {"minutes": 120.0, "max_steps": 2000, "averaging": 0.1},
-        "prime": {"minutes": 15.0, "max_steps": 2000, "decision_points": 4000},  # so that the budget ends it
+        # 3,072 tokens, so that the second half of conversations is learned too: 38 % of SGD's turns begin beyond 1,536,
+        # 15 % beyond 2,048. With exchanged thoughts a model that had read its conversations several times heeded its
+        # own (docs/log.md, 2026-11-29).
+        "sft": {"minutes": 120.0, "max_steps": 2000, "averaging": 0.1, "max_length": 3072},
+        "prime": {
+            "minutes": 20.0,
+            "max_steps": 2000,  # so that the budget ends it
+            "decision_points": 4000,
+            "max_length": 3072,
+            "exchanged": 0.5,
+        },
         # After a warm-up of two steps a policy that thinks stopped calling for twenty steps, after ten (and more call
         # turns) it did not (docs/log.md, 2026-11-28). Too long for a run of minutes.
-        "grpo": {"minutes": 270.0, "warmup_steps": 10},
+        "grpo": {"minutes": 265.0, "warmup_steps": 10, "max_length": 3072},
         "evaluation": {"minutes": 40.0, "episodes": {"minutes": 80.0}},
     },
     # One GPU, bf16: the paper's model; its unknowns are the named assumptions of PaperAssumptions.
