@@ -65,6 +65,20 @@ def better(reached: Mapping[str, float], best: Mapping[str, float] | None) -> bo
     return [*reached.values()] > [best.get(name, value) for name, value in reached.items()]
 
 
+def given_up(figures: Mapping[str, float], start: Mapping[str, float], margin: float) -> str:
+    """What weights do worse than the start by more than ``margin``: the decision on turns where a call is due, or on
+    the others. Empty where neither, and where one of the two validations has no such turns.
+
+    Three of four turns are answers, so weights that withhold calls may have the most turn success of a run, and had it
+    three times (docs/log.md, 2026-11-28 and 29).
+    """
+    for name, turns in GUARDED.items():
+        now, before = figures.get(f"validation/{name}"), start.get(f"validation/{name}")
+        if now is not None and before is not None and now < before - margin:
+            return f"decides right on {now:.0%} of {turns}, the start on {before:.0%}"
+    return ""
+
+
 def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
     """Keep these weights as the best so far, in ``directory``, with the score they reached: whole or not there."""
     partial = directory / (BEST + ".partial")
@@ -75,12 +89,19 @@ def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float])
     write_whole(directory / MARK, json.dumps({"step": step, **reached}))
 
 
+#: Figures in which weights may not fall far behind the start, however much they gain elsewhere.
+GUARDED = {"call_right": "turns where a call is due", "no_call_right": "turns where none is"}
+#: What the start reached, for a run that is resumed.
+START = "start.json"
+
+
 class ValidationCallback(TrainerCallback):
     """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
     The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
-    resumed run goes on comparing. Of equal scores the more exact calls win, then the earlier weights. Where weights are
-    averaged it is the average that is judged and kept, while the policy goes on with its own.
+    resumed run goes on comparing. Of equal scores the more exact calls win, then the earlier weights; weights that have
+    given something up (``grpo.guard``) are not kept, whatever they score. Where weights are averaged it is the average
+    that is judged and kept, while the policy goes on with its own.
     """
 
     SCORE = "turn_success"
@@ -139,10 +160,20 @@ class ValidationCallback(TrainerCallback):
         self._reporter.metrics(figures, step)
         if self._monitor is not None:
             self._monitor.watch(figures, step)
+        if step == 0:
+            write_whole(self._directory / START, json.dumps(figures))
         reached = standing(figures, self.SCORE)
-        if better(reached, read_best(self._directory)):
+        lost = given_up(figures, self._start(), self._settings.grpo.guard)
+        if lost:
+            self._reporter.say(f"the weights of step {step} are not kept: the policy {lost}")
+        elif better(reached, read_best(self._directory)):
             keep_best(self._directory, model, step, reached)
         self._budget.reserve = time.monotonic() - started
+
+    def _start(self) -> dict[str, float]:
+        """The start's figures; none where it was not validated."""
+        file = self._directory / START
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
     def _figures(self) -> dict[str, float]:
         """``validation/<name>``: what the policy, whose weights the twin has, reaches."""
