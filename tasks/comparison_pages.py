@@ -70,8 +70,8 @@ def ledger_section(arms: Sequence[ArmRows]) -> str:
         sections.append(f"Against {what}:\n\n{_ledger_table(entries)}")
     if own is not None:
         sections.append(_thought_first(own))
-    if heeding := _heeding_table(arms):
-        sections.append(f"Do actions follow from what the thought before them announces?\n\n{heeding}")
+    if followed := _heeding_table(arms):
+        sections.append(f"Do actions follow from what the thought before them announces?\n\n{followed}")
     return "## Did thinking help?\n\n" + "\n\n".join(sections) if sections else ""
 
 

@@ -118,9 +118,10 @@ class GRPOSettings(TreeSettings):
     validate_every: int = Field(20, ge=1)
     """Optimizer steps between validations by metrics that know nothing of the reward."""
     validation_decision_points: int = Field(60, ge=1)
-    guard: Annotated[float, Field(ge=0, le=1)] = 0.1
-    """Weights are not kept, whatever their turn success, if on validation their decision is right on fewer of the turns
-    where a call is due, or of the others, than the start's by more than this share; 1: never mind."""
+    guard: Annotated[float, Field(ge=0, le=1)] = 0.05
+    """Weights are not kept, whatever their turn success, if on validation the balanced accuracy of their decision to
+    call lies below the start's by more than this: ten points less of the turns where a call is due, or of the others,
+    and nothing gained on the other side. 1: never mind."""
     monitor: MonitorSettings = MonitorSettings()
 
     @model_validator(mode="after")

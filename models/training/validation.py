@@ -66,17 +66,19 @@ def better(reached: Mapping[str, float], best: Mapping[str, float] | None) -> bo
 
 
 def given_up(figures: Mapping[str, float], start: Mapping[str, float], margin: float) -> str:
-    """What weights do worse than the start by more than ``margin``: the decision on turns where a call is due, or on
-    the others. Empty where neither, and where one of the two validations has no such turns.
+    """Says so where the decision to call or not has become worse than the start's by more than ``margin`` in balanced
+    accuracy, the mean over turns where a call is due and the others; empty where it has not, or cannot be told.
 
     Three of four turns are answers, so weights that withhold calls may have the most turn success of a run, and had it
-    three times (docs/log.md, 2026-11-28 and 29).
+    three times (docs/log.md, 2026-11-28 and 29). Balanced, since a start that never calls is right on all the others.
     """
-    for name, turns in GUARDED.items():
-        now, before = figures.get(f"validation/{name}"), start.get(f"validation/{name}")
-        if now is not None and before is not None and now < before - margin:
-            return f"decides right on {now:.0%} of {turns}, the start on {before:.0%}"
-    return ""
+    if any(f"validation/{name}" not in told for told in (figures, start) for name in DECISIONS):
+        return ""
+    now, before = ([told[f"validation/{name}"] for name in DECISIONS] for told in (figures, start))
+    if sum(before) / 2 - sum(now) / 2 <= margin:
+        return ""
+    here, there = (f"{call:.0%} of call turns and {other:.0%} of others" for call, other in (now, before))
+    return f"decides right on {here}, the start on {there}"
 
 
 def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
@@ -89,8 +91,8 @@ def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float])
     write_whole(directory / MARK, json.dumps({"step": step, **reached}))
 
 
-#: Figures in which weights may not fall far behind the start, however much they gain elsewhere.
-GUARDED = {"call_right": "turns where a call is due", "no_call_right": "turns where none is"}
+#: Right decisions where a call is due and where none is.
+DECISIONS = ("call_right", "no_call_right")
 #: What the start reached, for a run that is resumed.
 START = "start.json"
 
