@@ -3,7 +3,8 @@
 A model fine-tuned on few tools writes their names from memory and then invents names, or prefers the practised ones,
 where others are on offer (measured: docs/log.md). ``data.rename_tools`` gives that share of the training conversations
 tools of the same meaning under names of another house: other word order, other spelling (``find_booking``,
-``bookingFind``, ``api-lookup-booking``), arguments alike. What people said stays, as do all values.
+``bookingFind``, ``api-lookup-booking``), arguments alike or, in half of the houses, after what their description says
+(``flight_class``, "Fare class of flight booking", is ``fareClassFlight``). What people said stays, as do all values.
 
 One house per conversation, drawn from its id: the same conversation gets the same names in every version that holds
 it. Splits other than ``train`` are never touched, nor is a conversation that is unsound, or would be under other names.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,14 @@ _NAMING_KEYWORDS = frozenset(
     | {"dependentRequired", "dependentSchemas", "patternProperties", "propertyNames"}
 )
 _DRAWS = 20
+#: Words of a description that tell nothing about the argument.
+_EMPTY_WORD = re.compile(
+    "a|an|the|this|that|these|those|which|who|whose|where|when|if|whether|in|on|at|by|of|to|for|from|with|as|or|and|"
+    "be|is|are|was|were|been|being|has|have|had|do|does|did|can|will|would|should|may|it|its|they|their|them|"
+    "users?|boolean|flag|indicat(?:es|ing)|string|value|s|i|e|g"
+)
+#: Longer names made of a description are sentences.
+_DESCRIPTION_WORDS = 3
 
 
 def fingerprint(share: float) -> str:
@@ -90,13 +99,28 @@ class _Names:
 
     def in_text(self, text: str | None) -> str | None:
         """The text with every identifier replaced that no ordinary word looks like (it has ``_``, or humps)."""
-        known = {
-            old: new for old, new in {**self.arguments, **self.tools}.items() if old != new and _IDENTIFIER.search(old)
-        }
-        if not text or not known:
-            return text
-        pattern = "|".join(re.escape(old) for old in sorted(known, key=len, reverse=True))
-        return re.sub(rf"(?<![\w-])(?:{pattern})(?![\w-])", lambda found: known[found.group()], text)
+        known = {**self.arguments, **self.tools}
+        return _replaced(text, {old: new for old, new in known.items() if _IDENTIFIER.search(old)}, r"(?![\w-])")
+
+    def in_result(self, text: str | None) -> str | None:
+        """The same, and the keys of JSON objects that are arguments' names, whatever they look like."""
+        return self.in_text(_replaced(text, self._words(), r'(?="\s*:)', before='(?<=")'))
+
+    def in_rationale(self, text: str | None) -> str | None:
+        """The same as ``in_text``, and where rationales name arguments that are ordinary words too: before their value
+        (``city=Paris``) and in the lists of what is missing or asked for."""
+        return self.in_text(_replaced(text, self._words(), r"(?==|(?:, [\w-]+)*(?: is missing| are missing|, which ))"))
+
+    def _words(self) -> dict[str, str]:
+        return {old: new for old, new in self.arguments.items() if not _IDENTIFIER.search(old)}
+
+
+def _replaced(text: str | None, names: Mapping[str, str], after: str, before: str = r"(?<![\w-])") -> str | None:
+    known = {old: new for old, new in names.items() if old and old != new}
+    if not text or not known:
+        return text
+    pattern = "|".join(re.escape(old) for old in sorted(known, key=len, reverse=True))
+    return re.sub(rf"{before}(?:{pattern}){after}", lambda found: known[found.group()], text)
 
 
 def with_other_names(conversation: Conversation) -> Conversation:
@@ -125,11 +149,30 @@ def _names(conversation: Conversation) -> _Names:
     fixed = {name for tool in conversation.tools if tool.name in kept for name in _arguments(tool)}
     known = dict.fromkeys(name for tool in conversation.tools for name in _arguments(tool))
     spelling, turned = house.choice(_STYLES), house.random() < 0.3
+    described = _descriptions(conversation.tools) if house.random() < 0.5 else {}
     arguments: dict[str, str] = {}
     for name in known:
-        wanted = name if name in fixed else _spelled(_turned(_WORD.findall(name), turned), spelling)
-        arguments[name] = _free(name, iter([wanted]), {*arguments.values(), *known})
+        words = [_described_words(described.get(name, "")), _turned(_WORD.findall(name), turned)]
+        wanted = [name] if name in fixed else [_spelled(one, spelling) for one in words if one]
+        arguments[name] = _free(name, iter(wanted), {*arguments.values(), *known})
     return _Names(tools, arguments, kept)
+
+
+def _descriptions(tools: Iterable[ToolSpec]) -> dict[str, str]:
+    """What the first tool that describes an argument says of it."""
+    found: dict[str, str] = {}
+    for tool in tools:
+        for name, schema in tool.parameters.get("properties", {}).items():
+            said = schema.get("description") if isinstance(schema, dict) else None
+            if isinstance(said, str) and said:
+                found.setdefault(name, said)
+    return found
+
+
+def _described_words(description: str) -> list[str]:
+    """The first telling words: ``City in which the journey originates`` gives city, journey, originates."""
+    words = (word.lower() for word in re.findall(r"[A-Za-z]+", re.split(r"[(.;:\n]", description, maxsplit=1)[0]))
+    return [word for word in words if not _EMPTY_WORD.fullmatch(word)][:_DESCRIPTION_WORDS]
 
 
 def _tool_name(name: str, opening: str, style: str, turned: bool, house: random.Random) -> str:
@@ -197,14 +240,21 @@ def _described(schema: Any, names: _Names) -> Any:
     return schema
 
 
+#: Of a tool's result only keys and identifiers change: what a customer sees and says is the same in every house.
+_SPEAKING: Mapping[str, Callable[[_Names, str | None], str | None]] = {
+    "system": _Names.in_text,
+    "tool": _Names.in_result,
+}
+
+
 def _message(message: Message, names: _Names) -> Message:
-    # Of a tool's result only keys and identifiers change: what a customer sees and says is the same in every house.
-    speaks_names = message.role in ("system", "tool")
     return message.model_copy(
         update={
-            "content": names.in_text(message.content) if speaks_names else message.content,
+            "content": _SPEAKING[message.role](names, message.content)
+            if message.role in _SPEAKING
+            else message.content,
             "tool_calls": tuple(_call(call, names) for call in message.tool_calls),
-            "rationale": names.in_text(message.rationale),
+            "rationale": names.in_rationale(message.rationale),
         }
     )
 

@@ -98,6 +98,55 @@ def test_names_in_the_system_message_the_result_and_the_rationale_follow() -> No
     assert user.content == "My order_id is 7."  # people speak as they speak
 
 
+def _described_house(number: int) -> Conversation:
+    """A conversation whose arguments are ordinary words and described; every number is another house."""
+    properties = {
+        "city": {"type": "string", "description": "City in which the journey originates (e.g. Paris)"},
+        "type": {"type": "string", "description": "The type of it"},
+        "alcohol": {"type": "string", "description": "Boolean flag indicating if the restaurant serves alcohol"},
+        "plain": {"type": "string"},
+    }
+    tool = ToolSpec(name="find_place", parameters={**_schema(properties=properties), "required": ["city", "type"]})
+    thought = "It needs city=Paris, type=?, plain=1. type is missing, so I ask; alcohol, plain are missing. The city!"
+    call = _call("find_place", '{"city": "Paris"}', {"city": "Paris"})
+    base = _conversation(tool, call)
+    asked = Message(role="assistant", content="The city?", rationale="The user asks for alcohol, which results tell.")
+    result = Message(role="tool", content='{"city": "a city", "type" : "city", "other": 1}', tool_call_id=call.id)
+    thinking = base.messages[1].model_copy(update={"rationale": thought})
+    return base.model_copy(
+        update={"record_id": str(number), "messages": (base.messages[0], thinking, result, asked)},
+    )
+
+
+def test_every_second_house_names_arguments_by_what_is_said_of_them() -> None:
+    houses = [
+        list(with_other_names(_described_house(number)).tools[0].parameters["properties"]) for number in range(60)
+    ]
+    words = [["".join(c for c in name.lower() if c.isalpha()) for name in house] for house in houses]
+    described = [one for one in words if one == ["cityjourneyoriginates", "type", "restaurantservesalcohol", "plain"]]
+    assert len(described) + sum(one == ["city", "type", "alcohol", "plain"] for one in words) == 60
+    assert 20 <= len(described) <= 40
+
+
+def test_ordinary_words_follow_where_they_name_an_argument_and_only_there() -> None:
+    after = next(
+        after
+        for number in range(60)
+        if "city" not in (after := with_other_names(_described_house(number))).tools[0].parameters["properties"]
+        and "alcohol" not in after.tools[0].parameters["properties"]
+    )
+    city, kind, alcohol, plain = after.tools[0].parameters["properties"]
+    _, call, result, asked = after.messages
+    assert call.rationale == (
+        f"It needs {city}=Paris, {kind}=?, {plain}=1. {kind} is missing, so I ask; {alcohol}, {plain} are missing. "
+        "The city!"
+    )
+    assert asked.rationale == f"The user asks for {alcohol}, which results tell."
+    assert json.loads(result.content or "") == {city: "a city", kind: "city", "other": 1}
+    assert call.tool_calls[0].arguments == {city: "Paris"}
+    assert asked.content == "The city?"
+
+
 def test_a_schema_that_names_its_arguments_elsewhere_keeps_them() -> None:
     tool = ToolSpec(name="track_order", parameters=_schema(anyOf=[{"required": ["order_id"]}]))
     after = with_other_names(_conversation(tool, _call("track_order")))
