@@ -28,6 +28,14 @@ def compare(
     path: Path = None,
     conversations: Conversations = None,
     dataset: Annotated[str | None, typer.Option(help="Dataset version.", show_default=False)] = None,
+    practice: Annotated[
+        str | None,
+        typer.Option(
+            help="Dataset version that priming, GRPO and their twins learn from, with the same validation and test: "
+            "for one, the same conversations under other tool names (data.rename_tools).",
+            show_default=False,
+        ),
+    ] = None,
     minutes: TotalMinutes = None,
     slice_: Annotated[
         float | None,
@@ -73,6 +81,7 @@ def compare(
         overrides = checked(profile, set_)
         from data.arms import UnknownArm
         from tasks import comparison
+        from tasks.comparison_datasets import OthersHeldOut
         from tasks.comparison_outcomes import NotOneComparison
         from tasks.comparison_report import pooled_report, report
         from tasks.slices import SliceOver
@@ -105,6 +114,7 @@ def compare(
                     path=path,
                     conversations=conversations,
                     dataset_version=dataset,
+                    practice_version=practice,
                     minutes=minutes,
                     slice_minutes=slice_,
                     seeds=seeds,
@@ -114,7 +124,7 @@ def compare(
                 )
         except SliceOver as ended:
             over = ended
-        except (UnknownArm, comparison.UnknownSeed) as error:
+        except (UnknownArm, comparison.UnknownSeed, OthersHeldOut) as error:
             raise typer.BadParameter(str(error)) from error
         state = comparison.newest()
         if state is not None:

@@ -12,7 +12,7 @@ from data.settings import ProfileName
 from flows.ingest_data import ingest_data
 from tasks import comparison, comparison_steps
 from tasks.choices import stated
-from tasks.comparison_datasets import elsewhere, whole
+from tasks.comparison_datasets import elsewhere, practised, whole
 from tasks.slices import Slice
 from tasks.stage import say
 
@@ -27,6 +27,7 @@ def compare_arms(
     path: str | None = None,
     conversations: int | None = None,
     dataset_version: str | None = None,
+    practice_version: str | None = None,
     minutes: float | None = None,
     slice_minutes: float | None = None,
     seeds: int | None = None,
@@ -45,6 +46,7 @@ def compare_arms(
         path: Directory of the source's files.
         conversations: At most this many.
         dataset_version: A published dataset instead.
+        practice_version: Another that holds out the same, which all that comes after SFT learns from.
         minutes: Budget of the whole, shared out over trainings and judgements.
         slice_minutes: Budget of this call: work under way is kept, the next call goes on.
         seeds: Seeds of the arms that are trained several times.
@@ -62,7 +64,8 @@ def compare_arms(
     with Slice(slice_minutes) as time_left:
         resolved = settings.model_dump(mode="json")
         version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
-        state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes)
+        practice = practised(practice_version, version) if practice_version else None
+        state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes, practice)
         planned = comparison.steps(state, final=final, only_seed=only_seed)
         for place, step in enumerate(planned, start=1):
             if state.result(step) is None and state.failed(step) is None:

@@ -81,6 +81,8 @@ class State(BaseModel):
     profile: ProfileName
     settings: dict[str, Any]
     dataset_version: str
+    practice_version: str | None = None
+    """What is learned from after SFT, if not the same: its training conversations under other tool names, for one."""
     minutes: float | None = None
     elsewhere: dict[str, str] = Field(default_factory=dict)  # source → dataset version
     done: dict[str, Done] = Field(default_factory=dict)
@@ -124,6 +126,7 @@ def opened(
     dataset_version: str,
     elsewhere: Mapping[str, str],
     minutes: float | None,
+    practice_version: str | None = None,
 ) -> State:
     """The comparison that was asked for, with what is done of it already."""
     asked: dict[str, Any] = {
@@ -131,6 +134,7 @@ def opened(
         "seeds": list(seeds),
         "settings": settings.model_dump(mode="json"),
         "dataset_version": dataset_version,
+        **({"practice_version": practice_version} if practice_version else {}),
     }
     # Where the files lie is no part of the question: on another machine it is the same comparison.
     placeless = {**asked["settings"], "data": {**asked["settings"]["data"], "path": None}}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from data import snapshot
-from data.schema import Split
+from data.schema import TEST_SPLITS, VALIDATION_SPLITS, Conversation, Split
 from tasks.ingest import dataset, require_trainable
 
 #: The farthest paraphrase of SGD's schemas, and the outside judge.
 ELSEWHERE = ("bfcl", "sgd-x-v5")
+
+
+class OthersHeldOut(ValueError):
+    """Two datasets do not hold out the same; the message names them and the way out."""
 
 
 def elsewhere() -> dict[str, str]:
@@ -24,6 +28,29 @@ def whole(version: str) -> str:
     found = dataset(version)
     require_trainable(found)
     return found
+
+
+def practised(version: str, judged: str) -> str:
+    """A dataset to learn from after SFT: it holds out the very conversations that ``judged`` does.
+
+    Raises:
+        MissingUpstream: There is none of that version, or it has no train split.
+        OthersHeldOut: It holds out something else, so that arms would not be judged on the same turns.
+    """
+    found = whole(version)
+    if _held_out(found) != _held_out(judged):
+        raise OthersHeldOut(
+            f"dataset {found} has other conversations in validation and test than {judged}, so its arms would be "
+            "judged on other turns; ingest both with the same options but for what changes training conversations "
+            "(data.rename_tools)"
+        )
+    return found
+
+
+def _held_out(version: str) -> dict[str, Conversation]:
+    from data.snapshot import read_conversations
+
+    return {one.id: one for one in read_conversations(version, splits=[*VALIDATION_SPLITS, *TEST_SPLITS])}
 
 
 def overlap(training: str, judged: str) -> int:

@@ -174,15 +174,17 @@ def _seed(key: str) -> int:
 
 
 def _difference(one: State, other: State) -> str:
-    asked = [
-        _flat({"dataset": each.dataset_version, "seeds": each.seeds, "arms": sorted(each.arms), **each.settings})
-        for each in (one, other)
-    ]
+    asked = [_flat({**_asked(each), **each.settings}) for each in (one, other)]
     names = [name for name in sorted(asked[0].keys() | asked[1].keys()) if asked[0].get(name) != asked[1].get(name)]
     named = "; ".join(f"{name}: {asked[0].get(name)} and {asked[1].get(name)}" for name in names[:MOST_NAMED])
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     what = f"{named or 'their arms are made otherwise'}{more}"
     return f"{one.id} and {other.id} are different comparisons ({what}); pool seeds of one and the same"
+
+
+def _asked(state: State) -> dict[str, Any]:
+    datasets = {"dataset": state.dataset_version, "practice": state.practice_version}
+    return {**datasets, "seeds": state.seeds, "arms": sorted(state.arms)}
 
 
 def _flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:

@@ -48,7 +48,9 @@ def _train(state: State, step: Step) -> str:
         return prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version)
     (start,) = arm.starts
     run = _model(state, start, step.seed)
-    return training.train(_stage(arm), settings_of(state, arm, step.seed, _wall_clock(state, arm, step.seed)), run)
+    settings = settings_of(state, arm, step.seed, _wall_clock(state, arm, step.seed))
+    version = None if arm.recipe == "sft" else state.practice_version
+    return training.train(_stage(arm), settings, run, dataset_version=version)
 
 
 def _stage(arm: Arm) -> records.Stage:

@@ -90,6 +90,33 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     assert comparison.newest() is not None
 
 
+def test_what_comes_after_sft_learns_from_the_dataset_to_practise_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    arms, settings = chosen_arms("paper-table"), resolve("smoke", {})
+    made = opened("paper-table", arms, range(1), settings, VERSION, {}, None, "e" * 12)
+    assert made.id != opened("paper-table", arms, range(1), settings, VERSION, {}, None).id
+    assert made.id == opened("paper-table", arms, range(1), settings, VERSION, {}, None, "e" * 12).id
+    learned: dict[str, str | None] = {}
+
+    def train(stage: str, settings: Any, start: str, dataset_version: str | None = None) -> str:
+        learned[stage] = dataset_version
+        return f"run-{stage}"
+
+    def evaluate(settings: Any, run: str) -> str:
+        assert settings.evaluation.dataset is None  # the model's own, which holds out the same
+        return f"judged-{run}"
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    monkeypatch.setattr(comparison_steps, "prepare_base_model", lambda settings, version: f"base-{version}")
+    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": 60.0}))
+    for step in steps(made):
+        if step.kind == "train":
+            comparison_steps.do(made, step)
+    comparison_steps.do(made, Step("grpo-thinking", 0, "judge"))
+    assert made.done["base/0/train"].result == f"base-{VERSION}"
+    assert learned == {"sft": None, **dict.fromkeys(("continued", "rejection", "primed", "grpo"), "e" * 12)}
+
+
 def test_twins_of_grpo_get_the_time_from_where_both_start(monkeypatch: pytest.MonkeyPatch) -> None:
     made = state(seeds=1, prime={"minutes": 2.0}, grpo={"minutes": 5.0})
     minutes = lambda name: comparison_steps._wall_clock(made, made.arms[name], 0)  # noqa: E731

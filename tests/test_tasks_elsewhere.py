@@ -16,6 +16,7 @@ from data.settings import DataSettings
 from models import tracking
 from models.metric_log import MetricLog
 from tasks.base_model import prepare_base_model
+from tasks.comparison_datasets import OthersHeldOut, practised
 from tasks.evaluation import evaluate
 from tasks.ingest import dataset, require_trainable, trainable
 from tasks.records import MissingUpstream, of_run
@@ -50,6 +51,19 @@ def test_training_takes_the_newest_dataset_that_may_be_trained_on(versions: dict
     assert dataset(None) == versions["bfcl"]
     assert trainable(None) == versions["openai"]
     assert trainable(None, "openai") == trainable(versions["openai"]) == versions["openai"]
+
+
+def test_a_dataset_to_practise_on_holds_out_the_same_turns() -> None:
+    versions = {
+        (number, share): ingest(DataSettings(conversations=number, rename_tools=share), Silent()).dataset_version
+        for number, share in ((40, 0.0), (40, 1.0), (60, 1.0))
+    }
+    judged = versions[40, 0.0]
+    assert practised(versions[40, 1.0], judged) == versions[40, 1.0] != judged
+    with pytest.raises(OthersHeldOut, match=f"{versions[60, 1.0]} has other conversations in validation and test"):
+        practised(versions[60, 1.0], judged)
+    with pytest.raises(MissingUpstream):
+        practised("f" * 12, judged)
 
 
 def test_a_dataset_for_evaluation_only_is_refused_with_the_way_out(versions: dict[str, str]) -> None:
