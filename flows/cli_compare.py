@@ -31,8 +31,8 @@ def compare(
     practice: Annotated[
         str | None,
         typer.Option(
-            help="Dataset version that priming, GRPO and their twins learn from, with the same validation and test: "
-            "for one, the same conversations under other tool names (data.rename_tools).",
+            help="Dataset version that GRPO and its twins learn from, with the same validation and test: for one, the "
+            "same conversations under other tool names (data.rename_tools).",
             show_default=False,
         ),
     ] = None,

@@ -46,7 +46,7 @@ def compare_arms(
         path: Directory of the source's files.
         conversations: At most this many.
         dataset_version: A published dataset instead.
-        practice_version: Another that holds out the same, which all that comes after SFT learns from.
+        practice_version: Another that holds out the same, which RL and its twins learn from.
         minutes: Budget of the whole, shared out over trainings and judgements.
         slice_minutes: Budget of this call: work under way is kept, the next call goes on.
         seeds: Seeds of the arms that are trained several times.

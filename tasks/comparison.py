@@ -82,7 +82,7 @@ class State(BaseModel):
     settings: dict[str, Any]
     dataset_version: str
     practice_version: str | None = None
-    """What is learned from after SFT, if not the same: its training conversations under other tool names, for one."""
+    """What RL and its twins learn from, if not the same: its training conversations under other tool names, for one."""
     minutes: float | None = None
     elsewhere: dict[str, str] = Field(default_factory=dict)  # source → dataset version
     done: dict[str, Done] = Field(default_factory=dict)

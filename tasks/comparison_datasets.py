@@ -31,7 +31,7 @@ def whole(version: str) -> str:
 
 
 def practised(version: str, judged: str) -> str:
-    """A dataset to learn from after SFT: it holds out the very conversations that ``judged`` does.
+    """A dataset for RL and its twins to learn from: it holds out the very conversations that ``judged`` does.
 
     Raises:
         MissingUpstream: There is none of that version, or it has no train split.

@@ -166,7 +166,7 @@ def _head(made: Outcomes, final: bool) -> str:
         ("comparison", f"{state.id}, preset {state.preset}, profile {state.profile}"),
         ("base model", state.settings["base_model"]["uri"]),
         ("dataset", f"{state.dataset_version}, source {made.source}"),
-        *([("learned from after SFT", state.practice_version)] if state.practice_version else []),
+        *([("practised on by RL and its twins", state.practice_version)] if state.practice_version else []),
         ("judged on", "the test splits" if final else "validation; test was not looked at"),
         ("seeds", ", ".join(map(str, state.seeds))),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),

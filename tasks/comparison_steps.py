@@ -16,6 +16,8 @@ from tasks.records import MissingUpstream
 from tasks.stage import now, say
 
 GRPO = "grpo-thinking"
+#: What is imitated before RL: it stays with the comparison's own dataset where RL and its twins practise on another.
+BEFORE_PRACTICE = ("sft", "primed")
 #: Errors of ours that say that there was nothing to train on or to judge; by name, since their modules load torch.
 NOTHING_THERE = ("EmptySplit", "NothingToEvaluate", "NoThoughts")
 
@@ -49,7 +51,7 @@ def _train(state: State, step: Step) -> str:
     (start,) = arm.starts
     run = _model(state, start, step.seed)
     settings = settings_of(state, arm, step.seed, _wall_clock(state, arm, step.seed))
-    version = None if arm.recipe == "sft" else state.practice_version
+    version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
     return training.train(_stage(arm), settings, run, dataset_version=version)
 
 

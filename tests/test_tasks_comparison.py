@@ -90,7 +90,7 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     assert comparison.newest() is not None
 
 
-def test_what_comes_after_sft_learns_from_the_dataset_to_practise_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rl_and_its_twins_learn_from_the_dataset_to_practise_on(monkeypatch: pytest.MonkeyPatch) -> None:
     arms, settings = chosen_arms("paper-table"), resolve("smoke", {})
     made = opened("paper-table", arms, range(1), settings, VERSION, {}, None, "e" * 12)
     assert made.id != opened("paper-table", arms, range(1), settings, VERSION, {}, None).id
@@ -114,7 +114,7 @@ def test_what_comes_after_sft_learns_from_the_dataset_to_practise_on(monkeypatch
             comparison_steps.do(made, step)
     comparison_steps.do(made, Step("grpo-thinking", 0, "judge"))
     assert made.done["base/0/train"].result == f"base-{VERSION}"
-    assert learned == {"sft": None, **dict.fromkeys(("continued", "rejection", "primed", "grpo"), "e" * 12)}
+    assert learned == {"sft": None, "primed": None, **dict.fromkeys(("continued", "rejection", "grpo"), "e" * 12)}
 
 
 def test_twins_of_grpo_get_the_time_from_where_both_start(monkeypatch: pytest.MonkeyPatch) -> None:
