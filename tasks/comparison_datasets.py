@@ -1,4 +1,4 @@
-"""Where else the arms of a comparison are judged: whatever evaluation-only datasets are published."""
+"""The datasets of a comparison: what its arms learn from, and where else they are judged (evaluation only)."""
 
 from __future__ import annotations
 
@@ -48,9 +48,8 @@ def practised(version: str, judged: str) -> str:
 
 
 def _held_out(version: str) -> dict[str, Conversation]:
-    from data.snapshot import read_conversations
-
-    return {one.id: one for one in read_conversations(version, splits=[*VALIDATION_SPLITS, *TEST_SPLITS])}
+    held_out = snapshot.read_conversations(version, splits=[*VALIDATION_SPLITS, *TEST_SPLITS])
+    return {one.id: one for one in held_out}
 
 
 def overlap(training: str, judged: str) -> int:
