@@ -121,6 +121,7 @@ def compare(
                     only_seed=only_seed,
                     final=final,
                     overrides=overrides if seed is None else {**overrides, "seed": seed},
+                    command=_command(),
                 )
         except SliceOver as ended:
             over = ended
@@ -128,7 +129,7 @@ def compare(
             raise typer.BadParameter(str(error)) from error
         state = comparison.newest()
         if state is not None:
-            _tell(report(state, final=final, command=_command()), write)
+            _tell(report(state, final=final), write)
         if over is not None:
             typer.echo(str(over), err=True)
             raise typer.Exit(MORE_TO_DO)

@@ -34,6 +34,7 @@ def compare_arms(
     only_seed: int | None = None,
     final: bool = False,
     overrides: dict[str, Any] | None = None,
+    command: str = "",
 ) -> str:
     """Do what is not done of a comparison; returns its id.
 
@@ -53,6 +54,7 @@ def compare_arms(
         only_seed: Only this one's part: the others are made on other machines.
         final: Judge on the test splits too. Each use is recorded.
         overrides: Any other setting, nested as in data/settings.
+        command: What was typed to ask for it, which the page tells.
     """
     chosen = chosen_arms(preset, tuple(arms), tuple(rewards))
     number = seeds or comparison.affordable_seeds(minutes)
@@ -66,6 +68,7 @@ def compare_arms(
         version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
         practice = practised(practice_version, version) if practice_version else None
         state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes, practice)
+        state.note_command(command)
         planned = comparison.steps(state, final=final, only_seed=only_seed)
         for place, step in enumerate(planned, start=1):
             if state.result(step) is None and state.failed(step) is None:

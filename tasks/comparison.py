@@ -88,6 +88,8 @@ class State(BaseModel):
     done: dict[str, Done] = Field(default_factory=dict)
     impossible: dict[str, str] = Field(default_factory=dict)
     """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
+    commands: list[str] = Field(default_factory=list)
+    """What was typed to work on it, each once: a page that is made later names these."""
 
     @property
     def directory(self) -> Path:
@@ -97,6 +99,12 @@ class State(BaseModel):
     def save(self) -> None:
         """Write the record."""
         write_whole(self.directory / "state.json", self.model_dump_json(indent=2))
+
+    def note_command(self, command: str) -> None:
+        """Remember what was typed to work on it."""
+        if command and command not in self.commands:
+            self.commands.append(command)
+            self.save()
 
     def failed(self, step: Step) -> str | None:
         """Why a step cannot be done, or the one it needs; None where nothing is known against it."""

@@ -86,7 +86,7 @@ class Outcomes:
         write_whole(directory / FACTS, json.dumps(facts, indent=1) + "\n")
 
 
-def gathered(state: State, command: str) -> Outcomes | None:
+def gathered(state: State) -> Outcomes | None:
     """Outcomes of a comparison of this machine; None while nothing is judged."""
     from models.training.monitor import in_words
 
@@ -103,7 +103,7 @@ def gathered(state: State, command: str) -> Outcomes | None:
             for source, version in state.elsewhere.items()
             if any(key.endswith(f"/on {source}") for key in judged)
         },
-        commands=[command] if command else [],
+        commands=list(state.commands),
         monitored={
             key: in_words(verdict)
             for key, done in state.done.items()

@@ -20,9 +20,9 @@ from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
 from tasks.evaluation import rows_of
 
 
-def report(state: State, *, final: bool = False, command: str = "") -> Path | None:
+def report(state: State, *, final: bool = False) -> Path | None:
     """Write the outcomes, the page, plots and examples; None while fewer than two arms are judged."""
-    made = gathered(state, command)
+    made = gathered(state)
     if made is None:
         return None
     made.write(state.directory)
@@ -160,15 +160,14 @@ def _head(made: Outcomes, final: bool) -> str:
     state = made.state
     commits = sorted({done.git_commit[:9] for done in state.done.values() if done.git_commit})
     machines = sorted({done.machine for done in state.done.values() if done.machine})
-    commands = made.commands or [f"apprentice compare --preset {state.preset}"]
     facts = [
-        *(("command", f"`{command}`") for command in commands),
+        *([("command", f"`{command}`") for command in made.commands] or [("command", "not recorded")]),
         ("comparison", f"{state.id}, preset {state.preset}, profile {state.profile}"),
         ("base model", state.settings["base_model"]["uri"]),
         ("dataset", f"{state.dataset_version}, source {made.source}"),
         *([("practised on by RL and its twins", state.practice_version)] if state.practice_version else []),
         ("judged on", "the test splits" if final else "validation; test was not looked at"),
-        ("seeds", ", ".join(map(str, state.seeds))),
+        ("seeds", _seeds(state, final)),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),
         ("hardware", "; ".join(machines) or "not recorded"),
         ("commit", ", ".join(commits) or "unknown"),
@@ -182,6 +181,19 @@ def _head(made: Outcomes, final: bool) -> str:
         "whole conversations; with several seeds, conversations and seeds both count as chance.\n\n"
         f"{rows}"
     )
+
+
+def _seeds(state: State, final: bool) -> str:
+    """The seeds that something was trained and judged under, and which ones that leaves."""
+    judged = {step.seed for step in comparison.steps(state, final=final) if _of_a_seed(state, step, final)}
+    left = [seed for seed in state.seeds if seed not in judged]
+    there = ", ".join(str(seed) for seed in state.seeds if seed in judged) or "none"
+    return f"{there}; not judged yet: {', '.join(map(str, left))}" if left else there
+
+
+def _of_a_seed(state: State, step: Step, final: bool) -> bool:
+    judged = step.kind == "judge" and step.final == final and not step.aside
+    return judged and state.arms[step.arm].seeded and state.result(step) is not None
 
 
 def _how_to_read(number: int) -> str:

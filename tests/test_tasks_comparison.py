@@ -236,7 +236,7 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
         comparison_steps.do(made, step)  # the stages' own records answer: nothing is trained again
     assert [stage for stage, _ in stand_ins.calls] == trained
     without_a_dataset(monkeypatch)
-    page = report(made, command="apprentice compare")
+    page = report(made)
     assert page is not None
     text = page.read_text()
     assert f"- dataset: {VERSION}, source sgd" in text
@@ -274,7 +274,8 @@ def test_seeds_of_several_machines_make_the_page_of_one(
         monkeypatch.setattr(comparison_steps, "described", lambda: machine)
         for step in steps(made, only_seed=only_seed):
             comparison_steps.do(made, step)
-        page = report(made, command=f"apprentice compare on {machine}")
+        made.note_command(f"apprentice compare on {machine}")
+        page = report(made)
         assert page is not None
         return made, page.parent, page.read_text()
 
@@ -284,10 +285,14 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     assert set(parts[0][0].done) | set(parts[1][0].done) == set(whole.done)
     assert set(parts[0][0].done) & set(parts[1][0].done) == {"base/0/train"}  # which both start from
     assert all("steps: " in text for *_, text in parts)  # each says what it has not done
+    assert "- seeds: 0; not judged yet: 1\n" in parts[0][2]
+    assert "- seeds: 1; not judged yet: 0\n" in parts[1][2]
+    assert "- seeds: 0, 1\n" in one_page
     together = pooled_report([directory for _, directory, _ in parts])
     assert together is not None
     pooled_page = together.read_text()
     assert "- hardware: first; second" in pooled_page
+    assert "- seeds: 0, 1\n" in pooled_page
     assert "`apprentice compare on first`" in pooled_page
     assert "`apprentice compare on second`" in pooled_page
     assert pooled_page.partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
@@ -299,6 +304,39 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     again = pooled_report([together.parent, parts[1][1]])
     assert again is not None
     assert again.read_text().partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
+
+
+def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from contextlib import nullcontext
+
+    from typer.testing import CliRunner
+
+    from flows import compare_arms
+    from flows.cli import app
+
+    without_a_dataset(monkeypatch)
+    monkeypatch.setattr("flows.server.temporary_server", nullcontext)
+    monkeypatch.setattr(compare_arms, "compare_arms", compare_arms.compare_arms.fn)
+    monkeypatch.setattr(compare_arms, "whole", lambda version: version)
+    monkeypatch.setattr(compare_arms, "elsewhere", dict)
+
+    def page_after(*typed: str) -> list[str]:
+        monkeypatch.setattr(sys, "argv", ["apprentice", *typed])
+        told = CliRunner().invoke(app, list(typed))
+        assert told.exit_code == 0, told.output
+        page = Path(told.stdout.split("results: ")[1].strip())
+        return [line for line in page.read_text().splitlines() if line.startswith("- command")]
+
+    asked = ["compare", "--preset", "minimum", "--profile", "smoke", "--dataset", VERSION, "--seeds", "2"]
+    first, second = ([*asked, "--only-seed", seed] for seed in "01")
+    named = [f"- command: `apprentice {' '.join(one)}`" for one in (first, second)]
+    assert page_after(*first) == named[:1]
+    assert page_after("compare", "--report") == named[:1]
+    assert page_after(*second) == named
+    assert page_after(*first) == named
 
 
 def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:
@@ -325,7 +363,7 @@ def test_only_one_comparison_is_pooled_and_what_differs_is_named(
         made = opened("minimum", chosen_arms("minimum", ("base",)), range(1), settings, VERSION, {}, None)
         for step in steps(made):
             comparison_steps.do(made, step)
-        outcomes = gathered(made, "")
+        outcomes = gathered(made)
         assert outcomes is not None
         outcomes.write(directory := tmp_path / str(rate))
         assert "private" not in (directory / "outcomes.json").read_text()
