@@ -78,6 +78,7 @@ def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, eva
         thinking=thinking,
         settings=settings,
         reporter=work.reporter,
+        alike=own if dataset_version != own else None,
     )
     if outcome.stopped == "interrupted":
         raise Interrupted(

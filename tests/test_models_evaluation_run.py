@@ -35,7 +35,7 @@ def points(tiny_conversations, monkeypatch):
     return found
 
 
-def judged(model, evaluation_id="e1", reporter=None, **evaluation):
+def judged(model, evaluation_id="e1", reporter=None, alike=None, **evaluation):
     chosen = {"max_completion_length": 8, "batch_size": 2, "decision_points": None, **evaluation}
     return evaluate(
         model,
@@ -47,6 +47,7 @@ def judged(model, evaluation_id="e1", reporter=None, **evaluation):
         thinking=False,
         settings=resolve("smoke", {"device": "cpu", "evaluation": chosen}),
         reporter=reporter or Silent(),
+        alike=alike,
     )
 
 
@@ -117,6 +118,29 @@ def test_a_larger_selection_only_adds_conversations(points):
 def test_what_chooses_a_checkpoint_is_apart_from_what_judges_it(points):
     judge, chooser = select_points(points, 3), select_points(points, 3, from_end=True)
     assert not {c[0].conversation_id for c in judge} & {c[0].conversation_id for c in chooser}
+
+
+def test_the_same_conversations_under_other_names_come_first(model, points, monkeypatch):
+    renamed = [
+        point.model_copy(
+            update={
+                name: getattr(point, name).replace("handwritten/", "other/", 1) for name in ("id", "conversation_id")
+            }
+        )
+        for point in points
+    ]
+    assert renamed[0].id.startswith("other/")
+    last = select_points(renamed, None)[-1]
+    judged_elsewhere = [
+        point for point in points if point.conversation_id.endswith(last[0].conversation_id.removeprefix("other"))
+    ]
+    found = {"v": renamed, "own": judged_elsewhere}
+    monkeypatch.setattr("models.evaluation.run.read_decision_points", lambda version, splits: found[version])
+    judged(model, decision_points=1)
+    judged(model, "e2", decision_points=1, alike="own")
+    without, having = (set(evaluations.read_evaluations(one)["decision_point_id"]) for one in ("e1", "e2"))
+    assert not {point.id for point in last} & without
+    assert {point.id for point in last} <= having
 
 
 def test_batches_hold_whole_conversations(points):

@@ -113,6 +113,16 @@ def test_empty_splits_are_a_clear_error(stages: SimpleNamespace, monkeypatch: py
         evaluate.fn(settings(), sft)
 
 
+def test_on_another_dataset_the_conversations_of_ones_own_come_first(
+    stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.choices.source_of", lambda version: "sgd-x-v5")
+    sft = trained()[1]
+    evaluate.fn(settings(), sft)
+    evaluate.fn(settings(dataset="e" * 12), sft)
+    assert stages.alike_of == [("d" * 12, None), ("e" * 12, "d" * 12)]
+
+
 def test_only_final_looks_at_test_and_each_use_is_noted(stages: SimpleNamespace) -> None:
     _, sft, _ = trained()
     assert set(rows_of(evaluate.fn(settings(), sft))["split"]) == {"validation_seen", "validation_unseen"}

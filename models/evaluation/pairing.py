@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 Seeded = Mapping[int, "pd.DataFrame"]
 
 
-def item_of(decision_point_id: str) -> str:
-    """What a decision point is called in every source that renames it: its id without the source."""
-    return decision_point_id.partition("/")[2]
+def item_of(identifier: str) -> str:
+    """What a decision point or conversation is called in every source that renames it: its id without the source."""
+    return identifier.partition("/")[2]
 
 
 def shared_items(arms: Sequence[Seeded]) -> set[str]:

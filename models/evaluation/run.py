@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import zip_longest
@@ -27,6 +27,7 @@ from models.engine.completions import Completion, complete, prompt_ids
 from models.engine.rollout import decoder
 from models.engine.sampling import Sampling
 from models.evaluation.metrics import judge
+from models.evaluation.pairing import item_of
 from models.evaluation.thoughts import forced_thoughts
 from models.evaluation.variants import variant
 from models.interruption import interruption
@@ -63,8 +64,12 @@ def evaluate(
     thinking: bool,
     settings: Settings,
     reporter: Reporter,
+    alike: str | None = None,
 ) -> EvaluationOutcome:
     """Judge the model in ``model_dir`` on decision points of ``splits`` and store a row for each.
+
+    ``alike`` is the dataset that the model is otherwise judged on: where this one has the same conversations under
+    other tool names (SGD-X), those come first, so that what the names cost is told by the same turns.
 
     Stops at ``settings.evaluation.minutes`` or on SIGINT/SIGTERM after the batch under way.
     """
@@ -72,7 +77,8 @@ def evaluate(
     started = time.monotonic()
     tell_what_is_slow(settings, reporter)
     tokenizer = load_tokenizer(model_dir)
-    selected = select_points(read_decision_points(dataset_version, splits=splits), chosen.decision_points)
+    first = judged_first(alike, splits, chosen.decision_points) if alike else ()
+    selected = select_points(read_decision_points(dataset_version, splits=splits), chosen.decision_points, first=first)
     selected = changed(selected, chosen.variant, dataset_version)
     fitting = [
         conversation
@@ -153,29 +159,44 @@ def _tell(reporter: Reporter, before: int, finished: int) -> None:
 
 
 def select_points(
-    points: Sequence[DecisionPoint], per_split: int | None, *, from_end: bool = False
+    points: Sequence[DecisionPoint],
+    per_split: int | None,
+    *,
+    from_end: bool = False,
+    first: Collection[str] = (),
 ) -> list[list[DecisionPoint]]:
     """Whole conversations in a stable pseudo-random order, the splits taking turns, about ``per_split`` points each.
 
     The order depends on conversation ids alone, so a larger number only adds conversations: models judged on different
     budgets still share the first ones. ``from_end`` takes them from the other end of that order, which keeps what
-    chooses a checkpoint apart from what judges it.
+    chooses a checkpoint apart from what judges it. Conversations of ``first``, named without their source, come before
+    all others.
     """
     by_split: dict[str, dict[str, list[DecisionPoint]]] = {}
     for point in points:
         by_split.setdefault(point.split, {}).setdefault(point.conversation_id, []).append(point)
     chosen = [
-        _first(list(conversations.values()), per_split, from_end) for _, conversations in sorted(by_split.items())
+        _first(list(conversations.values()), per_split, from_end, frozenset(first))
+        for _, conversations in sorted(by_split.items())
     ]
     return [conversation for turn in zip_longest(*chosen) for conversation in turn if conversation is not None]
 
 
-def _first(conversations: list[list[DecisionPoint]], wanted: int | None, from_end: bool) -> list[list[DecisionPoint]]:
+def judged_first(dataset_version: str, splits: Sequence[Split], per_split: int | None) -> set[str]:
+    """The conversations that a model is judged on in a dataset, named without their source."""
+    selected = select_points(read_decision_points(dataset_version, splits=splits), per_split)
+    return {item_of(conversation[0].conversation_id) for conversation in selected}
+
+
+def _first(
+    conversations: list[list[DecisionPoint]], wanted: int | None, from_end: bool, first: frozenset[str]
+) -> list[list[DecisionPoint]]:
     ordered = sorted(
         conversations,
         key=lambda members: hashlib.sha256(members[0].conversation_id.encode()).digest(),
         reverse=from_end,
     )
+    ordered.sort(key=lambda members: item_of(members[0].conversation_id) not in first)
     if wanted is None:
         return ordered
     taken: list[list[DecisionPoint]] = []
