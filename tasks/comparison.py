@@ -25,8 +25,11 @@ SAMPLES = 3
 #: Arms that are judged on changed turns and elsewhere, too.
 LOOKED_AT = ("sft", "sft-continued", "grpo-plain", "grpo-thinking")
 SAMPLED = ("sft", "grpo-thinking")
-#: Shares of ``--minutes``; the rest is start-up, ingestion, tokenising and saving.
-TRAINING_SHARE, JUDGING_SHARE = 0.5, 0.3
+#: Minutes of ``--minutes`` that no budget of a stage knows of, measured on two cores: a judgement loads its model and
+#: ends the batch it is in, ingestion fetches the base model. They take at most half.
+BEGINNING_MINUTES, A_JUDGEMENTS_MINUTES = 1.5, 0.2
+#: Shares of what is left; the rest is the step or batch by which each stage goes over its budget.
+TRAINING_SHARE, JUDGING_SHARE = 0.58, 0.35
 #: Training time of a recipe against SFT's.
 UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection": 0.5}
 #: Judging time of a look at changed turns against a plain one's.
@@ -228,18 +231,20 @@ def budgeted(
 ) -> Settings:
     """Settings of a comparison; ``minutes`` of the whole are shared out over trainings and judgements.
 
-    What is stated explicitly stays as stated.
+    Whole episodes are left out of those: a comparison's page is of turns. What is stated explicitly stays as stated.
     """
     if minutes is None:
         return profiles.resolve(profile, dict(overrides))
     times = {name: seeds if arm.seeded else 1 for name, arm in arms.items()}
     trained = sum(UNITS.get(arm.recipe, 0.0) * times[name] for name, arm in arms.items())
     looked = sum(name in LOOKED_AT for name in arms) * 2 + sum(name in SAMPLED for name in arms) * SAMPLES
-    judged = sum(times.values()) + ASIDE * looked
-    unit = TRAINING_SHARE * minutes / max(trained, 1.0)
+    judgements = sum(times.values())
+    fixed = BEGINNING_MINUTES + A_JUDGEMENTS_MINUTES * (judgements + looked)
+    left = minutes - min(fixed, minutes / 2)
+    unit = TRAINING_SHARE * left / max(trained, 1.0)
     shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
     shares["prime"] = {"minutes": UNITS["primed"] * unit}
-    shares["evaluation"] = {"minutes": JUDGING_SHARE * minutes / judged}
+    shares["evaluation"] = {"minutes": JUDGING_SHARE * left / (judgements + ASIDE * looked), "episodes": {"tasks": 0}}
     most = profiles.resolve(profile).data.conversations
     fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
     shares["data"] = {"conversations": min(fitting, most) if most else fitting}

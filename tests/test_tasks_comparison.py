@@ -72,9 +72,18 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert settings.grpo.minutes == 2.0
     assert settings.sft.minutes is not None
     assert settings.evaluation.minutes is not None
-    judged = len(arms) * settings.evaluation.minutes
-    trained = settings.sft.minutes * 5 + settings.grpo.minutes
-    assert judged + trained < 30
+    judged = [step for step in steps(state(seeds=1)) if step.kind == "judge" and not step.aside.startswith("on ")]
+    whole = sum(not step.aside for step in judged) * settings.evaluation.minutes
+    aside = sum(bool(step.aside) for step in judged) * settings.evaluation.minutes * comparison.ASIDE
+    units = sum(comparison.UNITS.get(arm.recipe, 0.0) for arm in arms.values())
+    beginnings = len(judged) * comparison.A_JUDGEMENTS_MINUTES + comparison.BEGINNING_MINUTES
+    assert 28 < whole + aside + settings.sft.minutes * units + beginnings < 30
+    assert settings.evaluation.episodes.tasks == 0  # no page of a comparison tells of them
+    asked = budgeted("laptop", {"evaluation": {"episodes": {"tasks": 3}}}, arms, 1, 30)
+    assert asked.evaluation.episodes.tasks == 3
+    short = budgeted("laptop", {}, arms, 1, 4)
+    assert short.sft.minutes is not None
+    assert short.sft.minutes > 0.1  # beginnings never take it all
     assert settings.data.conversations == 300
     assert budgeted("night", {}, arms, 3, None) == resolve("night")
     assert [comparison.affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
