@@ -76,7 +76,9 @@ def _go_on(url: str, part: Path, reporter: Reporter, what: str) -> None:
     with _asked(url, part) as answer:
         if answer is None:
             return
-        reporter.phase(f"downloading {what}", total=answer.total and answer.total / 1e6, unit="MB")
+        reporter.phase(
+            f"downloading {what}", total=answer.total and answer.total / 1e6, unit="MB", done=answer.start / 1e6
+        )
         with part.open("r+b" if answer.start else "wb") as file:
             file.seek(answer.start)
             file.truncate()

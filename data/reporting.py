@@ -13,8 +13,9 @@ from typing import Protocol
 class Reporter(Protocol):
     """What long-running work may tell."""
 
-    def phase(self, name: str, total: float | None = None, unit: str = "steps") -> None:
-        """Begin a phase: ``total`` units of work if known (then an ETA is shown)."""
+    def phase(self, name: str, total: float | None = None, unit: str = "steps", done: float = 0.0) -> None:
+        """Begin a phase: ``total`` units of work if known (then an ETA is shown), ``done`` of them before, in work
+        that goes on where it was stopped."""
 
     def update(self, done: float, note: str = "") -> None:
         """Units of the current phase done so far, with a short remark such as the current loss."""
@@ -29,7 +30,7 @@ class Reporter(Protocol):
 class Silent:
     """A reporter that tells nobody."""
 
-    def phase(self, name: str, total: float | None = None, unit: str = "steps") -> None:
+    def phase(self, name: str, total: float | None = None, unit: str = "steps", done: float = 0.0) -> None:
         """Ignore."""
 
     def update(self, done: float, note: str = "") -> None:

@@ -46,14 +46,17 @@ class PlainReporter:
         self._artifact = ProgressArtifact(stage)
         self._phase, self._total, self._unit = "", None, ""  # type: tuple[str, float | None, str]
         self._began = self._line_at = self._file_at = 0.0
+        self._done_before = 0.0
 
-    def phase(self, name: str, total: float | None = None, unit: str = "steps") -> None:
+    def phase(self, name: str, total: float | None = None, unit: str = "steps", done: float = 0.0) -> None:
         """Begin a phase and say so."""
         self._phase, self._total, self._unit = name, total, unit
         self._began = self._line_at = time.monotonic()
-        self._note(0, "")
-        self._artifact.tell(name, 0, total, now=True)
-        parts = [name if name != self.stage else "", f"{total:g} {unit}" if total else ""]
+        self._done_before = done
+        self._note(done, "")
+        self._artifact.tell(name, done, total, now=True)
+        amount = f"{total:g} {unit}" if total else ""
+        parts = [name if name != self.stage else "", amount, f"{done:g} of them before" if amount and done else ""]
         self.line(", ".join(part for part in parts if part))
 
     def update(self, done: float, note: str = "") -> None:
@@ -83,9 +86,10 @@ class PlainReporter:
         return f"{done:g}/{self._total:g} {self._unit}" if self._total else f"{done:g} {self._unit}"
 
     def _left(self, done: float) -> str:
-        if not self._total or not done:
+        now_done = done - self._done_before
+        if not self._total or now_done <= 0:
             return ""
-        return f", about {duration((time.monotonic() - self._began) / done * (self._total - done))} left"
+        return f", about {duration((time.monotonic() - self._began) / now_done * (self._total - done))} left"
 
     def _note(self, done: float, note: str) -> None:
         self._file_at = time.monotonic()
@@ -108,10 +112,12 @@ class BarReporter(PlainReporter):
         self._progress = progress
         self._bar = progress.add_task(stage, total=None, note="", reached="")
 
-    def phase(self, name: str, total: float | None = None, unit: str = "steps") -> None:
+    def phase(self, name: str, total: float | None = None, unit: str = "steps", done: float = 0.0) -> None:
         """Start the bar again under the phase's name."""
-        super().phase(name, total, unit)
-        self._progress.reset(self._bar, total=total, description=f"{self.stage} · {name}", note="", reached="")
+        super().phase(name, total, unit, done)
+        self._progress.reset(
+            self._bar, total=total, completed=int(done), description=f"{self.stage} · {name}", note="", reached=""
+        )
 
     def update(self, done: float, note: str = "") -> None:
         """Move the bar."""

@@ -36,7 +36,7 @@ class Listener(Silent):
         self.phases: list[tuple[str, float | None]] = []
         self.last = 0.0
 
-    def phase(self, name: str, total: float | None = None, unit: str = "steps") -> None:
+    def phase(self, name: str, total: float | None = None, unit: str = "steps", done: float = 0.0) -> None:
         self.phases.append((name, total))
 
     def update(self, done: float, note: str = "") -> None:

@@ -47,7 +47,11 @@ class Recorder(Silent):
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.seen: dict[tuple[str, int], float] = {}
+        self.begun_at: dict[str, float] = {}
         self._stop_at = stop_at
+
+    def phase(self, name, total=None, unit="steps", done=0.0):
+        self.begun_at[name] = done
 
     def metrics(self, values, step):
         self.seen |= {(name, step): value for name, value in values.items()}
@@ -157,6 +161,7 @@ def test_sft_interrupted_and_resumed_ends_bit_for_bit_as_without(base_model, tra
     resumed = train_sft(cut, second)
     assert (resumed.stopped, resumed.steps, straight.steps) == ("finished", 4, 4)
     assert {step for _, step in second.seen} == {3, 4}
+    assert (first.begun_at["sft"], second.begun_at["sft"]) == (0, 50)  # percent: the time left is told by what is left
     together = first.seen | second.seen
     for name in ("train/loss", "train/tokens"):
         curve = {step: value for (metric, step), value in whole.seen.items() if metric == name}

@@ -46,6 +46,23 @@ def test_plain_progress_is_a_line_now_and_then(
     assert rows[-1]["total"] == 100
 
 
+def test_time_left_of_work_that_goes_on_is_told_by_what_this_call_did(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: clock[0])
+    reporter = PlainReporter("sft", directory=tmp_path)
+    reporter.phase("training", 100, done=40)
+    for done in (40, 43):
+        clock[0] += 30.0
+        reporter.update(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "sft: training, 100 steps, 40 of them before"
+    assert lines[1] == "sft: training 40/100 steps"  # nothing done yet from which to tell
+    assert lines[2] == "sft: training 43/100 steps, about 19.0 min left"
+    assert json.loads((tmp_path / "progress.jsonl").read_text().splitlines()[0])["done"] == 40
+
+
 def test_what_is_said_goes_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     PlainReporter("grpo").say("done")
     captured = capsys.readouterr()
@@ -64,4 +81,6 @@ def test_a_bar_follows_phases(capsys: pytest.CaptureFixture[str]) -> None:
         bar = progress.tasks[0]
         assert (bar.completed, bar.total, bar.fields["note"]) == (2, 4, "loss 1.0")
         assert bar.description == "sft · training"
+        reporter.phase("training", 4, done=3)
+        assert (progress.tasks[0].completed, progress.tasks[0].total) == (3, 4)
     assert "sft: half way" in capsys.readouterr().out

@@ -96,8 +96,8 @@ def evaluate(
     forced = None if chosen.thoughts == "own" else forced_thoughts(points, chosen.thoughts, chosen.thoughts_of)
     known = done(evaluation_id)
     todo = [conversation for conversation in fitting if not {point.id for point in conversation} <= known]
-    reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points")
     judged = len(known)
+    reporter.phase(f"evaluating {stage}", total=float(len(points)), unit="decision points", done=float(judged))
     stopped: StopReason = "finished"
     model = decoder(load_model(model_dir, device=device_name(settings)), decode_dtype(settings)) if todo else None
     with interruption() as asked:

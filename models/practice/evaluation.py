@@ -69,7 +69,8 @@ def evaluate_episodes(
     plan = _plan(splits, chosen.tasks, chosen.trials)
     known = played("evaluation", evaluation_id)
     todo = [one for one in plan if episode_id(evaluation_id, one.task_id, one.trial) not in known]
-    reporter.phase(f"playing episodes, {stage}", total=float(len(plan)), unit="episodes")
+    done = len(plan) - len(todo)
+    reporter.phase(f"playing episodes, {stage}", total=float(len(plan)), unit="episodes", done=float(done))
     head = {
         "run_id": run_id,
         "stage": stage,
@@ -80,7 +81,6 @@ def evaluate_episodes(
     }
     places = {f"{one.task_id}#{one.trial}": one for one in todo}
     attempts = list(chain.from_iterable(attempts_at(one.task_id, [one.trial], ("practice",)) for one in todo))
-    done = len(plan) - len(todo)
     begun = False
     with interruption() as asked:
 

@@ -142,7 +142,7 @@ class ReportCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Announce the phase, measured in percent: of the steps or of the budget, whichever is nearer its end."""
-        self._reporter.phase(self._stage, total=100.0, unit="%")
+        self._reporter.phase(self._stage, total=100.0, unit="%", done=self._percent(state))
 
     def on_log(
         self,
@@ -160,10 +160,13 @@ class ReportCallback(TrainerCallback):
         self._reporter.metrics(figures, state.global_step)
         name = "reward" if "train/reward" in figures else "loss"
         note = f"step {state.global_step} of at most {state.max_steps}, {name} {figures[f'train/{name}']:.3f}"
+        self._reporter.update(self._percent(state), note)
+
+    def _percent(self, state: TrainerState) -> float:
         share = state.global_step / state.max_steps
         if self._minutes is not None:
             share = max(share, self._budget.seconds / 60 / self._minutes)
-        self._reporter.update(round(100 * min(share, 1.0), 1), note)
+        return round(100 * min(share, 1.0), 1)
 
 
 def rename_metrics(logs: dict[str, float]) -> dict[str, float]:
