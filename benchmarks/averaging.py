@@ -32,7 +32,7 @@ from models.training.grpo import train_grpo
 from models.training.job import TrainingJob
 from models.training.priming import prime_thinking
 from models.training.sft import train_sft
-from models.training.validation import validation_figures
+from models.training.validation import validated, validation_figures
 
 STAGES = {"sft": train_sft, "prime": prime_thinking, "grpo": train_grpo}
 
@@ -98,7 +98,7 @@ def main() -> None:
             for name in ("last", *map(str, chosen.widths)):
                 model = load_model(Path(folder) / name, device=device_name(settings))
                 twin = decoder(model, decode_dtype(settings))
-                figures = validation_figures(twin, tokenizer, points, thinking=thinking, settings=settings)
+                figures = validation_figures(validated(twin, tokenizer, points, thinking=thinking, settings=settings))
                 calls = sum(point.kind == "call" for point in points)
                 told = {key.removeprefix("validation/"): round(value, 4) for key, value in figures.items()}
                 row = {"weights": name, "split": split, "points": len(points), "calls": calls, **told}

@@ -1,7 +1,8 @@
 """Episodes: every conversation an agent model held with the practice environment, whole, as append-only Parquet.
 
-Those of an evaluation lie beside its rows (``evaluations/<evaluation_id>/episodes/``), those of a training beside its
-rollouts (``rollouts/<run_id>/episodes/``). One row is one episode: what was said by whom, and what came of it.
+Those of an evaluation lie beside its rows (``evaluations/<evaluation_id>/episodes/``), those of a training and of its
+validations beside its rollouts (``rollouts/<run_id>/episodes/``). One row is one episode: what was said by whom, and
+what came of it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from data.parquet import append_part, check_name, read_shards, schema_of, shards
 if TYPE_CHECKING:
     import pandas
 
-Purpose = Literal["evaluation", "training"]
+Purpose = Literal["evaluation", "training", "validation"]
 FOLDER = "episodes"
 #: Columns that ``append_episodes`` fills in; a row brings all others.
 FILLED_IN: tuple[str, ...] = ("purpose", "home", "created_at")
@@ -42,7 +43,7 @@ MESSAGE_TYPE: pa.DataType = pa.struct(
 #: at one task, in training those of one group. ``ended``: ``done`` (the user left), ``turn_limit``,
 #: ``truncated`` (a turn was cut at its token limit) or ``too_long`` (the whole was). ``facts`` is the share of the
 #: required facts that was told, null where none was required. ``failed_turn`` counts the assistant's turns from 1.
-#: ``step``, ``reward`` and ``advantage`` belong to training alone.
+#: ``step`` belongs to training and its validations (0: the start), ``reward`` and ``advantage`` to training alone.
 EPISODE_SCHEMA: pa.Schema = schema_of(
     {
         "episode_id": pa.string(),
@@ -114,8 +115,8 @@ def played(purpose: Purpose, home: str) -> set[str]:
     Raises:
         data.parquet.DamagedFile: A file cannot be read.
     """
-    table = read_shards(shards(_directory(purpose, home)), EPISODE_SCHEMA, ["episode_id"])
-    return set(table.column("episode_id").to_pylist())
+    table = read_shards(shards(_directory(purpose, home)), EPISODE_SCHEMA, ["episode_id", "purpose"]).to_pydict()
+    return {name for name, of in zip(table["episode_id"], table["purpose"], strict=True) if of == purpose}
 
 
 def read_episodes(purpose: Purpose, home: str) -> pandas.DataFrame:
@@ -125,7 +126,7 @@ def read_episodes(purpose: Purpose, home: str) -> pandas.DataFrame:
         data.parquet.DamagedFile: A file cannot be read.
     """
     frame = read_shards(shards(_directory(purpose, home)), EPISODE_SCHEMA).to_pandas()
-    return frame.drop_duplicates("episode_id", keep="last").reset_index(drop=True)
+    return frame[frame["purpose"] == purpose].drop_duplicates("episode_id", keep="last").reset_index(drop=True)
 
 
 def episode_files() -> list[Path]:

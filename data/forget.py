@@ -144,7 +144,7 @@ def _remove_drafts() -> None:
     for draft in paths.datasets().glob(".*.writing"):
         shutil.rmtree(draft)
     for directory in (paths.rollouts(), paths.evaluations()):
-        for torn in directory.glob("*/.*.writing"):
+        for torn in directory.rglob(".*.writing"):
             torn.unlink()
 
 

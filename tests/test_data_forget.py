@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from data import evaluation_set, paths, rollouts, snapshot, warehouse
+from data import evaluation_set, paths, rollouts, snapshot, validations, warehouse
 from data.erasing import erase_lines, erase_rows, rows_of
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations, read_evaluations
 from data.forget import Forgotten, UnknownConversation, forget
@@ -21,6 +21,7 @@ from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
 from data.sources.simulated import Simulated
 from data.tombstones import forgotten_ids
+from data.validations import VALIDATION_SCHEMA
 
 SECRET = "Zyxwvut-Quorum-77"
 
@@ -80,6 +81,17 @@ def leave_traces(version: str, names: list[str]) -> None:
             for name in which
         ]
         append_rollouts(run_id, 1, rows)
+    validated = [
+        blank(
+            VALIDATION_SCHEMA,
+            validations.FILLED_IN,
+            decision_point_id=f"{name}#2",
+            conversation_id=name,
+            text=SECRET if name == names[0] else "x",
+        )
+        for name in names
+    ]
+    validations.append_validations("run-a", 1, validated)
     judged = [
         blank(
             EVALUATION_SCHEMA,
@@ -135,13 +147,14 @@ def test_nothing_of_it_is_left_and_everything_else_stays(said: list[Conversation
     assert len(read_rollouts("run-a")) == len(names) - 1
     assert len(read_rollouts("run-b")) == len(names) - 1
     assert list(read_evaluations("eval-1")["conversation_id"]) == names[1:]
+    assert list(validations.read_validations("run-a")["conversation_id"]) == names[1:]
     assert len(paths.gold_failures(version).read_text(encoding="utf-8").splitlines()) == len(names) - 1
     assert report == Forgotten(
         conversation_id=names[0],
         newly=True,
         warehouse_rows=report.warehouse_rows,
         snapshots={version: "train"},
-        rollouts={"run-a": 1},
+        rollouts={"run-a": 2},
         evaluations={"eval-1": 1},
     )
     assert report.warehouse_rows > 5

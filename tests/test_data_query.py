@@ -29,6 +29,7 @@ from data.query import VIEWS, QueryError, describe, run_query, run_query_arrow
 from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
+from data.validations import VALIDATION_SCHEMA, append_validations
 from data.versions import describe_version
 
 RECORD = {
@@ -103,6 +104,7 @@ def test_columns_are_the_same_with_and_without_data(view: str, publish: Publish)
     publish("one")
     append_rollouts("run", 1, [rollout()])
     append_evaluations("e", [evaluation()])
+    append_validations("run", 1, [row(VALIDATION_SCHEMA, {"run_id", "step", "created_at"})])
     append_episodes("evaluation", "e", [row(EPISODE_SCHEMA, {"purpose", "home", "created_at"})])
     store("run", count_rollouts(read_rollouts("run"), {rollout()["decision_point_id"]: "c"}))
     write_whole(paths.stages() / "sft" / "0.json", json.dumps(RECORD))

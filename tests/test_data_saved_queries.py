@@ -16,6 +16,7 @@ from data.rollouts import ROLLOUT_SCHEMA, append_rollouts
 from data.saved_queries import find, looks_like_a_name, saved_queries
 from data.schema import Conversation, DecisionPoint
 from data.settings import DataSettings
+from data.validations import VALIDATION_SCHEMA, append_validations
 from data.versions import describe_version
 
 EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
@@ -56,7 +57,7 @@ def test_every_saved_query_is_documented_and_answers_on_nothing(name: str) -> No
 
 
 def test_the_promised_ones_are_there() -> None:
-    promised = {"wrong-arguments", "lost", "flat-groups", "longest-thoughts", "disagreements", "changed"}
+    promised = {"wrong-arguments", "lost", "validated", "flat-groups", "longest-thoughts", "disagreements", "changed"}
     assert promised <= set(NAMES)
 
 
@@ -88,6 +89,28 @@ def test_prompts_that_changed_between_two_models() -> None:
     assert ask("lost") == []
     (lost,) = ask("lost", champion="bbb2", run="aaa1")
     assert (lost["tool"], lost["lost"], lost["won"], lost["judged_by_both"]) == ("x", 1, 0, 2)
+
+
+def test_validated_turns_that_a_training_won_and_lost() -> None:
+    def validate(run_id: str, step: int, right: str) -> None:
+        rows = [
+            row(VALIDATION_SCHEMA, {"run_id", "step", "created_at"}, decision_point_id=name, turn_success=mark == "w")
+            for name, mark in zip(("p1", "p2", "p3"), right, strict=True)
+        ]
+        append_validations(run_id, step, rows)
+
+    validate("aaa1", 0, "lww")
+    validate("aaa1", 20, "lll")
+    validate("aaa1", 20, "wlw")  # again after a resume: the newest counts
+    validate("aaa1", 40, "www")
+    validate("bbb2", 0, "www")
+    validate("bbb2", 20, "wwl")
+    (last,) = ask("validated")  # the run that was validated last
+    assert (last["run"], last["lost"], last["won"], last["validated"], last["for_example"]) == ("bbb2", 1, 0, 3, "p3")
+    (other,) = ask("validated", run="aa", step="20")
+    assert (other["first_step"], other["step"], other["lost"], other["won"]) == (0, 20, 1, 1)
+    (end,) = ask("validated", run="aa")
+    assert (end["step"], end["lost"], end["won"]) == (40, 0, 1)
 
 
 @pytest.fixture

@@ -84,11 +84,11 @@ def judging(monkeypatch: pytest.MonkeyPatch, module: str, score: Callable[[int],
     """The weights that each validation is shown; it scores them by how many there were."""
     judged: list[Weights] = []
 
-    def figures(twin: Any, *given: Any, **named: Any) -> dict[str, float]:
+    def figures(job: TrainingJob, step: int, twin: Any, *given: Any, **named: Any) -> dict[str, float]:
         judged.append({name: one.float().clone() for name, one in twin.named_parameters()})
         return {"validation/turn_success": score(len(judged))}
 
-    monkeypatch.setattr(f"models.training.{module}.validation_figures", figures)
+    monkeypatch.setattr(f"models.training.{module}.validate", figures)
     return judged
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from data.profiles import resolve
+from models.training.job import TrainingJob
 from models.training.loop import read_best
 from models.training.validation import ValidationCallback, better, given_up, standing
 
@@ -70,10 +71,10 @@ def test_they_are_not_kept_also_where_the_run_was_resumed_in_between(
     reporter: Any = SimpleNamespace(metrics=lambda values, step: None, say=said.append)
     (tmp_path / "checkpoints").mkdir()
     for step, its in reached.items():
-        settings = resolve("smoke", {"grpo": {"guard": guard}})
+        job = TrainingJob("run", "0" * 12, tmp_path, tmp_path, resolve("smoke", {"grpo": {"guard": guard}}))
         budget: Any = SimpleNamespace(reserve=0.0)
-        again = ValidationCallback(tmp_path, [object()], None, None, settings, reporter, budget)
-        monkeypatch.setattr(again, "_figures", lambda its=its: its)
+        again = ValidationCallback(job, [object()], None, None, reporter, budget)
+        monkeypatch.setattr(again, "_figures", lambda step, its=its: its)
         again._validate(None, step)
     best = read_best(tmp_path / "checkpoints")
     assert best is not None

@@ -138,6 +138,13 @@ def test_the_stage_stores_its_episodes_and_leaves_a_model(base_model, tmp_path):
     assert frame.groupby(["step", "task_id"]).size().eq(2).all()
     assert set(frame["reward"]) <= {0.0, 1.0}
     assert frame["messages"].map(len).gt(2).all()
+    watched = read_episodes("validation", work.run_id)
+    assert set(watched["step"]) == {0, 1, 2}
+    assert watched["episode_id"].is_unique
+    assert not set(watched["episode_id"]) & set(frame["episode_id"])
+    assert watched[watched["step"] == 2]["task_id"].nunique() == work.settings.grpo.validation_episodes
+    assert set(watched["split"]) == {"validation_seen", "validation_unseen"}
+    assert watched["reward"].isna().all()
 
 
 def test_settings_that_do_not_go_with_episodes_are_refused():

@@ -296,13 +296,14 @@ def test_which_thoughts_are_exchanged_depends_on_the_seed_and_the_share(train_se
 
 def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):
     from data.rollouts import read_rollouts
+    from data.validations import read_validations
     from models.training.grpo import train_grpo
 
     steps = {"grpo": {"max_steps": 4, "validate_every": 2, "validation_decision_points": 4}}
     work = job(base_model, tmp_path / "grpo", **steps)
-    first = train_grpo(work, Recorder(stop_at=1))
+    begun, recorder = Recorder(stop_at=1), Recorder()
+    first = train_grpo(work, begun)
     assert (first.stopped, first.steps) == ("interrupted", 2)
-    recorder = Recorder()
     outcome = train_grpo(work, recorder)
     assert (outcome.stopped, outcome.steps) == ("finished", 4)
     rollouts = read_rollouts(work.run_id)
@@ -313,7 +314,11 @@ def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_p
         assert abs(group["advantage"].sum()) < 1e-3
     assert ("train/reward", 4) in recorder.seen
     assert ("train/zero_variance_groups", 3) in recorder.seen
-    assert ("validation/turn_success", 4) in recorder.seen
+    validated = read_validations(work.run_id)
+    assert validated.groupby("step")["decision_point_id"].agg(frozenset).nunique() == 1
+    seen = begun.seen | recorder.seen
+    told = {step: seen["validation/format_ok", step] for step in (0, 2, 4)}
+    assert validated.groupby("step")["format_ok"].mean().to_dict() == pytest.approx(told)
 
     straight = train_grpo(replace(work, run_id="straight", run_dir=tmp_path / "straight"), Recorder())
     again = read_rollouts("straight")

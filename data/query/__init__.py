@@ -46,8 +46,8 @@ def run_query(
 
     ``conversations`` to ``quarantine`` show the newest dataset version of each source, ``dataset_versions`` all of
     them, ``rollouts`` the last attempt of each step, ``evaluations`` the newest row per run, decision point and
-    thinking, ``episodes`` the newest row of each episode, ``runs`` every run of a stage. Times are UTC. ``parameters``
-    are bound to ``$name`` in the statement.
+    thinking, ``validations`` the newest per step of a training and decision point, ``episodes`` the newest row of each
+    episode, ``runs`` every run of a stage. Times are UTC. ``parameters`` are bound to ``$name`` in the statement.
 
     Raises:
         QueryError: Not one SELECT, an unknown table or column, a file that cannot be read, out of time or memory.

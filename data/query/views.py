@@ -24,11 +24,15 @@ VIEWS: tuple[str, ...] = (
     "dataset_versions",
     "rollouts",
     "evaluations",
+    "validations",
     "pass_rates",
     "episodes",
     "runs",
 )
 _NEWEST_EPISODE = "QUALIFY row_number() OVER (PARTITION BY episode_id ORDER BY created_at DESC) = 1"
+_NEWEST_VALIDATION = (
+    "QUALIFY row_number() OVER (PARTITION BY run_id, step, decision_point_id ORDER BY created_at DESC) = 1"
+)
 _NEWEST_EVALUATION = (
     "QUALIFY row_number() OVER (PARTITION BY run_id, decision_point_id, thinking, variant "
     "ORDER BY created_at DESC, evaluation_id DESC) = 1"
@@ -65,6 +69,10 @@ def view_of(connection: duckdb.DuckDBPyConnection, name: str) -> View:
     if name == "evaluations":
         directories = sorted(path for path in paths.evaluations().glob("*") if path.is_dir())
         return View([shard for path in directories for shard in shards(path)], condition=_NEWEST_EVALUATION)
+    if name == "validations":
+        from data.validations import validation_files
+
+        return View(validation_files(), condition=_NEWEST_VALIDATION)
     if name == "pass_rates":
         return View(shards(paths.pass_rates()))
     if name == "episodes":
@@ -105,6 +113,7 @@ def create_typed(connection: duckdb.DuckDBPyConnection) -> None:
     from data.pass_rates import PASS_RATE_SCHEMA
     from data.rollouts import ROLLOUT_SCHEMA
     from data.runs import run_schema
+    from data.validations import VALIDATION_SCHEMA
 
     connection.execute("CREATE SCHEMA typed")
     connection.execute("USE typed")
@@ -113,6 +122,7 @@ def create_typed(connection: duckdb.DuckDBPyConnection) -> None:
     stored = {
         "rollouts": ROLLOUT_SCHEMA,
         "evaluations": EVALUATION_SCHEMA,
+        "validations": VALIDATION_SCHEMA,
         "pass_rates": PASS_RATE_SCHEMA,
         "runs": run_schema(),
         "episodes": EPISODE_SCHEMA,

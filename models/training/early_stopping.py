@@ -18,7 +18,7 @@ from models.policy import load_model
 from models.training.averaging import Shown
 from models.training.job import TrainingJob
 from models.training.loop import BudgetCallback, read_best
-from models.training.validation import better, keep_best, standing, validation_figures
+from models.training.validation import better, keep_best, standing, validate
 
 
 def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
@@ -45,7 +45,7 @@ class EarlyStopping(TrainerCallback):
         budget: BudgetCallback,
         shown: Shown = nullcontext,
     ) -> None:
-        self._settings = job.settings
+        self._job = job
         self._directory = job.run_dir / "checkpoints"
         self._every, self._patience = stage.validate_every or 0, stage.patience
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
@@ -77,7 +77,7 @@ class EarlyStopping(TrainerCallback):
     def _validate(self, model: Any, step: int) -> int:
         """The step of the best weights so far, this one included."""
         refresh(self._twin, model)
-        figures = validation_figures(self._twin, self._tokenizer, self._points, thinking=False, settings=self._settings)
+        figures = validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=False)
         self._reporter.metrics(figures, step)
         reached, best = standing(figures, "turn_success"), read_best(self._directory)
         if best is not None and not better(reached, best):

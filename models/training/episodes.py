@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from itertools import chain, zip_longest
 from typing import Any
 
 from datasets import Dataset
@@ -31,22 +30,19 @@ from models.policy import load_model, load_tokenizer, lora_config
 from models.practice.outcome import Outcome, outcome_of
 from models.practice.play import PlayedEpisode, Playing, play
 from models.practice.rows import episode_row
-from models.practice.tasks import attempts_at, begin, group_at, task_ids
+from models.practice.tasks import begin, group_at, task_ids
 from models.practice.transcript import prompt_tokens
 from models.rewards.episode import REWARDS
 from models.training import ranks
 from models.training.advantages import SAME
 from models.training.averaging import averaged
+from models.training.episode_validation import EpisodeValidation, episode_figures, watched_tasks
 from models.training.grpo import grpo_arguments
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import BudgetCallback, ReportCallback, run_trainer
 from models.training.over_trees import OverTrees, leave_out
 from models.training.seams import fold_in_caches, keep_groups_together, score_labelled_positions_only
 from models.training.sft import EmptySplit
-from models.training.validation import ValidationCallback
-
-#: What validation is sampled at, with the same draws each time: as episodes are judged.
-VALIDATION_TEMPERATURE = 0.7
 
 
 def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -75,7 +71,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     twin = decoder(load_model(job.start_model, device=device_name(job.settings)), decode_dtype(job.settings))
     with interruption() as asked:
         budget = BudgetCallback(job.run_dir, stage, asked)
-        watched = _watched(stage.validation_episodes)
+        watched = watched_tasks(stage.validation_episodes)
         averaging, shown = averaged(stage.averaging)
         trainer = EpisodeTrainer(
             job=job,
@@ -88,7 +84,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             peft_config=lora_config(stage.lora_rank),
             callbacks=[
                 ReportCallback(reporter, "grpo on episodes", stage, budget),
-                EpisodeValidation(job.run_dir, watched, tokenizer, twin, job.settings, reporter, budget, shown=shown),
+                EpisodeValidation(job, watched, tokenizer, twin, reporter, budget, shown=shown),
                 budget,
                 *averaging,
             ],
@@ -115,14 +111,6 @@ def _fitting(tokenizer: Any, stage: GRPOSettings, reporter: Reporter) -> tuple[l
         if len(prompt) + stage.max_completion_length <= stage.max_length:
             fitting.append(task)
     return fitting, {"offered": len(offered), "used": len(fitting), "too_long": len(offered) - len(fitting)}
-
-
-def _watched(number: int) -> list[str]:
-    """Tasks of validation, seen and unseen in turns, other than those an evaluation takes."""
-    half = (number + 1) // 2
-    seen, unseen = (task_ids(split, half, purpose="watch") for split in ("validation_seen", "validation_unseen"))
-    mixed = chain.from_iterable(zip_longest(seen, unseen))
-    return [task for task in mixed if task is not None][:number]
 
 
 def episode_arguments(job: TrainingJob) -> Any:
@@ -235,47 +223,6 @@ class EpisodeTrainer(OverTrees):
             "train/groups": float(len(flat)),
             "train/malformed_share": sum(not turn.parsed.ok for turn in turns) / len(turns),
         }
-
-
-def episode_figures(outcomes: Sequence[Outcome], stage: str) -> dict[str, float]:
-    """Means over episodes, under the names they have in evaluations."""
-    told = [one.facts for one in outcomes if one.facts is not None]
-    reached = [one.milestones for one in outcomes if one.milestones is not None]
-    means: dict[str, Sequence[float]] = {
-        "pass_1": [one.success for one in outcomes],
-        "state_right": [one.state_right for one in outcomes],
-        "facts": told,
-        "milestones": reached,
-        "breach": [bool(one.breaches) for one in outcomes],
-        "turns": [one.turns for one in outcomes],
-        "calls": [one.calls for one in outcomes],
-        "call_errors": [one.call_errors for one in outcomes],
-        "left": [one.ended == "done" for one in outcomes],
-    }
-    return {f"{stage}/{name}": float(sum(values) / len(values)) for name, values in means.items() if values}
-
-
-class EpisodeValidation(ValidationCallback):
-    """Validates by whole episodes; the points are ids of tasks."""
-
-    SCORE = "pass_1"
-
-    def _figures(self) -> dict[str, float]:
-        stage = self._settings.grpo
-        how = Playing(
-            thinking=stage.thinking,
-            sampling=Sampling(VALIDATION_TEMPERATURE),
-            max_new_tokens=stage.max_completion_length,
-            max_length=stage.max_length,
-            max_turns=stage.max_turns,
-            max_rows=self._settings.evaluation.episodes.batch_size,
-        )
-        attempts = [one for task in self._points for one in attempts_at(task, [0], ("watch",))]
-        outcomes = []
-        for one in play(self._twin, self._tokenizer, attempts, how):
-            outcomes.append(outcome_of(_episode(one), one.ended))
-            _episode(one).close()
-        return episode_figures(outcomes, "validation")
 
 
 def _episode(one: PlayedEpisode) -> Episode:

@@ -150,7 +150,7 @@ def _fit(
         monitor = Monitor(stage.monitor, job.run_dir, len(watched))
         averaging, shown = averaged(stage.averaging)
         watching = [
-            ValidationCallback(job.run_dir, watched, tokenizer, twin, settings, reporter, budget, monitor, shown),
+            ValidationCallback(job, watched, tokenizer, twin, reporter, budget, monitor, shown),
             MonitorCallback(monitor, budget, reporter),
         ]
         trainer = DecisionPointTrainer(

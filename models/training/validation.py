@@ -16,19 +16,31 @@ from data.files import write_whole
 from data.reporting import Reporter
 from data.schema import DecisionPoint
 from data.settings import Settings
+from data.validations import append_validations
 from models.engine.completions import complete_greedily
 from models.engine.rollout import refresh
 from models.evaluation.run import row
 from models.policy import save_weights
 from models.training.averaging import Shown
+from models.training.job import TrainingJob
 from models.training.loop import BEST, MARK, BudgetCallback, read_best
 from models.training.monitor import Monitor
 
 
-def validation_figures(
-    model: Any, tokenizer: Any, points: Sequence[DecisionPoint], *, thinking: bool, settings: Settings
+def validate(
+    job: TrainingJob, step: int, model: Any, tokenizer: Any, points: Sequence[DecisionPoint], *, thinking: bool
 ) -> dict[str, float]:
-    """Turn success, calls made where due and withheld where not, and exact calls, on ``points``."""
+    """Judge ``points``, store how each went under the run's step, and tell the figures."""
+    rows = validated(model, tokenizer, points, thinking=thinking, settings=job.settings)
+    head = {"dataset_version": job.dataset_version, "thinking": thinking}
+    append_validations(job.run_id, step, [{**head, **one} for one in rows])
+    return validation_figures(rows)
+
+
+def validated(
+    model: Any, tokenizer: Any, points: Sequence[DecisionPoint], *, thinking: bool, settings: Settings
+) -> list[dict[str, Any]]:
+    """How greedy decoding does on each of ``points``: the judge's columns, as in an evaluation."""
     completions = complete_greedily(
         model,
         tokenizer,
@@ -37,7 +49,11 @@ def validation_figures(
         max_new_tokens=settings.grpo.max_completion_length,
         max_rows=settings.evaluation.batch_size,
     )
-    rows = [row(completion, thinking) for completion in completions]
+    return [row(completion, thinking) for completion in completions]
+
+
+def validation_figures(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
+    """Turn success, calls made where due and withheld where not, and exact calls, of judged decision points."""
     calls = [one for one in rows if one["kind"] == "call"]
     answers = [one for one in rows if one["kind"] == "answer"]
     figures = {"turn_success": _mean(rows, "turn_success"), "format_ok": _mean(rows, "format_ok")}
@@ -110,11 +126,10 @@ class ValidationCallback(TrainerCallback):
 
     def __init__(
         self,
-        run_dir: Path,
+        job: TrainingJob,
         points: Sequence[Any],
         tokenizer: Any,
         twin: Any,
-        settings: Settings,
         reporter: Reporter,
         budget: BudgetCallback,
         monitor: Monitor | None = None,
@@ -123,11 +138,12 @@ class ValidationCallback(TrainerCallback):
         self._budget = budget
         self._monitor = monitor
         self._shown = shown
-        self._directory = run_dir / "checkpoints"
+        self._job = job
+        self._directory = job.run_dir / "checkpoints"
         self._points = points
         self._tokenizer = tokenizer
         self._twin = twin
-        self._settings = settings
+        self._settings = job.settings
         self._reporter = reporter
 
     def on_train_begin(
@@ -158,7 +174,7 @@ class ValidationCallback(TrainerCallback):
     def _validate(self, model: Any, step: int) -> None:
         started = time.monotonic()
         refresh(self._twin, model)
-        figures = self._figures()
+        figures = self._figures(step)
         self._reporter.metrics(figures, step)
         if self._monitor is not None:
             self._monitor.watch(figures, step)
@@ -177,7 +193,7 @@ class ValidationCallback(TrainerCallback):
         file = self._directory / START
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
-    def _figures(self) -> dict[str, float]:
-        """``validation/<name>``: what the policy, whose weights the twin has, reaches."""
+    def _figures(self, step: int) -> dict[str, float]:
+        """``validation/<name>``: what the policy, whose weights the twin has, reaches; turn by turn it is stored."""
         thinking = self._settings.grpo.thinking
-        return validation_figures(self._twin, self._tokenizer, self._points, thinking=thinking, settings=self._settings)
+        return validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=thinking)
