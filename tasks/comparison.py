@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +39,7 @@ ASIDE = 0.5
 MINUTES_FOR_SEEDS = 240.0
 #: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
+_SLICE = re.compile(r" --slice[ =]\S+")
 
 
 class UnknownSeed(ValueError):
@@ -104,9 +106,10 @@ class State(BaseModel):
         write_whole(self.directory / "state.json", self.model_dump_json(indent=2))
 
     def note_command(self, command: str) -> None:
-        """Remember what was typed to work on it."""
-        if command and command not in self.commands:
-            self.commands.append(command)
+        """Remember what was typed to work on it; how long a slice was is no part of it."""
+        told = list(dict.fromkeys(_SLICE.sub("", one) for one in (*self.commands, command) if one))
+        if told != self.commands:
+            self.commands = told
             self.save()
 
     def failed(self, step: Step) -> str | None:

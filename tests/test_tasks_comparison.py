@@ -342,7 +342,8 @@ def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     asked = ["compare", "--preset", "minimum", "--profile", "smoke", "--dataset", VERSION, "--seeds", "2"]
     first, second = ([*asked, "--only-seed", seed] for seed in "01")
     named = [f"- command: `apprentice {' '.join(one)}`" for one in (first, second)]
-    assert page_after(*first) == named[:1]
+    assert page_after(*first, "--slice", "10") == named[:1]
+    assert page_after(*first, "--slice=20") == named[:1]  # the same work, in another slice
     assert page_after("compare", "--report") == named[:1]
     assert page_after(*second) == named
     assert page_after(*first) == named
