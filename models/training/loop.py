@@ -23,6 +23,7 @@ from models.interruption import Interruption
 from models.policy import save_weights
 from models.training import checkpoints, ranks
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
+from models.training.tight_memory import TightMemory
 
 PROGRESS = "progress.json"
 BEST = "best"
@@ -200,6 +201,7 @@ def run_trainer(
     folder = job.run_dir / "checkpoints"
     folder.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
+    trainer.add_callback(TightMemory())
     if ranks.leads():
         checkpoints.forget_from(folder, trainer.args.max_steps)
     resumed = ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None)
