@@ -43,9 +43,12 @@ def test_where_little_is_left_it_goes_back_at_a_steps_end(
     from models.training import tight_memory
 
     calls: list[None] = []
-    monkeypatch.setattr(tight_memory, "total_memory", lambda: 100)
-    monkeypatch.setattr(tight_memory, "available_memory", lambda: free * 100)
+    left = [100.0]
+    monkeypatch.setattr(tight_memory, "available_memory", lambda: left[0])
     monkeypatch.setattr(tight_memory, "give_back_freed_memory", lambda: calls.append(None))
     nothing: Any = None
-    tight_memory.TightMemory().on_step_end(nothing, nothing, nothing)
-    assert len(calls) == returned
+    watching = tight_memory.TightMemory()
+    watching.on_train_begin(nothing, nothing, nothing)
+    left[0] = free * 100
+    watching.on_step_end(nothing, nothing, nothing)
+    assert len(calls) == 1 + returned  # once at its beginning

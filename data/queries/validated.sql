@@ -1,6 +1,6 @@
--- Which validated turns did a training win and lose between its start and a later step? Counted by tool, most lost first.
+-- Which validated turns did a training win and lose between its first validation and a later one? Counted by tool, most lost first.
 -- with run: run id or its first characters; the run validated last unless given
--- with step: the later step; the run's last one unless given
+-- with step: step of the later validation; the run's last one unless given
 WITH chosen AS (
     SELECT run_id FROM validations WHERE $run IS NULL OR starts_with(run_id, $run) ORDER BY created_at DESC LIMIT 1
 ), one AS (SELECT * FROM validations JOIN chosen USING (run_id)),
