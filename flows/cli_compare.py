@@ -53,7 +53,15 @@ def compare(
         typer.Option(help="Only write the page of outcomes in these directories, one each.", show_default=False),
     ] = None,
     final: Final = False,
-    report_only: Annotated[bool, typer.Option("--report", help="Only write the page of what is done.")] = False,
+    report_only: Annotated[
+        bool,
+        typer.Option(
+            "--report", help="Only write the page of what is done: of the comparison that was asked for last."
+        ),
+    ] = False,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="With --report: of this comparison instead.", show_default=False)
+    ] = None,
     write: Annotated[
         FilePath | None, typer.Option(help="Also write the page here, e.g. docs/results.md.", show_default=False)
     ] = None,
@@ -97,37 +105,51 @@ def compare(
                 )
             _tell(page, write)
             return
+        if report_only:
+            state = comparison.load(id_) if id_ else comparison.newest()
+            if state is None:
+                there = f"no comparison {id_} here" if id_ else "no comparison was made here yet"
+                raise typer.BadParameter(f"{there}; run `apprentice compare` without --report first")
+            typer.echo(f"comparison {state.id}, preset {state.preset}, dataset {state.dataset_version}")
+            page = report(state, final=final)
+            if page is None:
+                typer.echo("no page yet: fewer than two of its arms are judged on the same turns")
+            _tell(page, write)
+            return
+        if id_:
+            raise typer.BadParameter(
+                "--id names a comparison for --report; what is to be made follows from the options"
+            )
         over: SliceOver | None = None
         try:
-            if not report_only:
-                from flows.server import temporary_server
+            from flows.server import temporary_server
 
-                with temporary_server():
-                    from flows.compare_arms import compare_arms
+            with temporary_server():
+                from flows.compare_arms import compare_arms
 
-                compare_arms(
-                    preset=preset,
-                    arms=arm or (),
-                    rewards=reward or (),
-                    profile=profile,
-                    source=source,
-                    path=path,
-                    conversations=conversations,
-                    dataset_version=dataset,
-                    practice_version=practice,
-                    minutes=minutes,
-                    slice_minutes=slice_,
-                    seeds=seeds,
-                    only_seed=only_seed,
-                    final=final,
-                    overrides=overrides if seed is None else {**overrides, "seed": seed},
-                    command=_command(),
-                )
+            made = compare_arms(
+                preset=preset,
+                arms=arm or (),
+                rewards=reward or (),
+                profile=profile,
+                source=source,
+                path=path,
+                conversations=conversations,
+                dataset_version=dataset,
+                practice_version=practice,
+                minutes=minutes,
+                slice_minutes=slice_,
+                seeds=seeds,
+                only_seed=only_seed,
+                final=final,
+                overrides=overrides if seed is None else {**overrides, "seed": seed},
+                command=_command(),
+            )
         except SliceOver as ended:
-            over = ended
+            over, made = ended, ended.comparison
         except (UnknownArm, comparison.UnknownSeed, OthersHeldOut) as error:
             raise typer.BadParameter(str(error)) from error
-        state = comparison.newest()
+        state = comparison.load(made) if made else None
         if state is not None:
             _tell(report(state, final=final), write)
         if over is not None:

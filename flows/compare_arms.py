@@ -13,7 +13,7 @@ from flows.ingest_data import ingest_data
 from tasks import comparison, comparison_steps
 from tasks.choices import stated
 from tasks.comparison_datasets import elsewhere, practised, whole
-from tasks.slices import Slice
+from tasks.slices import Slice, SliceOver
 from tasks.stage import say
 
 
@@ -63,18 +63,23 @@ def compare_arms(
     all_seeds = range(settings.seed, settings.seed + number)
     if only_seed is not None and only_seed not in all_seeds:
         raise comparison.UnknownSeed(f"no seed {only_seed}; this comparison's are {', '.join(map(str, all_seeds))}")
-    with Slice(slice_minutes) as time_left:
-        resolved = settings.model_dump(mode="json")
-        version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
-        practice = practised(practice_version, version) if practice_version else None
-        state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes, practice)
-        state.note_command(command)
-        planned = comparison.steps(state, final=final, only_seed=only_seed)
-        for place, step in enumerate(planned, start=1):
-            if state.result(step) is None and state.failed(step) is None:
-                time_left.require(f"{place - 1} of {len(planned)} steps done")
-                say(f"step {place} of {len(planned)}: {step.key}")
-                comparison_steps.do(state, step)
+    state = None
+    try:
+        with Slice(slice_minutes) as time_left:
+            resolved = settings.model_dump(mode="json")
+            version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
+            practice = practised(practice_version, version) if practice_version else None
+            state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes, practice)
+            state.note_command(command)
+            planned = comparison.steps(state, final=final, only_seed=only_seed)
+            for place, step in enumerate(planned, start=1):
+                if state.result(step) is None and state.failed(step) is None:
+                    time_left.require(f"{place - 1} of {len(planned)} steps done")
+                    say(f"step {place} of {len(planned)}: {step.key}")
+                    comparison_steps.do(state, step)
+    except SliceOver as over:
+        over.comparison = state.id if state is not None else ""
+        raise
     return state.id
 
 

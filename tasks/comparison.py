@@ -20,6 +20,7 @@ from data import paths, profiles
 from data.arms import Arm
 from data.files import write_whole
 from data.settings import ProfileName, Settings
+from tasks import locks
 
 #: Draws per model for the noise floor.
 SAMPLES = 3
@@ -102,8 +103,19 @@ class State(BaseModel):
         return paths.comparisons() / self.id
 
     def save(self) -> None:
-        """Write the record."""
-        write_whole(self.directory / "state.json", self.model_dump_json(indent=2))
+        """Write the record, with what other processes entered since this one was read.
+
+        Raises:
+            Busy: Another process has been writing it for seconds.
+        """
+        with locks.hold(f"comparison-{self.id}", "compare"):
+            there = load(self.id)
+            if there is not None:
+                self.done = {**there.done, **self.done}
+                failed = {**there.impossible, **self.impossible}
+                self.impossible = {key: why for key, why in failed.items() if key not in self.done}
+                self.commands = list(dict.fromkeys([*there.commands, *self.commands]))
+            write_whole(_record(self.id), self.model_dump_json(indent=2))
 
     def note_command(self, command: str) -> None:
         """Remember what was typed to work on it; how long a slice was is no part of it."""
@@ -153,16 +165,27 @@ def opened(
     # Where the files lie is no part of the question: on another machine it is the same comparison.
     placeless = {**asked["settings"], "data": {**asked["settings"]["data"], "path": None}}
     key = hashlib.sha256(json.dumps({**asked, "settings": placeless}, sort_keys=True).encode()).hexdigest()[:12]
-    file = paths.comparisons() / key / "state.json"
-    if file.exists():
-        return State.model_validate_json(file.read_text(encoding="utf-8"))
+    there = load(key)
+    if there is not None:
+        _record(key).touch()  # the newest is the one that was asked for last, whether or not anything is left to do
+        return there
     state = State(id=key, preset=preset, profile=settings.profile, minutes=minutes, elsewhere=dict(elsewhere), **asked)
     state.save()
     return state
 
 
+def load(comparison_id: str) -> State | None:
+    """A comparison of this machine; None where there is none of that id."""
+    file = _record(comparison_id)
+    return State.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _record(comparison_id: str) -> Path:
+    return paths.comparisons() / comparison_id / "state.json"
+
+
 def newest() -> State | None:
-    """The comparison that was worked on last."""
+    """The comparison that was asked for last."""
     files = sorted(paths.comparisons().glob("*/state.json"), key=lambda file: file.stat().st_mtime)
     return State.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from data.files import write_whole
 from models.evaluation import bfcl, failures
-from models.evaluation.document import ArmRows, interval, sliced, table
+from models.evaluation.document import ArmRows, matched, sliced, table
 from models.evaluation.heeding import heeding
 from models.evaluation.ledger import thinking_ledger
+from models.evaluation.pairing import paired
 from tasks.comparison import State
 
 if TYPE_CHECKING:
@@ -30,22 +31,31 @@ def claims(arms: Sequence[ArmRows], where: str) -> str:
         ("grpo-thinking", "base", "+40 %"),
         ("grpo-thinking", "base-format-help", "– (the fairer zero line)"),
     ):
-        if after in by_name and before in by_name:
-            means = [interval(sliced(by_name[name], where)).mean for name in (after, before)]
-            ours = f"{100 * (means[0] / means[1] - 1):+.1f} %" if means[1] else "from zero"
-            lines.append([f"{by_name[after].title} against {by_name[before].title}", claimed, ours])
-    heads = ["relative change of turn success", "arXiv 2512.11277, Qwen3-1.7B", f"here, {where} tools"]
+        if after not in by_name or before not in by_name:
+            continue
+        both = matched(by_name[before], by_name[after], where)
+        if both is None:
+            continue
+        pairs = paired(*both)
+        means = float(pairs.before.mean()), float(pairs.after.mean())
+        ours = f"{100 * (means[1] / means[0] - 1):+.1f} %" if means[0] else "from zero"
+        seeds = ", ".join(map(str, sorted(both[0])))
+        lines.append([f"{by_name[after].title} against {by_name[before].title}", claimed, ours, seeds])
+    heads = ["relative change of turn success", "arXiv 2512.11277, Qwen3-1.7B", f"here, {where} tools", "seeds"]
     return f"## The paper's figures\n\n{table(heads, lines)}" if lines else ""
 
 
-def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str]) -> str:
-    """How far sampled runs of one model lie apart."""
+def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str], where: str) -> str:
+    """How far sampled runs of one model lie apart on the turns of the slice that is asked about."""
     rows = [
         [titles[name], f"{100 * one.floor:.1f}", f"{100 * one.flip_rate:.1f} %", str(one.runs), str(one.items)]
         for name, one in floors.items()
     ]
     heads = ["model", "floor, points", "turns that flip", "runs", "turns"]
-    text = "Two sampled runs of one and the same model differ by less than the floor in 95 % of cases."
+    text = (
+        f"Two sampled runs of one and the same model (first seed, {where} tools) differ by less than the floor in 95 % "
+        "of cases."
+    )
     return f"## Noise floor\n\n{text}\n\n{table(heads, rows)}" if rows else ""
 
 
@@ -63,11 +73,15 @@ def ledger_section(arms: Sequence[ArmRows]) -> str:
         thinker = by_name.get("grpo-thinking") if against == "grpo-plain" else own
         if thinker is None or against not in by_name:
             continue
-        without = by_name[against].frames
         # Thoughts are taken from one run, so only that run is what they are compared with.
-        same = {seed: frame for seed, frame in thinker.frames.items() if seed in without}
-        entries = thinking_ledger(without, same, ("seen", "unseen", "call turns", "no-call turns"))
-        sections.append(f"Against {what}:\n\n{_ledger_table(entries)}")
+        both = matched(by_name[against], thinker)
+        if both is None:
+            continue
+        entries = thinking_ledger(*both, ("seen", "unseen", "call turns", "no-call turns"))
+        seeds = ", ".join(map(str, sorted(both[0])))
+        sections.append(
+            f"Against {what} (seeds {seeds}; corrected for the {len(entries)} rows):\n\n{_ledger_table(entries)}"
+        )
     if own is not None:
         sections.append(_thought_first(own))
     if followed := _heeding_table(arms):
@@ -108,19 +122,34 @@ def _thought_first(arm: ArmRows) -> str:
     every = pd.concat(list(arm.frames.values()))
     found, total = int(every["values_thought_first"].sum()), int(every["values"].sum())
     share = f"{100 * found / total:.0f} %" if total else "none"
-    return f"Argument values that stand in the thought before the call: {share} of {total} ({arm.title})."
+    return (
+        f"Argument values that stand in the thought before the call: {share} of {total} ({arm.title}, "
+        f"seeds {_seeds(arm)})."
+    )
 
 
 def _heeding_table(arms: Sequence[ArmRows]) -> str:
     """Thoughts that announce a call or a question, and how many of them were followed; empty without any."""
     rows = [
-        [arm.title, where, kind, f"{one.followed} of {one.thoughts}", _share(one.right), _share(one.right_against)]
+        [
+            arm.title,
+            _seeds(arm),
+            where,
+            kind,
+            f"{one.followed} of {one.thoughts}",
+            _share(one.right),
+            _share(one.right_against),
+        ]
         for arm in arms
         for where in ("seen", "unseen")
         for kind, one in heeding(sliced(arm, where).values()).items()
     ]
-    heads = ["arm", "tools", "announced", "followed", "turn success where followed", "where not"]
+    heads = ["arm", "seeds", "tools", "announced", "followed", "turn success where followed", "where not"]
     return table(heads, rows) if rows else ""
+
+
+def _seeds(arm: ArmRows) -> str:
+    return ", ".join(map(str, sorted(arm.frames)))
 
 
 def _share(value: float) -> str:
@@ -136,9 +165,9 @@ def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:
     names = sorted({name for one in scored.values() for name in one})
     rows = [[name, *(_scored(one.get(name)) for one in scored.values())] for name in names]
     text = (
-        "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged. "
-        "Multi-turn, memory and web search are not covered. Questions that also stand in the training conversations: "
-        f"{overlaps['bfcl']}."
+        "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged, first "
+        "seed. Multi-turn, memory and web search are not covered. Questions that also stand in the training "
+        f"conversations: {overlaps['bfcl']}."
     )
     return f"## BFCL v4\n\n{text}\n\n{table(['category', *scored], rows)}"
 
@@ -147,10 +176,19 @@ def _scored(one: tuple[float, int] | None) -> str:
     return "–" if one is None else f"{100 * one[0]:.1f} % (n = {one[1]})"
 
 
+def first_seed(arms: Sequence[ArmRows]) -> int:
+    """The first seed that anything was judged under."""
+    return min(seed for arm in arms for seed in arm.frames)
+
+
 def caused(arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
-    """Rows of each arm's first seed, by arm, where turns were judged as recorded: those have the cause of a failure."""
-    first = {arm.name: arm.frames[min(arm.frames)] for arm in arms}
-    return {name: frame for name, frame in first.items() if not frame["variant"].notna().any()}
+    """Rows under the first seed, by arm, where turns were judged as recorded: those have the cause of a failure.
+
+    Arms that are not judged under that seed are left out, rather than held beside the models of another one.
+    """
+    first = first_seed(arms)
+    found = {arm.name: arm.frames[first] for arm in arms if first in arm.frames}
+    return {name: frame for name, frame in found.items() if not frame["variant"].notna().any()}
 
 
 def failure_section(arms: Sequence[ArmRows]) -> str:

@@ -13,7 +13,8 @@ from data.files import write_whole
 from models.evaluation import document
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
-from models.evaluation.verdicts import MARGIN
+from models.evaluation.slices import part
+from models.evaluation.verdicts import MARGIN, Verdict
 from tasks import comparison, comparison_pages
 from tasks.comparison import SAMPLES, State, Step
 from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
@@ -71,8 +72,16 @@ def judged_arms(made: Outcomes, final: bool) -> list[ArmRows]:
         if frames:
             # Looks aside stand beside the first seed's rows, so without these there is nothing to hold them against.
             aside = _aside(made, name) if not final and state.seeds[0] in frames else {}
-            found.append(ArmRows(arm.number, name, arm.title, frames, aside, made.cost(name)))
+            found.append(ArmRows(arm.number, name, arm.title, frames, aside, made.cost(name), trained(state, name)))
     return sorted(found, key=lambda arm: arm.number)
+
+
+def trained(state: State, name: str) -> bool:
+    """Whether an arm's model was trained, or comes from one that was, so that another seed would be another model."""
+    arm = state.arms[name]
+    if arm.recipe == "judged":
+        return any(trained(state, start) for start in arm.starts)
+    return arm.recipe != "base"
 
 
 def _aside(made: Outcomes, name: str) -> dict[str, Any]:
@@ -86,8 +95,9 @@ def _aside(made: Outcomes, name: str) -> dict[str, Any]:
 def _with_texts(state: State, made: Outcomes, final: bool) -> dict[str, Any]:
     """Rows of the first seed with causes and what was said, by arm."""
     found = {}
-    for name, frame in comparison_pages.caused(on_common_ground(judged_arms(made, final))).items():
-        seed = min(seed for seed in state.seeds if state.result(Step(name, seed, "judge", final=final)))
+    arms = on_common_ground(judged_arms(made, final))
+    seed = comparison_pages.first_seed(arms)
+    for name, frame in comparison_pages.caused(arms).items():
         said = rows_of(str(state.result(Step(name, seed, "judge", final=final))))
         found[name] = frame.merge(said[["decision_point_id", "text"]], on="decision_point_id")
     return found
@@ -102,7 +112,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
     guarded = {
         name: document.answers(arms, QUESTIONS[:2], name, margin) for name, margin in GUARDED.items() if name in where
     }
-    floors = noise(arms)
+    floors = noise(arms, target)
     evidence = {
         "answers": [{"question": key, **one.as_row()} for key, one in found.items()],
         "guarded": {name: [one.as_row() for one in there.values()] for name, there in guarded.items()},
@@ -114,12 +124,15 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         _head(made, final),
         f"## Turn success\n\n{document.headline(arms, where)}",
         _unmoved(made, titles),
-        f"## Answers, on {target} tools\n\n{_how_to_read(len(found))}\n\n{document.answer_table(found, titles, floor)}",
-        f"## Guarded slices\n\n{document.guard_table(guarded, titles)}" if any(guarded.values()) else "",
+        f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n{document.answer_table(found, titles, floor)}",
+        f"## Guarded slices\n\nThe words are corrected for the questions of one slice.\n\n"
+        f"{document.guard_table(guarded, titles)}"
+        if any(guarded.values())
+        else "",
         comparison_pages.claims(arms, target),
         *(f"## Every metric, {name}, in percent\n\n{document.metrics(arms, name)}" for name in where[:2]),
-        comparison_pages.noise_section(floors, titles),
-        _section("Changed turns", document.aside_table(arms, ["distractors", "withheld", "on sgd-x-v5"])),
+        comparison_pages.noise_section(floors, titles, target),
+        _section("Changed turns, first seed", document.aside_table(arms, ["distractors", "withheld", "on sgd-x-v5"])),
         comparison_pages.ledger_section(arms),
         comparison_pages.bfcl_section(made.overlaps, arms),
         comparison_pages.failure_section(arms),
@@ -146,11 +159,11 @@ def _monitored(made: Outcomes, titles: Mapping[str, str]) -> str:
     return document.table(["arm", "seed", "what it said of the training"], rows) if rows else ""
 
 
-def noise(arms: Sequence[ArmRows]) -> dict[str, Any]:
-    """The noise floor of each arm that was sampled several times."""
+def noise(arms: Sequence[ArmRows], where: str) -> dict[str, Any]:
+    """The noise floor of each arm that was sampled several times, on the slice whose differences it is held against."""
     found = {}
     for arm in arms:
-        runs = [frame for look, frame in sorted(arm.aside.items()) if look.startswith("sample")]
+        runs = [part(frame, where) for look, frame in sorted(arm.aside.items()) if look.startswith("sample")]
         if len(runs) > 1 and (matrix := document.item_matrix(runs))[0]:
             found[arm.name] = noise_floor(matrix)
     return found
@@ -184,26 +197,45 @@ def _head(made: Outcomes, final: bool) -> str:
 
 
 def _seeds(state: State, final: bool) -> str:
-    """The seeds that something was trained and judged under, and which ones that leaves."""
-    judged = {step.seed for step in comparison.steps(state, final=final) if _of_a_seed(state, step, final)}
-    left = [seed for seed in state.seeds if seed not in judged]
-    there = ", ".join(str(seed) for seed in state.seeds if seed in judged) or "none"
-    return f"{there}; not judged yet: {', '.join(map(str, left))}" if left else there
+    """The seeds that every trained arm was judged under, those that some were, and those that none was."""
+    judged: dict[int, list[bool]] = {seed: [] for seed in state.seeds}
+    for step in comparison.steps(state, final=final):
+        if step.kind == "judge" and step.final == final and not step.aside and state.arms[step.arm].seeded:
+            judged[step.seed].append(state.result(step) is not None)
+    whole = [str(seed) for seed, arms in judged.items() if all(arms)]
+    part = [
+        f"{seed} in part ({sum(arms)} of {len(arms)} arms)"
+        for seed, arms in judged.items()
+        if 0 < sum(arms) < len(arms)
+    ]
+    left = [str(seed) for seed, arms in judged.items() if not any(arms)]
+    said = [", ".join(whole + part) or "none", *([f"not judged yet: {', '.join(left)}"] if left else [])]
+    return "; ".join(said)
 
 
-def _of_a_seed(state: State, step: Step, final: bool) -> bool:
-    judged = step.kind == "judge" and step.final == final and not step.aside
-    return judged and state.arms[step.arm].seeded and state.result(step) is not None
-
-
-def _how_to_read(number: int) -> str:
-    asked = "one question" if number == 1 else f"{number} questions"
+def _how_to_read(found: Mapping[Any, Verdict]) -> str:
+    asked = "one question" if len(found) == 1 else f"{len(found)} questions"
     return (
-        "Paired differences in points of turn success on identical turns. *Detectable* is the smallest true "
-        f"difference found with 80 % power at the 5 % level. p values are of the test clustered by conversation (and "
-        f"seed), the second one corrected by Holm's method for the {asked} asked here. *No difference "
-        f"shown* is said only where {100 * MARGIN:.0f} points would have been found; else the comparison is "
-        "*underpowered*."
+        "Paired differences in points of turn success on identical turns, under the seeds that both have. "
+        "*Detectable* is the smallest true difference found with 80 % power at the 5 % level, and after Holm's "
+        f"correction for the {asked} asked here; p values are of the test clustered by conversation (and seed), and "
+        "after the same correction. "
+        f"*No difference shown* is said only where {100 * MARGIN:.0f} points would have been found after the "
+        f"correction; else the comparison is *underpowered*. {_chance_of_training(found)}"
+    )
+
+
+def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
+    """What the seeds of these verdicts can say of the method, as benchmarks/verdicts.py measures it."""
+    fewest = min((one.seeds for one in found.values()), default=0)
+    if fewest < 2:
+        return (
+            "**A verdict from one seed is about these models, not about the method**: how much another training would "
+            "differ is not in its interval."
+        )
+    return (
+        "Two or three seeds say little about how much trainings differ, so compare them one by one: where they do "
+        "differ, a difference that is none is claimed more often than in 5 of 100 (docs/comparison.md)."
     )
 
 

@@ -24,6 +24,8 @@ from models.evaluation.pictures import draw
 from models.evaluation.slices import conversation_figures, decision_figures, part
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
+from tasks.comparison_pages import caused, claims
+from tasks.comparison_report import noise
 
 
 def row(conversation: int, at: int, right: bool, **changes: Any) -> dict[str, Any]:
@@ -60,20 +62,46 @@ def frame(random: np.random.Generator, share: float, conversations: int = 40, **
     )
 
 
-def test_pairs_meet_seed_by_seed_and_an_arm_of_one_seed_meets_all() -> None:
+def test_pairs_meet_under_the_seeds_that_both_have_and_no_other() -> None:
     random = np.random.default_rng(0)
-    base = {0: frame(random, 0.2)}
-    trained = {seed: frame(random, 0.7) for seed in (0, 1, 2)}
-    pairs = paired(base, trained)
-    assert len(pairs.differences) == 3 * 160
-    assert set(np.asarray(pairs.seeds).tolist()) == {0, 1, 2}
+    two = {seed: frame(random, 0.2) for seed in (0, 1)}
+    three = {seed: frame(random, 0.7) for seed in (0, 1, 2)}
+    pairs = paired(two, three)
+    assert len(pairs.differences) == 2 * 160
+    assert set(np.asarray(pairs.seeds).tolist()) == {0, 1}
     assert pairs.differences.mean() == pytest.approx(
-        np.mean([one["turn_success"].mean() for one in trained.values()]) - base[0]["turn_success"].mean()
+        np.mean([three[seed]["turn_success"].mean() - two[seed]["turn_success"].mean() for seed in (0, 1)])
     )
-    fewer = {0: trained[0].iloc[:80].sample(frac=1, random_state=1)}
-    assert len(paired(fewer, {0: trained[1]}).differences) == 80
-    with pytest.raises(ValueError, match="none in common"):
-        paired({0: base[0], 1: base[0]}, {2: base[0], 3: base[0]})
+    fewer = {0: three[0].iloc[:80].sample(frac=1, random_state=1)}
+    assert len(paired(fewer, three).differences) == 80
+    for others in ({2: two[0], 3: two[0]}, {1: two[0]}):
+        with pytest.raises(ValueError, match="none in common"):
+            paired({0: two[0]}, others)
+
+
+def test_a_model_that_was_not_trained_stands_beside_every_seed_and_one_run_only_beside_its_own() -> None:
+    random = np.random.default_rng(7)
+    base = ArmRows(1, "base", "base", {0: frame(random, 0.2)}, trained=False)
+    sft = ArmRows(3, "sft", "SFT", {seed: frame(random, 0.5) for seed in (0, 1)})
+    once = ArmRows(8, "grpo-thinking", "GRPO", {1: frame(random, 0.7)})
+    never = ArmRows(7, "grpo-plain", "plain", {2: frame(random, 0.7)})
+    arms = [base, sft, once, never]
+    asked = [
+        ("sft", "base", "a"),
+        ("grpo-thinking", "sft", "b"),
+        ("grpo-thinking", "base", "c"),
+        ("grpo-plain", "sft", "d"),
+    ]
+    found = {key[2]: one for key, one in answers(arms, asked, "unseen", 0.03).items()}
+    assert {name: one.seeds for name, one in found.items()} == {"a": 2, "b": 1, "c": 1}  # d has no seed in common
+    like = part(once.frames[1], "unseen")["turn_success"].mean() - part(sft.frames[1], "unseen")["turn_success"].mean()
+    assert found["b"].difference.mean == pytest.approx(like)
+    by_seed = [part(one, "unseen")["turn_success"].mean() for one in sft.frames.values()]
+    alone = part(base.frames[0], "unseen")["turn_success"].mean()
+    assert found["a"].by_seed == pytest.approx([one - alone for one in by_seed])
+    assert "| 1, " not in headline([base], ["seen"])
+    text = claims([base, sft, once], "unseen")
+    assert f"{100 * (1 + like / by_seed[1]) - 100:+.1f} % | 1 |" in text  # GRPO's one run, against its own SFT
 
 
 def test_items_that_a_source_renames_are_the_same_items() -> None:
@@ -164,6 +192,21 @@ def test_values_are_looked_for_in_the_thought_before_the_call() -> None:
     assert thought_first("They want san josé.", call) == (1, 2)
     assert thought_first(None, call) == (0, 2)
     assert thought_first("They want san josé.", "[not a call") == (0, 0)
+    few = json.dumps([{"name": "f", "arguments": {"seats": 2, "price": -1.5, "wifi": False, "code": "a+b"}}])
+    assert thought_first("At 12:30, for 21.", few) == (0, 3)
+    assert thought_first("2 seats, -1.5, code (a+b).", few) == (3, 3)
+
+
+def test_causes_are_of_one_seed_and_noise_of_the_slice_that_is_asked_about() -> None:
+    random = np.random.default_rng(8)
+    sft = ArmRows(3, "sft", "SFT", {0: frame(random, 0.5), 1: frame(random, 0.5)})
+    late = ArmRows(8, "grpo-thinking", "GRPO", {1: frame(random, 0.5)})
+    assert set(caused([sft, late])) == {"sft"}, "another seed's model is no neighbour"
+    draws = {f"sample {number}": frame(random, 0.5) for number in (1, 2, 3)}
+    sampled = [ArmRows(3, "sft", "SFT", sft.frames, aside=draws)]
+    whole, unseen = noise_floor(document.item_matrix(list(draws.values()))), noise(sampled, "unseen")["sft"]
+    assert (whole.items, unseen.items) == (160, 80)
+    assert unseen.floor > 1.2 * whole.floor
 
 
 def test_the_noise_floor_holds_for_ninety_five_of_a_hundred_reruns() -> None:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 import statsmodels.api as sm
 from scipy.stats import binomtest
 
@@ -75,6 +76,22 @@ def test_equals_on_few_items_prove_nothing():
     assert (many.word, many.not_worse) == ("no difference shown", True)
 
 
+@pytest.mark.parametrize("constant", [1.0, -1.0, 0.1])
+def test_where_nothing_varies_nothing_is_tested(constant):
+    """A regression on equal numbers leaves rounding for an error, and any mean is many times that."""
+    found = verdict(Pairs(np.zeros(30), np.full(30, constant), np.arange(30) // 3))
+    assert (found.word, found.p_value) == ("underpowered", 1.0)
+    assert found.detectable > 0.2
+
+
+def test_no_difference_is_said_to_be_shown_only_where_the_corrected_test_would_have_found_one():
+    one = made(np.random.default_rng(6), 0.0, conversations=400)
+    margin = verdict(one).detectable * 1.05
+    family = {name: made(np.random.default_rng(7 + name), 0.0, conversations=400) for name in range(6)}
+    assert verdict(one, margin=margin).word == "no difference shown"
+    assert verdicts({"one": one, **family}, margin=margin)["one"].word == "underpowered"
+
+
 @pytest.mark.parametrize("n", [0, 5])
 def test_nothing_or_one_conversation_is_underpowered(n):
     found = verdict(Pairs(np.zeros(n), np.ones(n), np.zeros(n)))
@@ -101,6 +118,12 @@ def test_a_family_is_corrected_by_holm():
         expected[name] = running
     assert {name: one.adjusted_p for name, one in together.items()} == pytest.approx(expected)
     assert {one.comparisons for one in together.values()} == {3}
+    for name, one in together.items():  # a third of 5 % for the smallest p of three
+        assert one.detectable == pytest.approx(alone[name].detectable)
+        t = [scipy.stats.t.ppf(share, 59) for share in (1 - 0.05 / 6, 0.8)]
+        error = clustered_error(family[name].differences, np.asarray(family[name].clusters))
+        assert one.adjusted_detectable == pytest.approx(sum(t) * error, rel=1e-3)
+    assert alone["weak"].adjusted_detectable == alone["weak"].detectable
     assert verdicts({}) == {}
 
 
@@ -113,13 +136,18 @@ def test_seeds_that_disagree_widen_the_interval():
     assert wide.detectable > narrow.detectable
 
 
-@pytest.mark.parametrize(("seeds", "wobble"), [(1, 0.0), (3, 0.05)])
-def test_false_promotions_stay_below_five_percent(seeds, wobble):
-    """Two models of equal skill: how often the challenger is called better; half of 5 % is what is promised."""
+@pytest.mark.parametrize(
+    ("seeds", "wobble", "most"),
+    # Where seeds do not differ 5 % are promised, with the noise of 400 studies; where they do, few seeds hold less,
+    # which the page and docs/comparison.md say (benchmarks/verdicts.py has the rates).
+    [(1, 0.0, 0.075), (2, 0.0, 0.075), (3, 0.0, 0.075), (2, 0.05, 0.12), (3, 0.05, 0.12)],
+)
+def test_two_models_of_equal_skill_are_seldom_told_apart(seeds, wobble, most):
     random = np.random.default_rng(11)
-    words = [verdict(made(random, 0.0, seeds=seeds, wobble=wobble), seed=n).word for n in range(200)]
-    assert words.count("better") / len(words) <= 0.05
-    assert words.count("worse") / len(words) <= 0.05
+    words = [verdict(made(random, 0.0, seeds=seeds, wobble=wobble), seed=n).word for n in range(400)]
+    for word in ("better", "worse"):
+        assert words.count(word) / len(words) <= most * 2 / 3
+    assert (words.count("better") + words.count("worse")) / len(words) <= most
 
 
 def test_a_difference_of_the_printed_size_is_found_as_often_as_promised():

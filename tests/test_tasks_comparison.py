@@ -99,6 +99,35 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     assert comparison.newest() is not None
 
 
+def test_two_calls_at_once_lose_nothing_that_the_other_entered() -> None:
+    training, sampling = state(), state()  # both read what is done before either enters anything
+    sampling.done["sft/0/judge/sample 1"] = comparison.Done(result="s")
+    sampling.impossible["rejection/0/train"] = "nothing was solved"
+    sampling.note_command("apprentice compare --only-seed 0")
+    training.done["grpo-thinking/1/train"] = comparison.Done(result="g")
+    training.done["rejection/0/train"] = comparison.Done(result="r")
+    training.note_command("apprentice compare --only-seed 1")
+    there = comparison.load(training.id)
+    assert there is not None
+    assert {key: one.result for key, one in there.done.items()} == {
+        "sft/0/judge/sample 1": "s",
+        "grpo-thinking/1/train": "g",
+        "rejection/0/train": "r",
+    }
+    assert there.impossible == {}  # it was possible after all
+    assert there.commands == ["apprentice compare --only-seed 0", "apprentice compare --only-seed 1"]
+
+
+def test_the_newest_is_the_one_that_was_asked_for_last() -> None:
+    first, second = state(), state(sft={"learning_rate": 1e-5})
+    for at, one in enumerate((first, second)):
+        os.utime(one.directory / "state.json", (at + 1, at + 1))
+    assert comparison.newest().id == second.id  # type: ignore[union-attr]
+    assert state().id == first.id  # with nothing left to do, for all it knows
+    assert comparison.newest().id == first.id  # type: ignore[union-attr]
+    assert comparison.load("0" * 12) is None
+
+
 def test_rl_and_its_twins_learn_from_the_dataset_to_practise_on(monkeypatch: pytest.MonkeyPatch) -> None:
     arms, settings = chosen_arms("paper-table"), resolve("smoke", {})
     made = opened("paper-table", arms, range(1), settings, VERSION, {}, None, "e" * 12)
@@ -315,6 +344,18 @@ def test_seeds_of_several_machines_make_the_page_of_one(
     assert again.read_text().partition("## Turn success")[2] == one_page.partition("## Turn success")[2]
 
 
+def test_a_page_says_which_seeds_are_judged_in_part() -> None:
+    from tasks.comparison_report import _seeds
+
+    made = state(seeds=3, preset="minimum")
+    for step in steps(made, only_seed=0):
+        made.done[step.key] = comparison.Done(result="r")
+    for name in ("sft", "primed"):
+        made.done[f"{name}/1/judge"] = comparison.Done(result="r")
+    assert _seeds(made, final=False) == "0, 1 in part (2 of 5 arms); not judged yet: 2"
+    assert _seeds(made, final=True) == "none; not judged yet: 0, 1, 2"
+
+
 def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,6 +388,33 @@ def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     assert page_after("compare", "--report") == named[:1]
     assert page_after(*second) == named
     assert page_after(*first) == named
+    # The page is of what was asked for, whatever else was worked on meanwhile.
+    mine = comparison.newest()
+    assert mine is not None
+    other = state(seeds=1)
+    later = time.time() + 60
+    os.utime(other.directory / "state.json", (later, later))
+    assert page_after(*first) == named
+    os.utime(other.directory / "state.json", (later, later))
+    assert page_after("compare", "--report", "--id", mine.id) == named
+
+
+def test_a_page_of_what_is_not_there_says_what_to_do() -> None:
+    from typer.testing import CliRunner
+
+    from flows.cli import app
+
+    mine = state().id
+    for options, said in (
+        (["--report", "--id", "0" * 12], "no comparison 000000000000 here"),
+        (["--id", mine], "--id names a comparison for --report"),
+    ):
+        told = CliRunner().invoke(app, ["compare", *options], env={"COLUMNS": "200"})
+        assert told.exit_code == 2
+        assert said in told.output
+    told = CliRunner().invoke(app, ["compare", "--report", "--id", mine])
+    assert told.exit_code == 0
+    assert "no page yet" in told.output
 
 
 def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:

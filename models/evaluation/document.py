@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from models.evaluation.pairing import Seeded, item_of, paired, scores, shared_items, stacked
@@ -41,22 +41,20 @@ class ArmRows:
     aside: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Looks at changed turns and elsewhere, first seed."""
     cost: dict[str, float] = field(default_factory=dict)
+    trained: bool = True
+    """Whether a training's chance is in it; the base model is the same under every seed."""
 
 
 def on_common_ground(arms: Sequence[ArmRows]) -> list[ArmRows]:
     """The arms on the decision points that all of them reached under all seeds."""
     shared = shared_items([arm.frames for arm in arms])
     return [
-        ArmRows(
-            arm.number,
-            arm.name,
-            arm.title,
-            {
+        replace(
+            arm,
+            frames={
                 seed: frame[frame["decision_point_id"].map(item_of).isin(shared)]
                 for seed, frame in sorted(arm.frames.items())
             },
-            arm.aside,
-            arm.cost,
         )
         for arm in arms
     ]
@@ -65,6 +63,21 @@ def on_common_ground(arms: Sequence[ArmRows]) -> list[ArmRows]:
 def sliced(arm: ArmRows, name: str | None) -> dict[int, pd.DataFrame]:
     """The arm's rows in a slice; None: all."""
     return {seed: part(frame, name) if name else frame for seed, frame in arm.frames.items()}
+
+
+def matched(before: ArmRows, after: ArmRows, where: str | None = None) -> tuple[Seeded, Seeded] | None:
+    """Rows of both in a slice under the seeds that both were judged under; None where there is no such seed.
+
+    What was not trained stands beside every seed of the other. What was trained under one seed meets that seed alone.
+    """
+    frames = [sliced(arm, where) for arm in (before, after)]
+    for arm, here, there in ((before, 0, 1), (after, 1, 0)):
+        if not arm.trained and frames[here]:
+            alone = frames[here][min(frames[here])]
+            frames[here] = dict.fromkeys(frames[there], alone)
+    common = sorted(frames[0].keys() & frames[1].keys())
+    left, right = ({seed: one[seed] for seed in common} for one in frames)
+    return (left, right) if common else None
 
 
 def interval(frames: Seeded, metric: str = "turn_success") -> Interval:
@@ -91,7 +104,8 @@ def headline(arms: Sequence[ArmRows], slices: Sequence[str]) -> str:
     rows = []
     for arm in arms:
         found = [interval(sliced(arm, name)) for name in slices]
-        rows.append([str(arm.number), arm.title, *(percent(one) for one in found), str(len(arm.frames))])
+        seeds = ", ".join(map(str, sorted(arm.frames))) if arm.trained else "–"
+        rows.append([str(arm.number), arm.title, *(percent(one) for one in found), seeds])
     first = arms[0]
     sizes = [f"{name}, n = {interval(sliced(first, name)).n}" for name in slices]
     return table(["arm", "model", *sizes, "seeds"], rows)
@@ -138,12 +152,14 @@ def _number(value: float) -> str:
 def answers(
     arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str, margin: float
 ) -> dict[tuple[str, str, str], Verdict]:
-    """Verdicts on the questions whose arms are both there, as one family."""
+    """Verdicts on the questions whose arms are both there under a seed in common, as one family."""
     by_name = {arm.name: arm for arm in arms}
     asked = {
-        question: paired(sliced(by_name[question[1]], where), sliced(by_name[question[0]], where))
+        question: paired(*both)
         for question in questions
-        if question[0] in by_name and question[1] in by_name
+        if question[0] in by_name
+        and question[1] in by_name
+        and (both := matched(by_name[question[1]], by_name[question[0]], where)) is not None
     }
     keys = {" ".join(question): question for question in asked}
     found = verdicts({name: asked[question] for name, question in keys.items()}, margin=margin)
@@ -164,19 +180,26 @@ def answer_table(
                 f"{titles[after]} − {titles[before]}",
                 f"{points[0]:+.1f} [{points[1]:+.1f}, {points[2]:+.1f}]{against}",
                 f"{one.difference.n} / {one.difference.clusters}",
-                str(one.seeds),
-                _detectable(one),
+                _by_seed(one),
+                f"{_in_points(one.detectable)} / {_in_points(one.adjusted_detectable)}",
                 f"{one.p_value:.3f} / {one.adjusted_p:.3f}",
                 f"{one.improved} / {one.regressed}, {one.mcnemar_p:.3f}",
                 f"**{one.word}**",
             ]
         )
-    heads = ["question", "difference of", "points [95 %]", "turns / conversations", "seeds", "detectable"]
-    return table([*heads, "p / after Holm", "better / worse turns, McNemar", "verdict"], rows)
+    heads = ["question", "difference of", "points [95 %]", "turns / conversations", "by seed"]
+    return table(
+        [*heads, "detectable / after Holm", "p / after Holm", "better / worse turns, McNemar", "verdict"], rows
+    )
 
 
-def _detectable(one: Verdict) -> str:
-    return "–" if math.isinf(one.detectable) or math.isnan(one.detectable) else f"{100 * one.detectable:.1f}"
+def _by_seed(one: Verdict) -> str:
+    """How far the seeds agree, which no interval of two or three of them says well."""
+    return ", ".join(f"{100 * value:+.1f}" for value in one.by_seed)
+
+
+def _in_points(value: float) -> str:
+    return f"{100 * value:.1f}" if math.isfinite(value) else "–"
 
 
 def guard_table(found: Mapping[str, Mapping[tuple[str, str, str], Verdict]], titles: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,10 @@ class Entry:
 def thinking_ledger(
     without: Mapping[int, pd.DataFrame], thinking: Mapping[int, pd.DataFrame], slices: Iterable[str] = tuple(SLICES)
 ) -> list[Entry]:
-    """Entries for all turns and for each slice that has any; the verdicts are corrected for their number."""
+    """Entries for all turns and for each slice that has any; the verdicts are corrected for their number.
+
+    Both are given under the same seeds, so that tokens are those of the models that are compared.
+    """
     parts = {"all": (without, thinking)}
     for name in slices:
         cut = tuple({seed: part(frame, name) for seed, frame in arm.items()} for arm in (without, thinking))
@@ -78,7 +82,7 @@ def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
     """Argument values of a turn's calls that appear in the thought before them, and all of them.
 
     Numbers and strings count, booleans do not: "true" stands in no thought. A value is found in its own spelling,
-    letter case and white space aside.
+    letter case and white space aside, as a word of its own: 2 does not stand in 12:30.
 
     Args:
         reasoning: The thought; nothing is found in what is no text.
@@ -86,7 +90,11 @@ def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
     """
     thought = normalise(reasoning) if isinstance(reasoning, str) else ""
     values = _values(action)
-    return sum(bool(value) and value in thought for value in values), len(values)
+    return sum(bool(value) and _stands_in(value, thought) for value in values), len(values)
+
+
+def _stands_in(value: str, thought: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", thought) is not None
 
 
 def _values(action: Any) -> Sequence[str]:
@@ -98,4 +106,5 @@ def _values(action: Any) -> Sequence[str]:
         return []
     arguments = [call.get("arguments") for call in calls if isinstance(call, dict)]
     given = [value for one in arguments if isinstance(one, dict) for value in one.values()]
-    return [normalise(str(value)) for value in given if isinstance(value, str | int | float) and value is not True]
+    told = [value for value in given if isinstance(value, str | int | float) and not isinstance(value, bool)]
+    return [normalise(str(value)) for value in told]

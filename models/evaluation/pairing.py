@@ -39,41 +39,32 @@ def scores(frame: pd.DataFrame, metric: str) -> pd.Series:
 
 
 def paired(before: Seeded, after: Seeded, metric: str = "turn_success") -> Pairs:
-    """Scores on the items that both arms have, seed by seed; an arm with one seed meets every seed of the other.
+    """Scores on the items that both arms have, seed by seed, of the seeds that both were judged under.
+
+    Two models of different seeds are never a pair: they did not start from the same weights, and the difference of one
+    run to several others would count its chance once and its turns several times.
 
     Raises:
-        ValueError: Neither a seed in common nor an arm with only one.
+        ValueError: No seed in common.
     """
+    common = sorted(before.keys() & after.keys())
+    if not common:
+        raise ValueError(f"seeds {sorted(before)} and {sorted(after)} have none in common; judge the same seeds")
     columns: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = []
-    for seed, first, second in _matched(before, after):
-        left, right = scores(first, metric), scores(second, metric)
-        common = left.index.intersection(right.index)
-        homes = [str(item).rpartition("#")[0] for item in common]
+    for seed in common:
+        left, right = scores(before[seed], metric), scores(after[seed], metric)
+        shared = left.index.intersection(right.index)
+        homes = [str(item).rpartition("#")[0] for item in shared]
         columns.append(
             (
-                left.loc[common].to_numpy(dtype=float),
-                right.loc[common].to_numpy(dtype=float),
+                left.loc[shared].to_numpy(dtype=float),
+                right.loc[shared].to_numpy(dtype=float),
                 np.array(homes, dtype=object),
-                np.full(len(common), seed),
+                np.full(len(shared), seed),
             )
         )
     joined = [np.concatenate(part) for part in zip(*columns, strict=True)]
     return Pairs(joined[0], joined[1], joined[2].astype(str), joined[3])
-
-
-def _matched(before: Seeded, after: Seeded) -> list[tuple[int, pd.DataFrame, pd.DataFrame]]:
-    common = sorted(before.keys() & after.keys())
-    if (len(before) > 1 and len(after) > 1) or (len(before) == len(after) == 1 and common):
-        if not common:
-            raise ValueError(f"seeds {sorted(before)} and {sorted(after)} have none in common; judge the same seeds")
-        return [(seed, before[seed], after[seed]) for seed in common]
-    if len(before) == 1:
-        (alone,) = before.values()
-        return [(seed, alone, frame) for seed, frame in sorted(after.items())]
-    if len(after) == 1:
-        (alone,) = after.values()
-        return [(seed, frame, alone) for seed, frame in sorted(before.items())]
-    raise ValueError("an arm has no evaluation yet; judge both before they are compared")
 
 
 def stacked(frames: Seeded, metric: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 Items are paired: both models met the same decision points. Turns of a conversation hang together, and so do all turns
 judged under one training seed; both make up the error. A word that claims a difference needs the interval *and* the
 test (corrected for the number of comparisons, Holm 1979) on its side; a word that claims none needs a comparison that
-would have found one of the size that matters.
+would have found one of the size that matters, after the same correction.
 """
 
 from __future__ import annotations
@@ -56,9 +56,14 @@ class Verdict:
     comparisons: int
     detectable: float
     """Smallest true difference this comparison finds with 80 % power at the 5 % level."""
+    adjusted_detectable: float
+    """The same where it has to be found after the correction: at the level that Holm's method asks of the smallest of
+    ``comparisons`` p values (5 % over their number), which no later one is held to, so the power is at least that."""
     margin: float
     """The smallest difference that matters."""
     seeds: int
+    by_seed: tuple[float, ...]
+    """Mean difference under each training seed, in the order of the seeds."""
     improved: int
     """Items (times seeds) at which only after is right."""
     regressed: int
@@ -74,7 +79,7 @@ class Verdict:
 
     def as_row(self) -> dict[str, Any]:
         """JSON-ready, to be stored as evidence."""
-        return {**asdict(self), "not_worse": self.not_worse}
+        return {**asdict(self), "by_seed": list(self.by_seed), "not_worse": self.not_worse}
 
     def line(self) -> str:
         """``+4.1 points [1.2, 7.0], n = 640, detectable 4.0: better``."""
@@ -116,13 +121,12 @@ def verdicts(
     if not family:
         return {}
     found = {
-        name: _uncorrected(pairs, margin[name] if isinstance(margin, Mapping) else margin, seed)
+        name: _uncorrected(pairs, margin[name] if isinstance(margin, Mapping) else margin, seed, len(family))
         for name, pairs in family.items()
     }
     adjusted = _holm([one.p_value for one in found.values()])
     return {
-        name: _worded(replace(one, adjusted_p=float(p), comparisons=len(found)))
-        for (name, one), p in zip(found.items(), adjusted, strict=True)
+        name: _worded(replace(one, adjusted_p=float(p))) for (name, one), p in zip(found.items(), adjusted, strict=True)
     }
 
 
@@ -140,25 +144,28 @@ def _worded(one: Verdict) -> Verdict:
         return replace(one, word="better")
     if sure and one.difference.high < 0:
         return replace(one, word="worse")
-    return replace(one, word="no difference shown" if one.detectable <= one.margin else "underpowered")
+    return replace(one, word="no difference shown" if one.adjusted_detectable <= one.margin else "underpowered")
 
 
-def _uncorrected(pairs: Pairs, margin: float, seed: int) -> Verdict:
+def _uncorrected(pairs: Pairs, margin: float, seed: int, comparisons: int) -> Verdict:
     if margin <= 0:
         raise ValueError(f"margin must be positive, it is the smallest difference that matters; got {margin}")
     differences, clusters, seeds = _applicable(pairs)
     improved, regressed = int((differences > 0).sum()), int((differences < 0).sum())
     difference, error, freedom = _estimate(differences, clusters, seeds, seed)
     p_value = _p_value(difference.mean, error, freedom)
+    level = 1 - CONFIDENCE
     return Verdict(
         word="underpowered",
         difference=difference,
         p_value=p_value,
         adjusted_p=p_value,
-        comparisons=1,
-        detectable=_detectable(difference, error, freedom),
+        comparisons=comparisons,
+        detectable=_detectable(difference, error, freedom, level),
+        adjusted_detectable=_detectable(difference, error, freedom, level / comparisons),
         margin=margin,
         seeds=len(np.unique(seeds)),
+        by_seed=tuple(float(differences[seeds == one].mean()) for one in np.unique(seeds)),
         improved=improved,
         regressed=regressed,
         mcnemar_p=_mcnemar(improved, regressed),
@@ -213,7 +220,8 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
 
     With one seed, clustered by conversation, with (conversations − 1) degrees of freedom. With several, clustered both
     ways (Cameron, Gelbach and Miller 2011), since another training run would have erred elsewhere; degrees of freedom
-    by Satterthwaite from both parts, because few seeds say little about how much seeds vary. NaN below two clusters.
+    by Satterthwaite from both parts, because few seeds say little about how much seeds vary. NaN below two clusters;
+    zero where all differences are the same, whatever the regression leaves of rounding.
     """
     from statsmodels.regression.linear_model import OLS
     from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
@@ -221,6 +229,8 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
     drawn, seeded = len(np.unique(clusters)), len(np.unique(seeds))
     if drawn < 2:
         return math.nan, math.nan
+    if np.ptp(differences) == 0:
+        return 0.0, drawn - 1.0
     fitted = OLS(differences, np.ones(len(differences))).fit()
     if seeded < 2:
         return math.sqrt(max(0.0, float(cov_cluster(fitted, clusters)[0, 0]))), drawn - 1.0
@@ -238,13 +248,13 @@ def _p_value(mean: float, error: float, freedom: float) -> float:
     return float(2 * t.sf(abs(mean) / error, freedom))
 
 
-def _detectable(difference: Interval, error: float, freedom: float) -> float:
+def _detectable(difference: Interval, error: float, freedom: float, level: float) -> float:
     """From the error; where nothing varied, how large a difference could have gone unseen; infinite if nothing is."""
     if difference.clusters < 2:
         return math.inf
     if not error > 0:
         return difference.high - difference.mean if difference.mean <= 0 else difference.mean - difference.low
-    return (_quantile((1 + CONFIDENCE) / 2, freedom) + _quantile(POWER, freedom)) * error
+    return (_quantile(1 - level / 2, freedom) + _quantile(POWER, freedom)) * error
 
 
 def _quantile(share: float, freedom: float) -> float:
