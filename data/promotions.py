@@ -1,6 +1,8 @@
 """Decisions about the champion: one JSON file each, with everything they were based on; what is here was decided once.
 
-Lies under ``var/promotions/``, written whole and never changed. The newest file of a name is the newest decision.
+Lies under ``var/promotions/``, written whole and never changed. The newest file of a name is the newest decision. What
+is about to be carried out lies beside them until it is (``intend``), so that a process that is killed in between leaves
+a decision that can be told from one that was never carried out.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal
 
 from data import paths
@@ -30,6 +33,26 @@ def store(row: Mapping[str, Any]) -> None:
     """Keep a decision, once it is carried out."""
     stamp = str(row["at"])[:19].replace("-", "").replace(":", "")
     write_whole(paths.promotions() / f"{stamp}-{row['promotion_id']}.json", json.dumps(row, indent=1) + "\n")
+
+
+def intend(row: Mapping[str, Any]) -> None:
+    """Keep a decision that is about to be carried out: at most one for each registered model."""
+    write_whole(_intended(str(row["name"])), json.dumps(row, indent=1) + "\n")
+
+
+def intended(name: str) -> dict[str, Any] | None:
+    """The decision that was about to be carried out, and of which it is not known whether it was."""
+    file = _intended(name)
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def no_longer_intended(name: str) -> None:
+    """It was carried out and stored, or it was not."""
+    _intended(name).unlink(missing_ok=True)
+
+
+def _intended(name: str) -> Path:
+    return paths.promotions() / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.intended"
 
 
 def decisions(name: str | None = None) -> Iterator[dict[str, Any]]:

@@ -25,7 +25,9 @@ def promote(
     source: DatasetOf = None,
     name: Name = "apprentice",
     final: Final = False,
-    decision_points: Annotated[int | None, typer.Option(min=1, help="Per split.", show_default=False)] = None,
+    decision_points: Annotated[
+        int | None, typer.Option(min=1, help="Per split; as many as the guards need unless set.", show_default=False)
+    ] = None,
     minutes: Minutes = None,
     set_: Set = None,
 ) -> None:
@@ -35,8 +37,9 @@ def promote(
 
         apprentice promote --run 3f2a --decision-points 1000
 
-    Both are judged on the same conversations of the frozen evaluation set. The decision and its evidence are kept;
-    `apprentice rollback` takes it back.
+    Both are judged on the same conversations of the frozen evaluation set, some 250 of each split unless told
+    otherwise: fewer cannot rule out the losses that a promotion must not bring. The decision and its evidence are
+    kept; `apprentice rollback` takes it back.
     """
     with plain_errors():
         overrides = checked(profile, set_)
@@ -103,7 +106,7 @@ def export(
         from tasks.export import export as write
         from tasks.promotion import champion_run
 
-        typer.echo(write(run_id or champion_run(name), to.name if to else name, to))
+        typer.echo(write(run_id or champion_run(name), to.resolve().name if to else name, to))
 
 
 def endpoint(

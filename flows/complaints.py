@@ -32,6 +32,7 @@ EXPECTED = (
     "models.evaluation.promotion.NothingShared",
     "models.export.ExportError",
     "tasks.promotion.NoChampion",
+    "tasks.promotion_scope.NotAsRecorded",
     "models.base.BaseModelError",
     "models.training.sft.EmptySplit",
     "models.training.ranks.RanksError",

@@ -13,6 +13,7 @@ from flows.evaluate_model import evaluate_model
 from tasks.choices import stated
 from tasks.notices import tell_of_failure
 from tasks.promotion import NAME, contest, settle
+from tasks.promotion_scope import as_recorded, scoped
 from tasks.records import of_run
 from tasks.stage import say
 from tasks.upstream import latest_model
@@ -42,8 +43,8 @@ def promote_model(
         source: The newest model on this source's newest dataset.
         name: Registered model whose champion is challenged.
         final: Decide on the test splits. Each use is recorded.
-        decision_points: Per split; a guard that has too few stands in the way.
-        minutes: Wall-clock budget of each of the two evaluations.
+        decision_points: Per split; as many as the guards need, unless stated. With too few a guard stands in the way.
+        minutes: Wall-clock budget of each of the two evaluations; none, unless stated.
         overrides: Any other setting, nested as in data/settings.
     """
     challenger = of_run(run_id) if run_id else latest_model(source)
@@ -52,14 +53,19 @@ def promote_model(
         say(f"promote: run {met.challenger} is the champion of {name} already; train a new one or name one with --run")
         return {"outcome": "is champion", "name": name, "run_id": met.challenger}
     chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points, minutes=minutes)
+    as_recorded(profile, chosen)
     final = profiles.resolve(profile, chosen).evaluation.final
+    splits = list(TEST_SPLITS if final else VALIDATION_SPLITS)
+    policy_due = False
+    if met.champion is not None:
+        chosen, policy_due = scoped(profile, chosen, met.dataset_version, splits)
     evaluations = {}
     for who, model in (("challenger", met.challenger), ("champion", met.champion)):
         if model is not None:
             own = of_run(model).model_place[1] == met.dataset_version
             elsewhere = stated(chosen, "evaluation", dataset=None if own else met.dataset_version)
             evaluations[who] = evaluate_model(profile=profile, run_id=model, overrides=elsewhere)
-    return settle(name, met, evaluations, list(TEST_SPLITS if final else VALIDATION_SPLITS))
+    return settle(name, met, evaluations, splits, policy_due)
 
 
 if __name__ == "__main__":

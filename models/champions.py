@@ -9,6 +9,7 @@ of the version, so a rollback needs nothing but the registry.
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 #: Tag of a version that became champion: the version it followed; empty for the first.
 BEFORE = "champion_before"
-#: Where the package lies among the artifacts of the model's run.
-PACKAGE = "chat"
+#: Where packages lie among the artifacts of the model's run, each under a name of its own: what a version points to is
+#: never written again.
+PACKAGES = "chat"
 #: What a package needs where it is loaded, in the versions it was tested with here.
 REQUIREMENTS = ("mlflow", "torch", "transformers", "tokenizers", "safetensors", "jinja2")
 
@@ -110,10 +112,11 @@ def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, t
 
 def _upload(client: MlflowClient, name: str, run_id: str, export: Path, tags: Mapping[str, str]) -> str:
     with tempfile.TemporaryDirectory(dir=paths.var(), prefix=".package-") as making:
-        package = Path(making) / PACKAGE
+        package = Path(making) / "package"
         save_package(export, package)
-        client.log_artifacts(run_id, str(package), PACKAGE)
-    made = client.create_model_version(name, f"runs:/{run_id}/{PACKAGE}", run_id, tags=dict(tags), await_creation_for=0)
+        place = f"{PACKAGES}/{uuid.uuid4().hex[:12]}"
+        client.log_artifacts(run_id, str(package), place)
+    made = client.create_model_version(name, f"runs:/{run_id}/{place}", run_id, tags=dict(tags), await_creation_for=0)
     return str(made.version)
 
 
@@ -141,8 +144,8 @@ def crown(challenger: Registered) -> Registered:
         return _version(client, challenger.name, challenger.version)
 
 
-def step_back(name: str) -> tuple[Registered, Registered]:
-    """Give the place back to the champion before; returns who left and who is champion now.
+def former(name: str) -> tuple[Registered, Registered]:
+    """The champion, and the one before it, to whom a rollback gives the place.
 
     Raises:
         RegistryError: There is no champion, or none before it.
@@ -157,8 +160,17 @@ def step_back(name: str) -> tuple[Registered, Registered]:
             f"version {present.version} of {name} is the first champion; there is none before it to roll back to"
         )
     with asked() as client:
-        client.set_registered_model_alias(name, CHAMPION, before)
         return present, _version(client, name, before)
+
+
+def give_place(registered: Registered) -> None:
+    """Make a version champion again, without a word about whom it follows.
+
+    Raises:
+        TrackingAway: The store does not answer.
+    """
+    with asked() as client:
+        client.set_registered_model_alias(registered.name, CHAMPION, registered.version)
 
 
 def annotate(registered: Registered, tags: Mapping[str, str], description: str | None = None) -> None:

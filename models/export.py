@@ -65,8 +65,12 @@ def export_model(model_dir: Path, target: Path, origin: Origin) -> dict[str, str
     Raises:
         ExportError: ``target`` holds something else, or ``model_dir`` has no safetensors weights.
     """
-    if target.exists() and not (target / FACTS).exists() and any(target.iterdir()):
-        raise ExportError(f"{target} is not empty and no earlier export; name another folder with --to")
+    target = target.resolve()  # "." is a folder within its parent, too
+    if others := _not_ours(target):
+        raise ExportError(
+            f"{target} holds what is no part of an earlier export ({', '.join(others[:4])}), and an export replaces "
+            "its folder whole: move that away, or name another folder with --to"
+        )
     if not list(model_dir.glob("*.safetensors")):
         raise ExportError(f"{model_dir} holds no safetensors weights; train or evaluate the model again")
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,9 +83,25 @@ def export_model(model_dir: Path, target: Path, origin: Origin) -> dict[str, str
         (made / CARD).write_text(model_card(origin), encoding="utf-8")
         files = {file.name: file_sha256(file) for file in sorted(made.iterdir())}
         (made / FACTS).write_text(json.dumps(_facts(origin, files), indent=2), encoding="utf-8")
-        shutil.rmtree(target, ignore_errors=True)
+        if target.exists():
+            target.rename(Path(making) / "former")  # whole until the new one is there, and removed with the rest
         made.rename(target)
     return files
+
+
+def _not_ours(target: Path) -> list[str]:
+    """Names in a folder that no export wrote."""
+    if not target.exists():
+        return []
+    if not target.is_dir():
+        return [target.name]
+    known = {FACTS}
+    if (target / FACTS).exists():
+        try:
+            known |= set(json.loads((target / FACTS).read_text(encoding="utf-8"))["sha256"])
+        except (ValueError, KeyError, TypeError):
+            return [f"{FACTS}, which cannot be read"]
+    return sorted(one.name for one in target.iterdir() if one.name not in known)
 
 
 def _copy_weights(model_dir: Path, target: Path) -> None:

@@ -55,7 +55,7 @@ def origin(record: Record, name: str) -> Origin:
 
 
 def newest_evaluation(record: Record) -> Record | None:
-    """The newest finished evaluation of a model on its own dataset, in the mode it was trained in; test before
+    """The newest finished evaluation of a model on its own dataset, greedy, in the mode it was trained in; test before
     validation."""
     found = [
         one
@@ -65,6 +65,8 @@ def newest_evaluation(record: Record) -> Record | None:
         and one.settings.get("thinking") == record.thinking
         and one.dataset_version == record.dataset_version
         and one.settings.get("variant") is None
+        and one.settings.get("thoughts", "own") == "own"
+        and one.settings.get("sample") is None
         and records.intact(one)
     ]
     return max(found, key=lambda one: (one.settings.get("splits") == list(TEST_SPLITS), one.ended or ""), default=None)

@@ -16,8 +16,8 @@ from data.schema import Split
 from models import tracking
 from tasks import locks, records
 from tasks.export import export
-from tasks.notices import tell_of_promotion
-from tasks.promotion_text import describe, said
+from tasks.promotion_record import finish, keep, lock_of, tell
+from tasks.promotion_text import describe
 from tasks.records import Record
 from tasks.stage import say
 
@@ -47,21 +47,19 @@ class Contest(NamedTuple):
         return self.challenger == self.champion
 
 
-def lock_of(name: str) -> str:
-    """Name of the lock that a promotion or rollback of a registered model holds."""
-    return f"promotion-{name}"
-
-
 @task(name="contest", cache_policy=NO_CACHE)
 def contest(name: str, challenger: Record) -> Contest:
     """Who meets whom: the challenger and the registry's champion, on the challenger's dataset.
 
     Raises:
+        Busy: Another promotion of this name is under way.
         MissingUpstream: The champion's model is gone.
         models.registry.TrackingAway: The registry does not answer.
     """
     from models.champions import CHAMPION, holder
 
+    with locks.hold(lock_of(name), "promote"):
+        finish(name)
     champion = holder(name, CHAMPION)
     if champion is not None:
         records.of_run(champion.run_id)
@@ -69,7 +67,9 @@ def contest(name: str, challenger: Record) -> Contest:
 
 
 @task(name="decide", cache_policy=NO_CACHE)
-def settle(name: str, met: Contest, evaluations: dict[str, str], splits: list[Split]) -> dict[str, Any]:
+def settle(
+    name: str, met: Contest, evaluations: dict[str, str], splits: list[Split], policy_due: bool = False
+) -> dict[str, Any]:
     """Register the challenger, compare, store the decision and its evidence, and move the alias if it is a gain.
 
     Args:
@@ -77,6 +77,7 @@ def settle(name: str, met: Contest, evaluations: dict[str, str], splits: list[Sp
         met: Who met whom.
         evaluations: Evaluation id of ``challenger`` and, if there is one, of ``champion``.
         splits: What they were judged on.
+        policy_due: Whether their kind plays episodes, so that having none in common stands in the way.
 
     Returns:
         The stored decision (data/promotions.py).
@@ -91,24 +92,26 @@ def settle(name: str, met: Contest, evaluations: dict[str, str], splits: list[Sp
     challenger = records.of_run(met.challenger)
     champion = records.of_run(met.champion) if met.champion else None
     with locks.hold(lock_of(name), "promote"):
+        finish(name)
         present = champions.holder(name, champions.CHAMPION)
         if (present.run_id if present else None) != met.champion:
             raise locks.Busy(f"promote: the champion of {name} changed meanwhile; run the same command again")
-        judged, conversations = _compared(challenger, champion, evaluations, splits)
+        judged, conversations = _compared(challenger, champion, evaluations, splits, policy_due)
         registered = _registered(name, challenger)
         facts = _facts(met, evaluations, splits, conversations, registered, present, judged)
         row = promotions.draw_up(name, _outcome(judged), facts)
         # The registry has the evidence before the alias moves, and what is stored here was carried out.
         _tell_registry(registered, row)
         if row["outcome"] != "kept":
+            promotions.intend(row)
             champions.crown(registered)
-        promotions.store(row)
+        keep(row)
     _announce(row)
     return row
 
 
 def _compared(
-    challenger: Record, champion: Record | None, evaluations: dict[str, str], splits: list[Split]
+    challenger: Record, champion: Record | None, evaluations: dict[str, str], splits: list[Split], policy_due: bool
 ) -> tuple[Decision | dict[str, Any], int]:
     """The decision, or the challenger's own scores where there is nobody to beat; and on how many conversations."""
     from data.evaluation_set import shared_items
@@ -121,7 +124,8 @@ def _compared(
     if champion is None:
         return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
     before = rows_of(evaluations["champion"])
-    return decide(before, after, conversations=frozen, policy=_policy(evaluations)), len(frozen)
+    policy = _policy(evaluations)
+    return decide(before, after, conversations=frozen, policy=policy, policy_due=policy_due), len(frozen)
 
 
 def _policy(evaluations: dict[str, str]) -> Pairs | None:
@@ -204,35 +208,42 @@ def _tell_registry(registered: Registered, row: dict[str, Any]) -> None:
 
 def _announce(row: dict[str, Any]) -> None:
     create_markdown_artifact(describe(row), key="promotion", description=f"{row['name']}: {row['outcome']}")
-    say(f"promote: {said(row)}")
-    for reason in row["decision"]["reasons"]:
-        say(f"promote: {reason}")
-    if row["outcome"] != "kept":
-        why = "; ".join(row["decision"]["reasons"])
-        tell_of_promotion(row["name"], row["challenger"]["version"], row["challenger"]["run_id"], why)
+    tell(row)
 
 
 def roll_back(name: str, reason: str = "") -> dict[str, Any]:
     """Give the place back to the champion before; returns the stored decision.
 
+    Called again after it was cut short, it finishes what it began, and does not go back once more.
+
     Raises:
         Busy: A promotion of this name is under way.
         models.champions.RegistryError: There is no champion, or none before it.
-        models.registry.TrackingAway: The registry does not answer; nothing was changed.
+        models.registry.TrackingAway: It does not answer; the same command finishes what was begun, if anything.
     """
     from models import champions
+    from models.registry import TrackingAway
 
     with locks.hold(lock_of(name), "rollback"):
-        left, now = champions.step_back(name)
+        finished = finish(name)
+        if finished is not None and finished["outcome"] == "rolled back":
+            return finished
+        left, now = champions.former(name)
         sides = {
             "from": {"version": left.version, "run_id": left.run_id},
             "to": {"version": now.version, "run_id": now.run_id},
         }
         row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
-        promotions.store(row)  # the alias has moved: this must not wait for the registry's answer
-        champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": reason})
-        champions.store_evidence(left.run_id, row["promotion_id"], row)
-    say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
+        promotions.intend(row)
+        champions.give_place(now)
+        keep(row)
+        say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
+        try:
+            champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": reason})
+            champions.store_evidence(left.run_id, row["promotion_id"], row)
+        except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
+            why = str(error.__cause__ or error).strip().partition("\n")[0]
+            say(f"rollback: done and recorded, but MLflow took no note of it ({why}). Again would go back one further")
     return row
 
 

@@ -16,6 +16,8 @@ def describe(row: Row) -> str:
     lines = [f"**{row['name']}: {row['outcome']}**, version {row['challenger']['version']}", ""]
     lines += [f"- {reason}" for reason in row["decision"]["reasons"]]
     lines += ["", *_table(row["decision"]), ""]
+    if row["decision"].get("headline") and "policy" not in row["decision"]["guards"]:
+        lines.append("Policy is not guarded here: the two played no episodes in common.")
     lines.append(
         f"Judged on {', '.join(row['splits'])} of dataset {row['dataset_version']}, "
         f"{row['frozen_conversations']:,} conversations of the frozen evaluation set."

@@ -140,6 +140,7 @@ def test_a_model_challenges_the_champion_on_the_challenger_s_dataset(
     frozen = [SharedItem(f"{split}/{n}", split, "", "") for split in VALIDATION_SPLITS for n in range(6)]
     monkeypatch.setattr("data.evaluation_set.shared_items", lambda versions, splits: frozen)
     monkeypatch.setattr(promotion, "export", lambda run_id, name, target: paths.run(run_id) / "model")
+    monkeypatch.setattr("tasks.promotion_scope.turns_of", lambda version, splits, conversations: 2 * conversations)
     monkeypatch.setattr(champions, "save_package", lambda export, target: target.mkdir())
     sft, grpo = train_sft(profile="smoke", seed=21), train_grpo(profile="smoke", start="base", seed=21)
     assert promote_model(profile="smoke", run_id=sft, name="flows")["outcome"] == "first"

@@ -10,7 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.evaluation.promotion import GUARDED, MARGINS, NothingShared, decide, policy_pairs, scores_of
+from models.evaluation.promotion import (
+    GUARDED,
+    MARGINS,
+    NothingShared,
+    decide,
+    guarded,
+    policy_pairs,
+    scores_of,
+    unmet,
+)
+from models.evaluation.statistics import wilson_bounds
+from models.evaluation.verdicts import Pairs
 
 CONVERSATIONS, TURNS = 150, 6
 BENCHMARK = Path(__file__).resolve().parent.parent / "benchmarks" / "promotion.py"
@@ -73,7 +84,7 @@ def test_a_tie_never_promotes() -> None:
     assert same.headline.difference.mean == 0
     perfect = decide(rows(1.0, 1.0, 1.0), rows(1.0, 1.0, 1.0))
     assert not perfect.promote
-    assert all(one.not_worse for one in same.guards.values())
+    assert all(one.ruled_out for one in same.guards.values())
 
 
 @pytest.mark.parametrize(
@@ -105,6 +116,74 @@ def test_a_slice_too_small_to_tell_stands_in_the_way_too() -> None:
     assert "no-call turns: too few turns" in decide(none, none).reasons[1]
 
 
+def few(conversations: int, turns: int = 10) -> pd.DataFrame:
+    """A champion that is perfect where it is guarded, and half right on unseen tools."""
+    found = [
+        {
+            "decision_point_id": f"{split}/{number}#{turn}",
+            "conversation_id": f"{split}/{number}",
+            "split": split,
+            "kind": "answer" if turn % 2 else "call",
+            "turn_success": split == "validation_seen" or turn % 2 == 0,
+            "decision_correct": True,
+            "format_ok": True,
+        }
+        for split in ("validation_seen", "validation_unseen")
+        for number in range(conversations)
+        for turn in range(turns)
+    ]
+    return pd.DataFrame(found)
+
+
+def test_perfection_on_few_conversations_rules_out_no_loss_and_says_how_many_would() -> None:
+    for conversations, reasons in ((40, 3), (90, 2), (130, 0)):
+        champion = few(conversations)
+        decision = decide(champion, changed(champion, "turn_success", 0.3, True, unseen))
+        assert decision.headline.word == "better"
+        assert decision.promote == (reasons == 0)
+        assert len([reason for reason in decision.reasons if "cannot be ruled out" in reason]) == reasons
+    short = decide(few(40), changed(few(40), "turn_success", 0.3, True, unseen))
+    assert (
+        "format: a loss of 2 points cannot be ruled out, down to -4.6 (+0.0 points [-4.6, +4.6], n = 800, on 80 "
+        "conversations of at least 189)" in short.reasons
+    )
+    assert short.as_row()["guards"]["format"] == short.as_row()["guards"]["format"] | {
+        "needed": 189,
+        "ruled_out": False,
+    }
+
+
+@pytest.mark.parametrize("conversations", [20, 60, 100, 140, 200])
+@pytest.mark.parametrize("name", list(GUARDED))
+def test_a_challenger_made_worse_is_never_promoted_for_it(conversations: int, name: str) -> None:
+    champion = few(conversations)
+    challenger = changed(champion, "turn_success", 0.5, True, unseen)
+    column, where = {
+        "no-call turns": ("decision_correct", challenger["kind"] == "answer"),
+        "seen tools": ("turn_success", challenger["split"] == "validation_seen"),
+        "format": ("format_ok", challenger["kind"] != ""),
+    }[name]
+    places = np.random.default_rng(9).permutation(np.flatnonzero(where))
+    ruled = []
+    for worse in (0, 1, 2, 3, 5, 8, 12, 20, 40):
+        frame = challenger.copy()
+        frame.loc[places[:worse], column] = False
+        ruled.append(decide(champion, frame).guards[name].ruled_out)
+    assert ruled == sorted(ruled, reverse=True)
+    assert not ruled[-1] or conversations > 100
+
+
+def test_conversations_that_are_needed_are_those_that_leave_no_more_unmet_than_is_borne() -> None:
+    for margin in (0.02, 0.03, 0.05):
+        enough = guarded(Pairs(np.ones(9), np.ones(9), np.arange(9)), margin).needed
+        assert enough is not None
+        assert unmet(enough) < margin <= unmet(enough - 1)
+        assert unmet(enough) == pytest.approx(wilson_bounds(0.0, enough)[1])
+    worse = guarded(Pairs(np.ones(9), np.r_[np.zeros(3), np.ones(6)], np.arange(9)), 0.05)
+    assert worse.needed is None
+    assert unmet(0) == 1.0
+
+
 def test_only_the_frozen_set_and_what_both_were_judged_on_counts() -> None:
     champion = rows(0.4)
     decision = decide(champion.iloc[:900], champion.iloc[600:], conversations={"validation_seen/120"})
@@ -129,12 +208,19 @@ def test_breaches_of_policy_are_guarded_where_episodes_exist() -> None:
     assert policy_pairs(clean, clean.assign(task_id=clean["task_id"] + "?")) is None
 
 
+@pytest.mark.slow
 def test_promotions_are_seldom_false_and_real_gains_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """benchmarks/promotion.py draws hundreds of weeks of each kind, at full size, and prints the bounds."""
     from models.evaluation import statistics
 
     monkeypatch.setattr(statistics, "RESAMPLES", 200)  # the rates are the same within their own error
-    rates = runpy.run_path(str(BENCHMARK))["rates"](weeks=25, conversations=150, seed=0)
-    # benchmarks/promotion.py draws hundreds of weeks of each kind and prints the bounds.
-    assert rates["nothing changed"]["promoted"] <= 0.05
-    assert rates["a gain at the guard's cost"]["promoted"] <= 0.05
-    assert rates["a gain"]["promoted"] >= 0.6
+    made = runpy.run_path(str(BENCHMARK), run_name="simulation")
+    costly = [f"{name} at its margin, whole conversations" for name in ("no-call turns", "format", "policy")]
+    kinds = ["nothing changed", "a gain of the detectable size", "seen tools at its margin, here and there", *costly]
+    assert set(kinds) <= set(made["weeks"](0.05))
+    found = made["rates"](20, 250, 6, 1, kinds)["kinds"]
+    gain = found.pop("a gain of the detectable size")
+    assert sum(one["promoted"] for one in found.values()) / len(found) <= 0.05
+    assert all(one["gain"] == 1 for kind, one in found.items() if "margin" in kind), "it is the guards that refuse"
+    assert 0.6 <= gain["gain"] <= 0.95
+    assert gain["promoted"] >= gain["gain"] - 0.25

@@ -122,14 +122,26 @@ def test_an_export_is_the_judged_weights_with_all_that_is_needed_to_talk_to_them
     assert {weights, "tokenizer.json", CARD} <= set(made.files)
 
 
-def test_an_export_replaces_an_export_and_nothing_else(made: SimpleNamespace, tmp_path: Path) -> None:
+def test_an_export_replaces_an_export_and_nothing_else(
+    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target = tmp_path / "mine"
     for _ in range(2):
         export_model(made.root / "model", target, ORIGIN)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.txt").write_text("dear")
-    with pytest.raises(ExportError, match="is not empty and no earlier export"):
+    with pytest.raises(ExportError, match=r"holds what is no part of an earlier export \(chapter.txt\)"):
         export_model(made.root / "model", tmp_path / "thesis", ORIGIN)
+    # Nor what somebody put beside one, to publish it.
+    (target / ".git").mkdir()
+    with pytest.raises(ExportError, match=r"\(\.git\)"):
+        export_model(made.root / "model", target, ORIGIN)
+    (target / ".git").rmdir()
+    before = {file.name: file.read_bytes() for file in target.iterdir()}
+    monkeypatch.chdir(target)
+    export_model(made.root / "model", Path(), ORIGIN)
+    assert {file.name: file.read_bytes() for file in target.iterdir()} == before
+    assert [one.name for one in tmp_path.iterdir() if one.name.startswith(".")] == []
     with pytest.raises(ExportError, match="no safetensors"):
         export_model(tmp_path / "thesis", tmp_path / "other", ORIGIN)
 

@@ -17,7 +17,7 @@ from data.schema import VALIDATION_SPLITS
 from models import champions, tracking
 from models.champions import CHALLENGER, CHAMPION, RegistryError, holder
 from models.registry import TrackingAway
-from tasks import promotion, records
+from tasks import promotion, promotion_record, records
 from tasks.promotion import Contest, NoChampion, champion_run, contest, roll_back, settle
 from tasks.promotion_text import describe, print_trend, trend
 
@@ -43,7 +43,9 @@ def house(store: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRe
     artifacts: list[str] = []
     frozen = [f"{split}/{n}" for split in VALIDATION_SPLITS for n in range(CONVERSATIONS)]
     monkeypatch.setattr(promotion, "create_markdown_artifact", lambda text, **more: artifacts.append(text))
-    monkeypatch.setattr(promotion, "tell_of_promotion", lambda name, version, run, why: told.append((version, why)))
+    monkeypatch.setattr(
+        promotion_record, "tell_of_promotion", lambda name, version, run, why: told.append((version, why))
+    )
     monkeypatch.setattr(promotion, "export", lambda run_id, name, target: paths.run(run_id) / "model")
     monkeypatch.setattr(champions, "save_package", lambda export, target: (target.mkdir(), _write(target)))
     monkeypatch.setattr(
@@ -142,7 +144,7 @@ def test_verdict_and_evidence_lie_in_var_and_in_the_registry(
     stored = client.download_artifacts(row["challenger"]["run_id"], f"promotion/{row['promotion_id']}.json")
     assert json.loads(Path(stored).read_text())["decision"]["headline"]["word"] == "better"
     version = client.get_model_version(house.name, "2")
-    assert version.source == f"runs:/{row['challenger']['run_id']}/chat"
+    assert version.source.startswith(f"runs:/{row['challenger']['run_id']}/chat/")
     assert (version.tags["promotion"], version.tags[champions.BEFORE]) == ("promoted", "1")
     assert version.description == describe(row) == house.artifacts[-1]
     assert "| unseen tools | 3" in describe(row)
@@ -184,6 +186,132 @@ def test_what_was_not_carried_out_is_no_decision(house: SimpleNamespace, monkeyp
         decide(house, model(), judged(monkeypatch, challenger=30))
     assert list(promotions.decisions()) == []
     assert holder(house.name, CHAMPION) is None
+
+
+def away(*given: object, **named: object) -> None:
+    raise TrackingAway("database is locked")
+
+
+def test_a_rollback_without_a_note_is_done_once_and_says_not_to_repeat_it(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two, three = model(), model(), model()
+    decide(house, one, judged(monkeypatch, challenger=20))
+    decide(house, two, judged(monkeypatch, champion=20, challenger=50))
+    decide(house, three, judged(monkeypatch, champion=50, challenger=80))
+    monkeypatch.setattr(champions, "annotate", away)
+    row = roll_back(house.name, "books twice")
+    assert champion_run(house.name) == two.run_id
+    assert list(promotions.decisions(house.name))[-1] == row
+    assert "took no note of it (database is locked). Again would go back one further" in capsys.readouterr().out
+
+
+def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two, three = model(), model(), model()
+    decide(house, one, judged(monkeypatch, challenger=20))
+    decide(house, two, judged(monkeypatch, champion=20, challenger=50))
+    decide(house, three, judged(monkeypatch, champion=50, challenger=80))
+    before = list(promotions.decisions(house.name))
+
+    def killed(row: dict) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as dies:
+        dies.setattr(promotion, "keep", killed)
+        with pytest.raises(SystemExit):
+            roll_back(house.name, "books twice")
+    assert list(promotions.decisions(house.name)) == before
+    row = roll_back(house.name, "again")
+    assert champion_run(house.name) == two.run_id
+    assert (row["reason"], row["to"]["run_id"]) == ("books twice", two.run_id)
+    assert list(promotions.decisions(house.name)) == [*before, row]
+    assert "was stopped before it could say so" in capsys.readouterr().out
+    # One whose alias never moved is as if it had not been asked for.
+    with monkeypatch.context() as refuses:
+        refuses.setattr(champions, "give_place", away)
+        with pytest.raises(TrackingAway):
+            roll_back(house.name, "never mind")
+    assert champion_run(house.name) == two.run_id
+    assert roll_back(house.name, "in earnest")["reason"] == "in earnest"
+    assert champion_run(house.name) == one.run_id
+    assert promotions.intended(house.name) is None
+
+
+def test_a_promotion_that_was_carried_out_is_recorded_and_told_whatever_failed_after(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = model(), model()
+    decide(house, one, judged(monkeypatch, challenger=30))
+    crown = champions.crown
+
+    def half(challenger: champions.Registered) -> None:
+        crown(challenger)
+        away()
+
+    monkeypatch.setattr(champions, "crown", half)
+    with pytest.raises(TrackingAway):
+        decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert [row["outcome"] for row in promotions.decisions(house.name)] == ["first"]
+    assert champion_run(house.name) == two.run_id
+    assert contest.fn(house.name, two).decided  # the same command again finds it champion
+    assert [row["outcome"] for row in promotions.decisions(house.name)] == ["first", "promoted"]
+    assert [version for version, _ in house.told] == ["1", "2"]
+
+
+def test_a_package_is_never_written_over(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = model()
+    decide(house, one, judged(monkeypatch, challenger=30))
+    other = SimpleNamespace(**{**vars(house), "name": f"{house.name}-2"})
+    decide(other, one, judged(monkeypatch, challenger=30))
+    client = tracking.store.ask()[0]
+    sources = {client.get_model_version(name, "1").source for name in (house.name, other.name)}
+    assert len(sources) == 2
+    for source in sources:
+        place = source.removeprefix(f"runs:/{one.run_id}/")
+        assert [file.path for file in client.list_artifacts(one.run_id, place)] == [f"{place}/MLmodel"]
+
+
+def test_where_policy_is_due_having_played_nothing_stands_in_the_way(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(house, model(), judged(monkeypatch, challenger=30))
+    evaluations = judged(monkeypatch, champion=30, challenger=60)
+    met = contest.fn(house.name, model())
+    row = settle.fn(house.name, met, evaluations, list(VALIDATION_SPLITS), True)
+    assert row["outcome"] == "kept"
+    assert [reason.partition(" (")[0] for reason in row["decision"]["reasons"]] == [
+        "policy: both models played no episodes in common"
+    ]
+    assert "Policy is not guarded here" in describe(row)
+
+
+def test_the_card_tells_greedy_results_of_the_model_s_own_thoughts_only(house: SimpleNamespace) -> None:
+    from tasks.export import newest_evaluation
+
+    one = model()
+    own = {"run_id": one.run_id, "thinking": one.thinking, "splits": list(VALIDATION_SPLITS)}
+    kinds = {
+        "greedy": {},
+        "sampled": {"sample": 1},
+        "foreign": {"thoughts": "shuffled"},
+        "changed": {"variant": "withheld"},
+    }
+    for at, (key, changes) in enumerate(kinds.items()):
+        record = records.Record(
+            stage="evaluation",
+            key=f"{key}-{one.run_id[:8]}",
+            status="done",
+            run_id=one.run_id,
+            dataset_version=one.dataset_version,
+            settings={**own, "thoughts": "own", "sample": None, "variant": None, **changes},
+            ended=f"2026-01-0{at + 1}",
+        )
+        records.save(record)
+    found = newest_evaluation(one)
+    assert found is not None
+    assert found.key.startswith("greedy")
 
 
 def episode(run_id: str, number: int, breaches: list[str]) -> dict:

@@ -2,8 +2,12 @@
 
 The gain: turn success on unseen tools, paired by decision point, its interval above zero. The losses: on each guarded
 slice the whole interval of the difference must lie above minus its margin, so a slice too small to tell also stands in
-the way, and says so. All must hold at once, which makes a wrong promotion no likelier than the weakest of them alone
-(intersection–union test, Berger 1982), so nothing has to be corrected for their number. A tie never promotes.
+the way, and says so. That interval knows only what happened: a loss that falls on whole conversations, few of them, may
+not have been met at all, and where hardly any turn differs the bootstrap's interval is next to nothing. So two more
+bounds must hold (``Guard``).
+
+All must hold at once, which makes a wrong promotion no likelier than the weakest of them alone (intersection–union
+test, Berger 1982), so nothing has to be corrected for their number. A tie never promotes.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from models.evaluation.statistics import Interval, clustered_interval
+from models.evaluation.statistics import Interval, clustered_interval, wilson_bounds
 from models.evaluation.table import METRICS, exposure
 from models.evaluation.verdicts import MARGIN, Pairs, Verdict, verdict
 
@@ -41,12 +45,45 @@ GUARDED: dict[str, Slice] = {
     "seen tools": Slice("turn_success", "seen"),
     "format": Slice("format_ok"),
 }
-#: Loss that is still borne, by guarded slice; wide enough that the usual evaluation can rule it out.
+#: Loss that is still borne, by guarded slice; ``CONVERSATIONS`` of a split are enough to rule it out.
 MARGINS: dict[str, float] = {"no-call turns": MARGIN, "seen tools": MARGIN, "format": 0.02, POLICY: 0.05}
+
+#: Conversations of a split to judge, so that a model that is no worse passes the guards; benchmarks/promotion.py
+#: measures how often.
+CONVERSATIONS = 250
+#: Tasks of a split to play, where models play episodes: 5 points of policy need 73 in all.
+TASKS = 75
 
 
 class NothingShared(ValueError):
     """Two models were judged on no common decision points; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guarded slice: its verdict, and how large a loss has to be reckoned with."""
+
+    verdict: Verdict
+    lowest: float
+    """The lowest of three bounds of the difference: of its interval; of the interval with one conversation more that is
+    lost whole (as Agresti and Coull 1998 add to the counts of a share, since resampling few losses says too little);
+    and the difference less what may have gone ``unmet``."""
+
+    @property
+    def ruled_out(self) -> bool:
+        """Whether a loss of more than the margin is ruled out."""
+        return bool(self.verdict.difference.clusters > 1 and self.lowest > -self.verdict.margin)
+
+    @property
+    def needed(self) -> int | None:
+        """Conversations with which ``unmet`` is borne beside the loss that was met; None where no number is enough."""
+        room = self.verdict.margin + min(0.0, self.verdict.difference.mean)
+        odds = unmet(1) / (1 - unmet(1))  # z²: ``unmet(n)`` is z² / (n + z²)
+        return math.floor(odds * (1 - room) / room) + 1 if room > 0 else None
+
+    def as_row(self) -> dict[str, Any]:
+        """JSON-ready, to be stored as evidence."""
+        return {**self.verdict.as_row(), "lowest": self.lowest, "ruled_out": self.ruled_out, "needed": self.needed}
 
 
 @dataclass(frozen=True)
@@ -57,7 +94,7 @@ class Decision:
     reasons: tuple[str, ...]
     """One sentence for each thing that stands in the way; if none does, what the gain is."""
     headline: Verdict
-    guards: dict[str, Verdict]
+    guards: dict[str, Guard]
     scores: dict[str, dict[str, Interval]]
     """``champion`` and ``challenger`` → name of the slice → its mean with interval, on the shared items."""
     items: int
@@ -75,6 +112,35 @@ class Decision:
                 who: {name: finite(asdict(one)) for name, one in slices.items()} for who, slices in self.scores.items()
             },
         }
+
+
+def unmet(conversations: int) -> float:
+    """Loss that none of so many conversations may show although it is there: the share of them that could be lost
+    whole without one being among those judged (Wilson's upper bound of none in ``conversations``, close to the rule of
+    three); 1 where there are none."""
+    return wilson_bounds(0.0, conversations)[1] if conversations else 1.0
+
+
+def guarded(pairs: Pairs, margin: float, *, seed: int = 0) -> Guard:
+    """How a guarded slice stands.
+
+    Args:
+        pairs: Scores of both on the same items.
+        margin: Loss that is still borne.
+        seed: Of the bootstrap.
+
+    Raises:
+        ValueError: As ``verdict``.
+    """
+    judged = verdict(pairs, margin=margin, seed=seed)
+    found = judged.difference
+    if not found.clusters:
+        return Guard(judged, -1.0)
+    turns = max(1, round(found.n / found.clusters))
+    differences = np.concatenate([pairs.differences, np.full(turns, -1.0)])
+    homes = np.concatenate([np.asarray(pairs.clusters).astype(str), np.full(turns, "\0one more")])
+    with_one_more = clustered_interval(differences, homes, seed=seed, signed=True)
+    return Guard(judged, min(found.low, with_one_more.low, found.mean - unmet(found.clusters)))
 
 
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +161,7 @@ def decide(
     *,
     conversations: Collection[str] | None = None,
     policy: Pairs | None = None,
+    policy_due: bool = False,
     margins: Mapping[str, float] = MARGINS,
     seed: int = 0,
 ) -> Decision:
@@ -105,6 +172,7 @@ def decide(
         challenger: The same of the one that wants its place.
         conversations: Ids of those that may be compared: the frozen evaluation set; None: all.
         policy: Episodes without a breach of policy, where both models played any (``policy_pairs``).
+        policy_due: Whether models of this source play episodes, so that having none stands in the way.
         margins: Loss that is still borne, by guarded slice.
         seed: Of the bootstrap.
 
@@ -116,8 +184,10 @@ def decide(
     compared = {name: _pairs(both, one) for name, one in GUARDED.items()}
     if policy is not None:
         compared[POLICY] = policy
-    guards = {name: verdict(pairs, margin=margins[name], seed=seed) for name, pairs in compared.items()}
+    guards = {name: guarded(pairs, margins[name], seed=seed) for name, pairs in compared.items()}
     reasons = _reasons(headline, guards)
+    if policy_due and policy is None:
+        reasons += ("policy: both models played no episodes in common (--set evaluation.episodes.tasks=…)",)
     return Decision(
         promote=not reasons,
         reasons=reasons or (f"turn success on unseen tools: {headline.line()}",),
@@ -198,22 +268,26 @@ def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
     return found
 
 
-def _reasons(headline: Verdict, guards: Mapping[str, Verdict]) -> tuple[str, ...]:
+def _reasons(headline: Verdict, guards: Mapping[str, Guard]) -> tuple[str, ...]:
     """What stands in the way."""
     found = []
     if headline.word != "better":
         found.append(f"no gain shown on unseen tools: {headline.line()}")
     for name, one in guards.items():
-        if not one.not_worse:
+        if not one.ruled_out:
             found.append(_doubt(name, one))
     return tuple(found)
 
 
-def _doubt(name: str, one: Verdict) -> str:
-    margin = f"{100 * one.margin:g} points"
-    if one.difference.clusters < 2:
+def _doubt(name: str, guard: Guard) -> str:
+    found = guard.verdict.difference
+    margin = f"{100 * guard.verdict.margin:g} points"
+    if found.clusters < 2:
         return f"{name}: too few turns to rule out a loss of {margin}"
-    worse = one.difference.high < 0
-    said = "worse" if worse else f"a loss of {margin} cannot be ruled out"
-    low, mean, high = (100 * value for value in (one.difference.low, one.difference.mean, one.difference.high))
-    return f"{name}: {said} ({mean:+.1f} points [{low:+.1f}, {high:+.1f}], n = {one.difference.n})"
+    low, mean, high, lowest = (100 * value for value in (found.low, found.mean, found.high, guard.lowest))
+    figures = f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}], n = {found.n}"
+    if found.high < 0:
+        return f"{name}: worse ({figures})"
+    of, enough = "tasks" if name == POLICY else "conversations", guard.needed
+    more = "" if enough is None or enough <= found.clusters else f", on {found.clusters} {of} of at least {enough}"
+    return f"{name}: a loss of {margin} cannot be ruled out, down to {lowest:+.1f} ({figures}{more})"
