@@ -74,7 +74,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
         SourceError: Unknown source, or its files are not where ``settings.path`` says.
         EmptyDataset: No conversation of split ``train`` is left; names the reasons of what was quarantined.
         data.warehouse.WarehouseBusy: Another process holds the warehouse.
-        data.snapshot.SnapshotDamaged: The manifest of a snapshot cannot be read.
+        data.snapshot.SnapshotError: A snapshot was published by newer code.
         data.workers.WorkerDied: A process that read a part was killed.
     """
     started = time.monotonic()
@@ -82,6 +82,7 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     if isinstance(source, Fetching):
         source.fetch(settings, reporter)
     described = describe_version(source.name, source.fingerprint(settings), settings)
+    _set_aside_unreadable(reporter)
     previous = snapshot.latest(source.name)
     frozen = evaluation_set.load()
     known = evaluation_set.outcome(described.version, frozen)
@@ -94,6 +95,16 @@ def ingest(settings: DataSettings, reporter: Reporter) -> IngestReport:
     if not reused:
         reporter.say(_told(report))
     return report
+
+
+def _set_aside_unreadable(reporter: Reporter) -> None:
+    """Snapshots that do not say what they are help nobody, and would be in everybody's way."""
+    for version in snapshot.names():
+        try:
+            snapshot.manifest(version)
+        except snapshot.SnapshotDamaged as error:
+            reporter.say(f"{error.what}; set aside, the settings it was made with publish it anew")
+            snapshot.set_aside(version)
 
 
 def _sound(version: str, reporter: Reporter) -> bool:

@@ -26,7 +26,7 @@ class RowError(ValueError):
 
 
 class DamagedFile(RuntimeError):
-    """A published Parquet file cannot be read; names the file and the cure."""
+    """A stored file cannot be read; names the file and the cure."""
 
 
 def check_name(name: str, meaning: str) -> str:

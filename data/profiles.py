@@ -68,7 +68,7 @@ PROFILES: dict[str, dict[str, Any]] = {
             "episodes": {"tasks": 6, "trials": 1, "max_turns": 10, "minutes": 2.5},
         },
     },
-    # About eight hours on two cores: the class defaults with the time shared out.
+    # About nine hours on two cores: the class defaults with the time shared out.
     "night": {
         # 3,072 tokens, so that the second half of conversations is learned too: 38 % of SGD's turns begin beyond 1,536,
         # 15 % beyond 2,048. With exchanged thoughts a model that had read its conversations several times heeded its

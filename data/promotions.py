@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from data import paths
 from data.files import write_whole
+from data.parquet import DamagedFile
 
 #: ``first``: there was nobody to beat; ``promoted``: the challenger took the place; ``kept``: it did not;
 #: ``rolled back``: a person gave the place back to the champion before.
@@ -43,7 +44,7 @@ def intend(row: Mapping[str, Any]) -> None:
 def intended(name: str) -> dict[str, Any] | None:
     """The decision that was about to be carried out, and of which it is not known whether it was."""
     file = _intended(name)
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+    return _read(file) if file.exists() else None
 
 
 def no_longer_intended(name: str) -> None:
@@ -55,7 +56,34 @@ def _intended(name: str) -> Path:
     return paths.promotions() / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.intended"
 
 
-def decisions(name: str | None = None) -> Iterator[dict[str, Any]]:
-    """Every decision (about one registered model), oldest first."""
-    found = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(paths.promotions().glob("*.json"))]
+def decisions(
+    name: str | None = None, *, damaged: Literal["an error", "left out"] = "an error"
+) -> Iterator[dict[str, Any]]:
+    """Every decision (about one registered model), oldest first.
+
+    Args:
+        name: Of one registered model; None: of all.
+        damaged: What files are that cannot be read.
+
+    Raises:
+        data.parquet.DamagedFile: One cannot be read; the message names it.
+    """
+    found = []
+    for file in sorted(paths.promotions().glob("*.json")):
+        try:
+            found.append(_read(file))
+        except DamagedFile:
+            if damaged == "an error":
+                raise
     yield from sorted((row for row in found if name in (None, row["name"])), key=lambda row: str(row["at"]))
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        row: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return {**row, "name": row["name"], "at": row["at"], "outcome": row["outcome"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedFile(
+            f"{file} cannot be read as a decision ({error}). Move it away; the MLflow run of its challenger has a copy "
+            "(promotion/<id>.json)"
+        ) from error

@@ -91,8 +91,7 @@ def compare(
         from tasks import comparison
         from tasks.comparison_datasets import OthersHeldOut
         from tasks.comparison_outcomes import NotOneComparison
-        from tasks.comparison_report import pooled_report, report
-        from tasks.slices import SliceOver
+        from tasks.comparison_report import page_file, pooled_report, report
 
         if pool:
             try:
@@ -120,7 +119,6 @@ def compare(
             raise typer.BadParameter(
                 "--id names a comparison for --report; what is to be made follows from the options"
             )
-        over: SliceOver | None = None
         try:
             from flows.server import temporary_server
 
@@ -145,22 +143,20 @@ def compare(
                 overrides=overrides if seed is None else {**overrides, "seed": seed},
                 command=_command(),
             )
-        except SliceOver as ended:
-            over, made = ended, ended.comparison
         except (UnknownArm, comparison.UnknownSeed, OthersHeldOut) as error:
             raise typer.BadParameter(str(error)) from error
         state = comparison.load(made) if made else None
-        if state is not None:
-            _tell(report(state, final=final), write)
-        if over is not None:
-            typer.echo(str(over), err=True)
+        if state is not None and (page := page_file(state.directory, final=final)).exists():
+            _tell(page, write, said=True)
+        if state is None or comparison.left(state, final=final, only_seed=only_seed):
             raise typer.Exit(MORE_TO_DO)
 
 
-def _tell(page: FilePath | None, write: FilePath | None) -> None:
-    """Say where the page is, and copy it."""
+def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) -> None:
+    """Say where the page is, unless that was said, and copy it."""
     if page is not None:
-        typer.echo(f"results: {page}")
+        if not said:
+            typer.echo(f"results: {page}")
         if write is not None:
             write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
 

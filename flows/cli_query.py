@@ -36,7 +36,7 @@ def query(
     """Ask the data in SQL (DuckDB), also while training runs. Read-only.
 
     Tables: conversations, messages, tools, calls, decision_points, quarantine, flags, dataset_versions, rollouts,
-    evaluations, pass_rates, episodes, runs.
+    evaluations, validations, pass_rates, episodes, runs.
 
         apprentice query "SELECT stage, split, avg(turn_success::int) FROM evaluations GROUP BY ALL"
 

@@ -13,11 +13,18 @@ from flows.ingest_data import ingest_data
 from tasks import comparison, comparison_steps
 from tasks.choices import stated
 from tasks.comparison_datasets import elsewhere, practised, whole
+from tasks.comparison_report import report
+from tasks.notices import tell_of_failure
 from tasks.slices import Slice, SliceOver
 from tasks.stage import say
 
 
-@flow(name="compare-arms", flow_run_name="compare ({preset}, {profile})")
+@flow(
+    name="compare-arms",
+    flow_run_name="compare ({preset}, {profile})",
+    on_failure=[tell_of_failure],
+    on_crashed=[tell_of_failure],
+)
 def compare_arms(
     preset: str = "paper-table",
     arms: Sequence[str] = (),
@@ -36,7 +43,10 @@ def compare_arms(
     overrides: dict[str, Any] | None = None,
     command: str = "",
 ) -> str:
-    """Do what is not done of a comparison; returns its id.
+    """Do what is not done of a comparison and write its page; returns its id.
+
+    The end of a slice is no failure: what is under way is saved, the page tells what is left, and the same call goes
+    on. The id is empty where the slice ended before it was known.
 
     Args:
         preset: paper-table, or minimum.
@@ -78,8 +88,11 @@ def compare_arms(
                     say(f"step {place} of {len(planned)}: {step.key}")
                     comparison_steps.do(state, step)
     except SliceOver as over:
-        over.comparison = state.id if state is not None else ""
-        raise
+        say(f"compare: {over}")
+    if state is None:
+        return ""
+    if (page := report(state, final=final)) is not None:
+        say(f"results: {page}")
     return state.id
 
 

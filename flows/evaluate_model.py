@@ -7,8 +7,8 @@ from typing import Any, Literal
 from prefect import flow
 
 from data import profiles
-from data.settings import ProfileName
-from tasks.choices import deadline, stated
+from data.settings import ProfileName, environment_overrides
+from tasks.choices import deadline, judged_within, judging_minutes, source_of, stated
 from tasks.evaluation import evaluate
 from tasks.ingest import dataset
 from tasks.notices import tell_of_failure
@@ -46,7 +46,7 @@ def evaluate_model(
         decision_points: Per split.
         source: Newest model on this source's newest dataset.
         on: Judge on the newest dataset of this source instead of the one the model was trained on.
-        minutes: Wall-clock budget.
+        minutes: Wall-clock budget, of turns and episodes together.
         overrides: Any other setting, nested as in data/settings.
         force: Judge again although nothing has changed.
         pipeline_run_id: MLflow run of the whole job, if this is part of one.
@@ -62,7 +62,10 @@ def evaluate_model(
     if run_id is None and model is None:
         run_id = latest_model(source).run_id
     record = start_or_base(model or "base", run_id, source, settings, pipeline_run_id)
-    within = deadline(settings.evaluation.minutes)
+    source_judged = source_of(settings.evaluation.dataset or record.model_place[1])
+    said = profiles.merge(environment_overrides(), overrides or {}).get("evaluation", {})
+    settings = judged_within(settings, source_judged, minutes, said)
+    within = deadline(judging_minutes(settings, source_judged))
     return evaluate.with_options(timeout_seconds=within)(settings, record.run_id, pipeline_run_id, force)
 
 

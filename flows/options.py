@@ -14,7 +14,7 @@ Profile = Annotated[
     ProfileChoice,
     typer.Option(
         envvar="APPRENTICE_PROFILE",
-        help="smoke: seconds, for tests; laptop: 20 minutes; night: 8 hours, results that mean something.",
+        help="smoke: seconds, for tests; laptop: 20 minutes; night: 9 hours, results that mean something.",
     ),
 ]
 Source = Annotated[

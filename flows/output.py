@@ -30,6 +30,7 @@ def write_frame(
         return
     from data.files import write_whole
 
+    not_a_folder(output)
     text = io.StringIO()
     _write(frame, form, text, widest)
     write_whole(output, text.getvalue())
@@ -44,12 +45,26 @@ def write_parquet(table: pa.Table, output: Path | None) -> None:
         pq.write_table(table, buffer, compression="zstd")
         sys.stdout.buffer.write(buffer.getvalue())
         return
+    not_a_folder(output)
+    output.parent.mkdir(parents=True, exist_ok=True)
     hidden = output.with_name(f".{output.name}.writing")
     try:
         pq.write_table(table, hidden, compression="zstd")
         hidden.replace(output)
     finally:
         hidden.unlink(missing_ok=True)
+
+
+def not_a_folder(output: Path) -> None:
+    """See to it that a file can be written there.
+
+    Raises:
+        typer.BadParameter: It is a folder.
+    """
+    if output.is_dir():
+        import typer
+
+        raise typer.BadParameter(f"{output} is a folder; name a file in it")
 
 
 def _write(frame: pd.DataFrame, form: str, stream: TextIO, widest: int | None) -> None:

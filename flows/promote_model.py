@@ -52,19 +52,19 @@ def promote_model(
     if met.decided:
         say(f"promote: run {met.challenger} is the champion of {name} already; train a new one or name one with --run")
         return {"outcome": "is champion", "name": name, "run_id": met.challenger}
-    chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points, minutes=minutes)
+    chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points)
     as_recorded(profile, chosen)
     final = profiles.resolve(profile, chosen).evaluation.final
     splits = list(TEST_SPLITS if final else VALIDATION_SPLITS)
     policy_due = False
     if met.champion is not None:
-        chosen, policy_due = scoped(profile, chosen, met.dataset_version, splits)
+        chosen, policy_due = scoped(profile, chosen, met.dataset_version, splits, timed=minutes is not None)
     evaluations = {}
     for who, model in (("challenger", met.challenger), ("champion", met.champion)):
         if model is not None:
             own = of_run(model).model_place[1] == met.dataset_version
             elsewhere = stated(chosen, "evaluation", dataset=None if own else met.dataset_version)
-            evaluations[who] = evaluate_model(profile=profile, run_id=model, overrides=elsewhere)
+            evaluations[who] = evaluate_model(profile=profile, run_id=model, minutes=minutes, overrides=elsewhere)
     return settle(name, met, evaluations, splits, policy_due)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from data import profiles
@@ -80,6 +81,30 @@ def whole_job(
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations, seed=seed)
     changes = stated(stated(changes, "evaluation", final=final or None), minutes=minutes, seed=seed)
     return whole_run(profile, changes, max_steps=max_steps)
+
+
+def judged_within(settings: Settings, source: str, minutes: float | None, stated: Mapping[str, Any]) -> Settings:
+    """Settings of one judgement whose budget is ``minutes`` in all: episodes, where models play any, get their share.
+
+    Args:
+        settings: With what else was stated.
+        source: Of the dataset that is judged on.
+        minutes: Of turns and episodes together; None: as the settings have it.
+        stated: The section ``evaluation`` of what was stated explicitly, which stays.
+    """
+    if minutes is None or not plays_episodes(settings, source) or "minutes" in stated.get("episodes", {}):
+        return settings
+    shares = {"minutes": minutes * (1 - EPISODES), "episodes": {"minutes": minutes * EPISODES}}
+    return Settings.model_validate(profiles.merge(settings.model_dump(), {"evaluation": shares}))
+
+
+def judging_minutes(settings: Settings, source: str) -> float | None:
+    """Budget of a judgement, turns and episodes; None where either has none."""
+    chosen = settings.evaluation
+    if not plays_episodes(settings, source):
+        return chosen.minutes
+    both = (chosen.minutes, chosen.episodes.minutes)
+    return None if None in both else sum(part for part in both if part is not None)
 
 
 def deadline(minutes: float | None) -> float | None:

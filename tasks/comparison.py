@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from data import paths, profiles
 from data.arms import Arm
 from data.files import write_whole
+from data.parquet import DamagedFile
 from data.settings import ProfileName, Settings
 from tasks import locks
 
@@ -177,7 +178,7 @@ def opened(
 def load(comparison_id: str) -> State | None:
     """A comparison of this machine; None where there is none of that id."""
     file = _record(comparison_id)
-    return State.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else None
+    return _read(file) if file.exists() else None
 
 
 def _record(comparison_id: str) -> Path:
@@ -187,7 +188,17 @@ def _record(comparison_id: str) -> Path:
 def newest() -> State | None:
     """The comparison that was asked for last."""
     files = sorted(paths.comparisons().glob("*/state.json"), key=lambda file: file.stat().st_mtime)
-    return State.model_validate_json(files[-1].read_text(encoding="utf-8")) if files else None
+    return _read(files[-1]) if files else None
+
+
+def _read(file: Path) -> State:
+    try:
+        return State.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(
+            f"{file} cannot be read as the record of a comparison ({str(error).splitlines()[0]}). Move it away: the "
+            "same command begins it again, and reuses every stage that is finished"
+        ) from error
 
 
 def steps(state: State, *, final: bool = False, only_seed: int | None = None) -> list[Step]:
@@ -217,6 +228,12 @@ def steps(state: State, *, final: bool = False, only_seed: int | None = None) ->
     return [
         one for one in planned if one.seed == only_seed or (state.arms[one.arm].recipe, one.kind) == ("base", "train")
     ]
+
+
+def left(state: State, *, final: bool = False, only_seed: int | None = None) -> list[Step]:
+    """The steps that are neither done nor known to be impossible, in order."""
+    planned = steps(state, final=final, only_seed=only_seed)
+    return [one for one in planned if state.result(one) is None and state.failed(one) is None]
 
 
 def _of_arm(arm: Arm, seed: int) -> Iterator[Step]:

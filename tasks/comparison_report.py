@@ -45,6 +45,11 @@ def pooled_report(directories: Sequence[Path], *, final: bool = False) -> Path |
     return page_of(made, directory, final=final)
 
 
+def page_file(directory: Path, *, final: bool = False) -> Path:
+    """Where the page of a comparison lies, once there is one."""
+    return directory / ("results-final.md" if final else "results.md")
+
+
 def page_of(
     made: Outcomes, directory: Path, *, final: bool = False, rewards: Mapping[str, Any] | None = None
 ) -> Path | None:
@@ -56,7 +61,7 @@ def page_of(
     if not len(common[0].frames[min(common[0].frames)]):
         return None
     page = _page(made, common, directory, final)
-    file = directory / ("results-final.md" if final else "results.md")
+    file = page_file(directory, final=final)
     write_whole(file, page)
     comparison_pages.plots(directory, common, rewards or {})
     return file
@@ -240,8 +245,7 @@ def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
 
 
 def _missing(state: State, final: bool) -> str:
-    planned = comparison.steps(state, final=final)
-    left = [step.key for step in planned if state.result(step) is None and state.failed(step) is None]
+    left = [step.key for step in comparison.left(state, final=final)]
     parts = [f"## Not done yet\n\n{len(left)} steps: {', '.join(left)}"] if left else []
     if state.impossible:
         lines = "\n".join(f"- {key}: {reason}" for key, reason in state.impossible.items())

@@ -131,13 +131,15 @@ def stored_data() -> Iterator[Finding]:
 
 
 def stored_results() -> Iterator[Finding]:
-    """Models and evaluations against what their records say, rollouts by whether they can be read."""
+    """Models and evaluations against what their records say, rollouts, validations and episodes by whether they can be
+    read."""
     done = [record for record in records.every(*records.EVERY_MODEL, "evaluation") if record.status == "done"]
     changed = [record for record in done if not records.intact(record)]
     for record in changed:
         says = f"the result of {record.stage}, run {record.run_id[:SHORT]}…, is gone or was changed"
         yield Finding("results", "bad", says, "the next run notices and makes it again")
-    torn = [file for folder in sorted(paths.rollouts().glob("*")) for file in shards(folder) if not _readable(file)]
+    folders = sorted(folder for folder in paths.rollouts().glob("**/") if folder != paths.rollouts())
+    torn = [file for folder in folders for file in shards(folder) if not _readable(file)]
     for file in torn:
         yield Finding("results", "bad", f"{file} cannot be read", "move it away; its rows are lost")
     if not changed and not torn:
@@ -149,7 +151,7 @@ def _readable(file: object) -> bool:
     import pyarrow.parquet as pq
 
     try:
-        pq.read_metadata(file)
+        pq.read_table(file)  # the footer alone says nothing of the pages
     except (pa.ArrowException, OSError, DamagedFile):
         return False
     return True

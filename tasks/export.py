@@ -64,9 +64,7 @@ def newest_evaluation(record: Record) -> Record | None:
         and one.settings.get("run_id") == record.run_id
         and one.settings.get("thinking") == record.thinking
         and one.dataset_version == record.dataset_version
-        and one.settings.get("variant") is None
-        and one.settings.get("thoughts", "own") == "own"
-        and one.settings.get("sample") is None
+        and records.judged_as_recorded(one)
         and records.intact(one)
     ]
     return max(found, key=lambda one: (one.settings.get("splits") == list(TEST_SPLITS), one.ended or ""), default=None)

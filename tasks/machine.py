@@ -168,4 +168,11 @@ def index_url() -> str:
     """The package index as pip has it configured."""
     asked = [sys.executable, "-m", "pip", "config", "get", "global.index-url"]
     told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
-    return os.environ.get("PIP_INDEX_URL") or told or "https://pypi.org/simple"
+    return os.environ.get("PIP_INDEX_URL") or told or _default_index()
+
+
+def _default_index() -> str:
+    """What pip asks where nothing is configured: only pip itself knows, and only inside."""
+    from pip._internal.models.index import PyPI
+
+    return str(PyPI.simple_url)

@@ -33,12 +33,13 @@ def as_recorded(profile: ProfileName, chosen: dict[str, Any]) -> None:
 
 
 def scoped(
-    profile: ProfileName, chosen: dict[str, Any], dataset_version: str, splits: list[Split]
+    profile: ProfileName, chosen: dict[str, Any], dataset_version: str, splits: list[Split], *, timed: bool = False
 ) -> tuple[dict[str, Any], bool]:
     """What is chosen, with the size of the judgement where nobody stated one; and whether policy has to be guarded.
 
     A profile's own size is that of a glance at a model: with a hundred turns no loss of 3 points can be ruled out, so
-    every challenger would be kept whatever it can do.
+    every challenger would be kept whatever it can do. With ``timed`` each judgement has a budget of its own, which
+    says how long turns and episodes may take.
     """
     from models.evaluation.promotion import CONVERSATIONS, TASKS
 
@@ -50,12 +51,12 @@ def scoped(
     sizes: dict[str, Any] = {}
     if "decision_points" not in said and own.decision_points is not None:
         sizes["decision_points"] = max(own.decision_points, turns_of(dataset_version, splits, CONVERSATIONS))
-        if "minutes" not in said:
+        if not timed and "minutes" not in said:
             sizes["minutes"] = None
     episodes = said.get("episodes", {})
     if plays and "tasks" not in episodes:
         sizes["episodes"] = {"tasks": max(own.episodes.tasks, TASKS)}
-        if "minutes" not in episodes:
+        if not timed and "minutes" not in episodes:
             sizes["episodes"]["minutes"] = None
     if sizes:
         tasks = f" and {sizes['episodes']['tasks']} tasks" if "episodes" in sizes else ""

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from data import paths
 from data.files import write_whole
+from data.parquet import DamagedFile
 
 Stage = Literal["base", "sft", "primed", "grpo", "continued", "rejection"]
 #: Stages that leave a model, in the order of the job.
@@ -123,7 +124,17 @@ def _file(stage: str, key: str) -> Path:
 def load(stage: str, key: str) -> Record | None:
     """The record at an address, if there is one."""
     file = _file(stage, key)
-    return Record.model_validate_json(file.read_text(encoding="utf-8")) if file.exists() else None
+    return _read(file) if file.exists() else None
+
+
+def _read(file: Path) -> Record:
+    try:
+        return Record.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DamagedFile(
+            f"{file} cannot be read as the record of a stage ({str(error).splitlines()[0]}). Move it away: what it "
+            "told of counts as not done then, and is made again where it is needed"
+        ) from error
 
 
 def save(record: Record) -> None:
@@ -135,17 +146,29 @@ def save(record: Record) -> None:
 
 
 def every(*stages: str) -> Iterator[Record]:
-    """All records of the stages."""
+    """All records of the stages.
+
+    Raises:
+        data.parquet.DamagedFile: One cannot be read; the message names it.
+    """
     for stage in stages:
         for file in sorted((paths.stages() / stage).glob("*.json")):
-            yield Record.model_validate_json(file.read_text(encoding="utf-8"))
+            yield _read(file)
 
 
 def running() -> list[Record]:
     """Records of all stages that say they are running, whether their process lives or not."""
     files = sorted(paths.stages().glob("*/*.json"))
-    found = (Record.model_validate_json(file.read_text(encoding="utf-8")) for file in files)
-    return [record for record in found if record.status == "running"]
+    return [record for record in map(_read, files) if record.status == "running"]
+
+
+def judged_as_recorded(evaluation: Record) -> bool:
+    """Whether an evaluation tells how a model does: greedily, with its own thoughts, on turns as they were recorded.
+
+    Others (``EvaluationSettings.changes``) tell what a change does to it, and are no result of the model's.
+    """
+    settings = evaluation.settings
+    return (settings.get("variant"), settings.get("thoughts", "own"), settings.get("sample")) == (None, "own", None)
 
 
 def model_sha256(model_dir: Path) -> str:

@@ -19,9 +19,6 @@ LEAST_SECONDS = 30.0
 class SliceOver(KeyboardInterrupt):
     """The slice has ended; the message says how far the work came."""
 
-    comparison: str = ""
-    """Id of the comparison that was being made, once it is known which."""
-
 
 class Slice:
     """Within the block: ends the work after ``minutes``; None: never."""

@@ -60,8 +60,12 @@ def show_results(evaluation_ids: Sequence[str], dataset_version: str, pipeline_r
 
 
 def _report(run_id: str) -> None:
-    """The week on one page: under ``var/reports`` and with the parent run."""
-    file = write_report()
+    """The week on one page, under ``var/reports`` and with the parent run; it tells of judgements on validation."""
+    try:
+        file = write_report()
+    except records.MissingUpstream as error:  # a run that judged on test alone: its results stand above
+        say(f"report: left out, it tells of judgements on validation ({error})")
+        return
     tracking.StageRun(run_id, say).log_text(file.read_text(encoding="utf-8"), "report.html")
     say(f"report: {file}")
 

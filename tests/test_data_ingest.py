@@ -106,6 +106,29 @@ def test_a_truncated_snapshot_is_noticed_set_aside_and_published_anew(isolated_v
     assert ingest(SETTINGS, Silent()).reused
 
 
+def test_a_snapshot_whose_manifest_cannot_be_read_is_in_nobody_s_way(
+    isolated_var: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = ingest(SETTINGS, Silent())
+    stray = isolated_var / "datasets" / "other"
+    stray.mkdir()
+    (stray / "manifest.json").write_text('{"format": 1, "data')
+    said: list[str] = []
+    reporter = Silent()
+    reporter.say = said.append  # type: ignore[method-assign]
+    again = ingest(SETTINGS, reporter)
+    assert (again.dataset_version, again.reused) == (report.dataset_version, True)
+    assert any("other" in text and "set aside" in text for text in said)
+    assert not stray.exists()
+    assert [file.name for file in isolated_var.glob("datasets/.other-*.damaged/*")] == ["manifest.json"]
+    newer = isolated_var / "datasets" / "newer"
+    newer.mkdir()
+    (newer / "manifest.json").write_text('{"format": 999}')
+    with pytest.raises(snapshot.SnapshotError, match="update the code"):
+        ingest(SETTINGS, Silent())
+    assert newer.exists(), "newer code knows what it is"
+
+
 def test_nothing_to_train_on_is_an_error_that_says_why(tmp_path: Path, isolated_var: Path) -> None:
     empty = shutil.copytree(MINI, tmp_path / "sgd")
     for file in (empty / "train").glob("dialogues_*"):

@@ -28,7 +28,7 @@ def row(schema: Any, filled_in: set[str], **changes: Any) -> dict[str, Any]:
 
 
 def evaluation(**changes: Any) -> dict[str, Any]:
-    return row(EVALUATION_SCHEMA, {"evaluation_id", "created_at"}, **changes)
+    return row(EVALUATION_SCHEMA, {"evaluation_id", "created_at"}, **{"variant": None, **changes})
 
 
 def rollout(**changes: Any) -> dict[str, Any]:
@@ -89,6 +89,39 @@ def test_prompts_that_changed_between_two_models() -> None:
     assert ask("lost") == []
     (lost,) = ask("lost", champion="bbb2", run="aaa1")
     assert (lost["tool"], lost["lost"], lost["won"], lost["judged_by_both"]) == ("x", 1, 0, 2)
+
+
+def test_changed_turns_and_samples_are_no_results_of_a_model() -> None:
+    for run_id, stage, right in (("aaa1", "sft", "lw"), ("bbb2", "grpo", "ww")):
+        record(run_id, stage)
+        for variant, marks in ((None, right), ("sample 1", "ll"), ("withheld", "wl"), ("thoughts empty", "ll")):
+            rows = [
+                evaluation(
+                    run_id=run_id,
+                    stage=stage,
+                    split=split,
+                    decision_point_id=point,
+                    turn_success=mark == "w",
+                    variant=variant,
+                    kind="call",
+                    parse_status="unreadable",
+                )
+                for point, split, mark in zip(
+                    ("p1", "p2"), ("validation_seen", "validation_unseen"), marks, strict=True
+                )
+            ]
+            append_evaluations(f"e{run_id}-{str(variant).replace(' ', '-')}", rows)
+        append_evaluations(
+            f"t{run_id}", [evaluation(run_id=run_id, stage=stage, split="test_seen", decision_point_id=run_id)]
+        )
+    found = ask("changed")
+    assert [(each["change"], each["decision_point_id"]) for each in found] == [("won", "p1")]
+    (lost,) = ask("lost", champion="bbb2", run="aaa1")
+    assert (lost["lost"], lost["won"], lost["judged_by_both"]) == (1, 0, 2)
+    models = {each["run"]: (each["seen"], each["unseen"], each["judged"]) for each in ask("models")}
+    assert models == {"aaa1": (0.0, 1.0, 2), "bbb2": (1.0, 1.0, 2)}
+    assert sum(each["times"] for each in ask("unreadable", run="aaa1")) == 3
+    assert len(ask("longest-thoughts", run="aaa1")) == 3
 
 
 def test_validated_turns_that_a_training_won_and_lost() -> None:

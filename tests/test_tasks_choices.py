@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from tasks.choices import deadline, stated, whole_job, whole_run
+from data.profiles import resolve
+from tasks.choices import deadline, judged_within, judging_minutes, stated, whole_job, whole_run
 
 
 def test_minutes_of_a_run_are_shared_out() -> None:
@@ -54,6 +55,21 @@ def test_an_impossible_budget_is_refused() -> None:
 def test_a_deadline_follows_from_the_budget_and_without_one_there_is_none() -> None:
     assert deadline(None) is None
     assert deadline(7.0) == 60 * 44
+
+
+def test_minutes_of_a_judgement_are_for_turns_and_episodes() -> None:
+    asked = resolve("night", {"evaluation": {"minutes": 10.0}})
+    shared = judged_within(asked, "simulated", 10.0, {"minutes": 10.0})
+    assert (shared.evaluation.minutes, shared.evaluation.episodes.minutes) == (6.0, 4.0)
+    assert judging_minutes(shared, "simulated") == 10.0
+    assert judged_within(asked, "sgd", 10.0, {}) == asked  # nothing to play
+    assert judging_minutes(asked, "sgd") == 10.0
+    stays = {"minutes": 10.0, "episodes": {"minutes": 80.0}}
+    assert judged_within(asked, "simulated", 10.0, stays) == asked
+    night = resolve("night", {})
+    assert judged_within(night, "simulated", None, {}) == night
+    assert judging_minutes(night, "simulated") == 120.0
+    assert judging_minutes(resolve("night", {"evaluation": {"minutes": None}}), "simulated") is None
 
 
 def test_what_a_person_states_for_the_whole_job_reaches_every_section() -> None:

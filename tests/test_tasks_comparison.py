@@ -399,6 +399,46 @@ def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     assert page_after("compare", "--report", "--id", mine.id) == named
 
 
+def test_a_slice_that_ends_leaves_a_page_and_says_that_there_is_more(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+    from contextlib import nullcontext
+
+    from typer.testing import CliRunner
+
+    from flows import cli_compare, compare_arms
+    from flows.cli import app
+
+    without_a_dataset(monkeypatch)
+    hooks = compare_arms.compare_arms
+    assert hooks.on_failure_hooks == hooks.on_crashed_hooks == [compare_arms.tell_of_failure]
+    monkeypatch.setattr("flows.server.temporary_server", nullcontext)
+    monkeypatch.setattr(compare_arms, "compare_arms", compare_arms.compare_arms.fn)
+    monkeypatch.setattr(compare_arms, "whole", lambda version: version)
+    monkeypatch.setattr(compare_arms, "elsewhere", dict)
+    asked = ["compare", "--preset", "minimum", "--profile", "smoke", "--dataset", VERSION, "--seeds", "1"]
+    does = comparison_steps.do
+    # A stand-in knows no errors of its own, and how a command ends is looked up among them.
+    monkeypatch.setattr(sys.modules["models.training.sft"], "EmptySplit", LookupError, raising=False)
+
+    def until_the_slice_ends(made: State, step: Step) -> None:
+        if step.arm == "sft-continued":
+            raise SliceOver("4 steps done; the slice is over")
+        does(made, step)
+
+    with monkeypatch.context() as short:
+        short.setattr(comparison_steps, "do", until_the_slice_ends)
+        told = CliRunner().invoke(app, [*asked, "--slice", "10"])
+    assert told.exit_code == cli_compare.MORE_TO_DO
+    assert "the slice is over" in told.output
+    page = Path(told.output.split("results: ")[1].split()[0])
+    assert "steps: sft-continued/0/train" in page.read_text()
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 0
+    assert "Not done yet" not in page.read_text()
+
+
 def test_a_page_of_what_is_not_there_says_what_to_do() -> None:
     from typer.testing import CliRunner
 

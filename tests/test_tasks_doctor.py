@@ -6,11 +6,14 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from data import paths
 from data.ingest import ingest
+from data.parquet import DamagedFile
 from data.reporting import Silent
 from data.settings import DataSettings
 from flows.cli import app
@@ -82,6 +85,33 @@ def test_changed_data_and_results_are_found(closed: list[str]) -> None:
     torn.parent.mkdir(parents=True)
     torn.write_bytes(b"PAR1")
     assert [finding.state for finding in doctor.stored_results()] == ["bad", "bad"]
+    # Pages damaged under a sound footer, and what lies below a run's own files.
+    bent = paths.rollouts() / "run" / "validations" / "step-00000001.parquet"
+    bent.parent.mkdir()
+    pq.write_table(pa.table({"text": [str(number) * 50 for number in range(900)]}), bent, compression="zstd")
+    content = bytearray(bent.read_bytes())
+    content[400:464] = bytes(byte ^ 0xFF for byte in content[400:464])
+    bent.write_bytes(content)
+    pq.read_metadata(bent)
+    assert [finding.says.split("/")[-1] for finding in doctor.stored_results()][1:] == [
+        "step-00000001-attempt-0001.parquet cannot be read",
+        "step-00000001.parquet cannot be read",
+    ]
+
+
+def test_a_record_that_cannot_be_read_is_named(closed: list[str]) -> None:
+    file = paths.stages() / "sft" / "cut.json"
+    file.parent.mkdir(parents=True)
+    file.write_text('{"stage": "sft", "ke')
+    for asked in (lambda: list(records.every("sft")), records.running, lambda: records.load("sft", "cut")):
+        with pytest.raises(DamagedFile, match=r"cut\.json cannot be read as the record of a stage .* Move it away"):
+            asked()
+    said = [finding.says for finding in doctor.check_up() if finding.check in ("dead runs", "stored results")]
+    assert said
+    assert all("cut.json" in one for one in said)
+    result = CliRunner().invoke(app, ["report"])
+    assert result.exit_code == 1
+    assert "cut.json cannot be read" in result.output
 
 
 def test_a_check_that_breaks_is_a_finding_and_the_others_go_on(

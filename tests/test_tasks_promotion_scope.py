@@ -45,6 +45,8 @@ def test_the_guards_get_the_turns_they_need_without_a_clock(source: SimpleNamesp
 def test_what_somebody_states_stays(source: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scope(decision_points=50) == ({"decision_points": 50}, False)
     assert scope(minutes=3.0) == ({"minutes": 3.0, "decision_points": 12 * CONVERSATIONS}, False)
+    timed, _ = scoped("laptop", {}, VERSION, list(VALIDATION_SPLITS), timed=True)
+    assert timed["evaluation"] == {"decision_points": 12 * CONVERSATIONS}
     monkeypatch.setenv("APPRENTICE_EVALUATION__DECISION_POINTS", "70")
     assert scope() == ({}, False)
 

@@ -119,6 +119,42 @@ def test_the_report_follows_the_newest_model_and_its_ancestors(week: None) -> No
     assert all(verdict.comparisons == len(found.tools) for verdict in found.tools.values())
 
 
+def test_judgements_on_changed_turns_and_samples_are_no_results(
+    week: None, tiny_conversations: list[Conversation]
+) -> None:
+    before = gather()
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    for stage, run_id, thinking, changes in (
+        ("sft", SFT, False, {"sample": 1}),
+        ("grpo", GRPO, True, {"variant": "withheld"}),
+        ("grpo", GRPO, True, {"thoughts": "shuffled"}),
+    ):
+        named = f"aside-{'-'.join(changes)}"
+        judge(run_id, stage, points[:3], right=False, thinking=thinking, named=named)
+        settings = {
+            "run_id": run_id,
+            "thinking": thinking,
+            "splits": list(VALIDATION_SPLITS),
+            "dataset": None,
+            **changes,
+        }
+        later = {"ended": "2026-03-01T00:00:00+00:00", "key": named}
+        record("evaluation", run_id, settings=settings, outputs={"evaluation_id": named}, **later)
+    judge(SFT, "sft", points, right=False, thinking=False)
+    judge(GRPO, "grpo", points, right=True, thinking=True)
+    assert gather().evaluations == before.evaluations == ("esft", "egrpo")
+
+
+def test_a_whole_job_that_judged_on_test_alone_ends_well(
+    isolated_var: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tasks import whole
+
+    monkeypatch.setattr(whole.tracking, "StageRun", lambda *given: pytest.fail("there is nothing to log"))
+    whole._report("p" * 32)
+    assert "report: left out, it tells of judgements on validation" in capsys.readouterr().out
+
+
 def test_causes_of_failure_are_told_week_on_week(week: None, tiny_conversations: list[Conversation]) -> None:
     """An older GRPO model that failed nearly everywhere, one whose dataset is gone, and SFT, which is another story."""
     points = [point for conversation in tiny_conversations for point in decision_points(conversation)]

@@ -4,14 +4,14 @@
 -- with run: run id or its first characters; the newest evaluated run unless given
 WITH chosen AS (
     SELECT run_id FROM evaluations
-    WHERE $run IS NULL OR starts_with(run_id, $run)
+    WHERE variant IS NULL AND ($run IS NULL OR starts_with(run_id, $run))
     ORDER BY created_at DESC LIMIT 1
 ), judged AS (
     SELECT e.run_id, e.conversation_id, e.tool, p.message_index, json_extract(e.action, '$[0].arguments') AS said
     FROM evaluations AS e
     JOIN chosen USING (run_id)
     JOIN decision_points AS p USING (decision_point_id)
-    WHERE e.kind = 'call' AND e.tool_name_correct AND e.action IS NOT NULL
+    WHERE e.variant IS NULL AND e.kind = 'call' AND e.tool_name_correct AND e.action IS NOT NULL
 ), expected AS (
     SELECT j.run_id, j.tool, j.said, c.arguments, c.accepted, unnest(json_keys(c.arguments)) AS argument
     FROM judged AS j

@@ -78,14 +78,19 @@ def read_manifest(version: str) -> Manifest:
         raise _damaged(version, f"{file} is not a manifest ({error})") from error
 
 
+def names() -> list[str]:
+    """Versions that have a snapshot, whether its manifest can be read or not."""
+    there = (file.parent.name for file in paths.datasets().glob(f"*/{MANIFEST}"))
+    return sorted(name for name in there if not name.startswith("."))
+
+
 def published() -> list[DatasetVersion]:
     """Complete snapshots, the one published or used again last at the end.
 
     Raises:
         SnapshotDamaged: A manifest cannot be read.
     """
-    names = (directory.parent.name for directory in paths.datasets().glob(f"*/{MANIFEST}"))
-    found = [manifest(name) for name in names if not name.startswith(".")]
+    found = [manifest(name) for name in names()]
     return sorted(found, key=lambda version: (last_used(version.version), version.created_at, version.version))
 
 

@@ -120,12 +120,14 @@ def gather() -> Week:
 
 
 def _newest_evaluations() -> dict[str, str]:
-    """Run id → its newest finished evaluation on validation, on the model's own dataset, as it was trained."""
+    """Run id → its newest finished evaluation on validation, on the model's own dataset, as it was trained and as
+    turns were recorded: a comparison judges models on changed turns and sampled as well."""
     found: dict[str, tuple[str, str]] = {}
     thinking = {record.run_id: record.thinking for record in records.every(*MODEL_STAGES)}
     for record in records.every("evaluation"):
         settings = record.settings
         own = settings.get("splits") == list(VALIDATION_SPLITS) and settings.get("dataset") is None
+        own = own and records.judged_as_recorded(record)
         if record.status != "done" or not own or settings.get("thinking") != thinking.get(record.run_id):
             continue
         key = (record.ended or "", str(record.outputs["evaluation_id"]))
