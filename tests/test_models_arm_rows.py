@@ -21,7 +21,9 @@ from models.evaluation.noise import noise_floor
 from models.evaluation.outcomes import outcomes
 from models.evaluation.pairing import paired
 from models.evaluation.pictures import draw
-from models.evaluation.slices import conversation_figures, decision_figures, part
+from models.evaluation.rejudge import judged_again
+from models.evaluation.slices import calls_begun, conversation_figures, decision_figures, part
+from models.evaluation.variants import without_required_information
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
 from tasks.comparison_pages import caused, claims
@@ -329,7 +331,47 @@ def test_outcomes_hold_verdicts_and_causes_and_no_word_that_was_said(
     answers_said = [point for point in points if point.kind == "answer" and point.id != mute]
     assert grounded == {point.id: not ungrounded(point, said[point.id]) for point in answers_said}
     assert back["turn_success"].tolist() == made["turn_success"].tolist()
-    # Turns that were changed, and turns of a conversation that was erased, keep their verdict and have no cause.
-    for other in (outcomes(made.assign(variant="withheld"), by_id, step="s"), outcomes(made, {}, step="s")):
-        assert other["cause"].isna().all()
-        assert other["turn_success"].tolist() == made["turn_success"].tolist()
+    # Turns of a conversation that was erased keep their verdict; those and changed turns have no cause.
+    erased = outcomes(made, {}, step="s")
+    assert erased["cause"].isna().all()
+    assert erased["turn_success"].tolist() == made["turn_success"].tolist()
+
+
+def test_verdicts_are_those_of_the_judge_as_it_is_now(points: list[DecisionPoint]) -> None:
+    by_id = {point.id: point for point in points}
+
+    def said(texts: dict[str, str], **changes: Any) -> pd.DataFrame:
+        rows = [
+            row(0, 1, False) | {"decision_point_id": name, "kind": by_id[name].kind, "text": text, **changes}
+            for name, text in texts.items()
+        ]
+        return pd.DataFrame(rows)
+
+    gold = {point.id: completion_text(point.expected, None) for point in points}
+    anew = judged_again(said(gold), by_id)
+    assert anew["turn_success"].tolist() == [True] * len(points)
+    assert anew["exact_call"].tolist() == [True if point.kind == "call" else None for point in points]
+    assert not judged_again(said(gold), {})["turn_success"].any(), "nothing to judge by"
+    assert not judged_again(said(gold, truncated=True), by_id)["turn_success"].any(), "cut off before its end"
+    # A value was withheld: calling as recorded is wrong, and asking for another argument too.
+    withheld = {point.id: new for point in points if (new := without_required_information(point)) is not None}
+    asking = {name: new.expected.content or "" for name, new in withheld.items()}
+    for texts, right in ((asking, True), ({name: gold[name] for name in withheld}, False)):
+        found = judged_again(said(texts, variant="withheld, sample 1", kind="answer"), by_id)
+        assert found["turn_success"].tolist() == [right] * len(withheld)
+    idle = judged_again(said(dict.fromkeys(withheld, "Shall I go ahead?"), variant="withheld"), by_id)
+    assert not idle["turn_success"].any()
+    forced = {name: f"<think>\nSo be it.\n</think>\n\n{text}" for name, text in gold.items()}
+    shuffled = judged_again(said(forced, variant="thoughts shuffled", thinking=True), by_id)
+    assert shuffled["turn_success"].tolist() == [True] * len(points)
+
+
+def test_a_call_in_a_thought_is_none(points: list[DecisionPoint]) -> None:
+    texts = {
+        "<think>\nI would write <tool_call>, but when?\n</think>\n\nWhen?": False,
+        "<think>\nI call it.\n<tool_call>": False,
+        '<think>\nI call it.\n</think>\n\n<tool_call>{"x"': True,
+    }
+    rows = pd.DataFrame([row(0, 1, True, text=text, thinking=True) for text in texts])
+    assert calls_begun(rows).tolist() == list(texts.values())
+    assert calls_begun(rows.assign(thinking=False)).all()

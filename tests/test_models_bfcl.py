@@ -24,6 +24,9 @@ BREW = ToolSpec(
             "extras": {"type": "array", "items": {"type": "string"}},
             "milk": {"type": "object"},
             "layers": {"type": "array", "items": {"type": "object"}},
+            "hours": {"type": "array", "items": {"type": "number"}},
+            "note": {"type": "string"},
+            "label": {},
         },
         "required": ["bean"],
     },
@@ -37,6 +40,9 @@ ACCEPTED: dict[str, tuple[Any, ...]] = {
     "extras": (["Oat Milk", "sugar"], None),
     "milk": ({"kind": "oat", "share": 0.2}, None),
     "layers": ([{"name": "foam"}, {"name": "milk"}], None),
+    "hours": ([1.0, 3.0], [2, 4], None),
+    "note": (None,),
+    "label": ("my_data", None),
 }
 
 
@@ -55,6 +61,8 @@ EXPECTED = call(accepted=ACCEPTED, bean="Santos-Blend", cups=2)
         (call(bean="SANTOS", cups=2, heat=90, iced=True, extras=["oatmilk", "Sugar"]), None),
         (call(bean="santos", cups=2, milk={"kind": "Oat", "share": 0.2}), None),
         (call(bean="santos", cups=2, layers=[{"name": "Foam"}, {"name": "milk"}]), None),
+        (call(bean="santos", cups=2, extras=[], layers=[], hours=[], note="", label=""), None),
+        (call(bean="santos", cups=2, hours=[1, 3], note=None, label="MY_DATA"), None),
         (call("wash"), "simple_function_checker:wrong_func_name"),
         (call(cups=2), "simple_function_checker:missing_required"),
         (call(bean="santos", cups=2, sugar=1), "simple_function_checker:unexpected_param"),
@@ -62,11 +70,17 @@ EXPECTED = call(accepted=ACCEPTED, bean="Santos-Blend", cups=2)
         (call(bean="santos", cups="2"), "type_error:simple"),
         (call(bean="santos", cups=True), "type_error:simple"),
         (call(bean="santos", cups=2.0), "type_error:simple"),
-        (call(bean="santos", cups=2, extras=["oat milk", 7]), "type_error:nested"),
+        (call(bean="santos", cups=2, heat=""), "type_error:simple"),
+        (call(bean="santos", cups=2, extras=""), "type_error:simple"),
+        (call(bean="santos", cups=2, label=None), "type_error:simple"),
         (call(bean="robusta", cups=2), "value_error:string"),
+        (call(bean="", cups=2), "value_error:string"),
+        (call(bean="santos", cups=2, note="hot"), "value_error:string"),
+        (call(bean="santos", cups=2, label="your_data"), "value_error:string"),
         (call(bean="santos", cups=4), "value_error:others"),
         (call(bean="santos", cups=2, iced=False), "value_error:others"),
         (call(bean="santos", cups=2, extras=["sugar", "oat milk"]), "value_error:list/tuple"),
+        (call(bean="santos", cups=2, extras=["oat milk", 7]), "value_error:list/tuple"),
         (call(bean="santos", cups=2, milk={"kind": "soy", "share": 0.2}), "value_error:dict_value"),
         (call(bean="santos", cups=2, milk={"sort": "oat"}), "value_error:dict_key"),
         (call(bean="santos", cups=2, layers=[{"name": "foam"}]), "value_error:list_dict_count"),
@@ -92,6 +106,62 @@ def test_a_value_of_the_accepted_ones_type_is_right_though_the_schema_has_anothe
     """Upstream calls it a variable: where the answers are texts, a text is compared as it stands."""
     assert value_error("user.count", ["user.count"], {"type": "integer"}) is None
     assert value_error("User.Count", ["user.count"], {"type": "integer"}) == "value_error:others"
+
+
+@pytest.mark.parametrize(
+    ("value", "accepted", "error"),
+    [
+        ([1.0, 3.0], ([1.0, 3.0],), None),
+        ([1, 3], ([1.0, 3.0],), "type_error:nested"),
+        ([1, 3], ([1.0, 3.0], None), None),
+        ([1, 3], ([1, 3],), None),
+        ([1.0, 3.0], ([1, 3],), None),
+        ([], ([1.0, 3.0],), "value_error:list/tuple"),
+        ([1.0, "3"], ([1.0, 3.0],), "type_error:nested"),
+    ],
+)
+def test_whole_numbers_in_a_list_of_floats_are_floats_only_where_the_answers_are_whole(
+    value: list[Any], accepted: tuple[Any, ...], error: str | None
+) -> None:
+    """Upstream converts no list; but of an optional argument it asks no types of items, and 1 equals 1.0."""
+    assert value_error(value, accepted, {"type": "array", "items": {"type": "number"}}) == error
+
+
+def test_source_text_says_no_difference_between_whole_numbers_and_floats_in_a_list() -> None:
+    """Upstream reads ``[1, 3]`` of Java and JavaScript as floats where the schema has them."""
+    tool = ToolSpec(
+        name="turn",
+        parameters={"type": "object", "properties": {"at": {"type": "array", "items": {"type": "number"}}}},
+    )
+    expected, made = call("turn", {"at": ([1.0, 3.0],)}), call("turn", at=[1, 3])
+    assert calls_error([expected], [made], [tool], "simple_javascript") is None
+    assert calls_error([expected], [made], [tool], "simple_python") == "type_error:nested"
+
+
+def test_empty_is_right_only_where_an_argument_may_be_left_out() -> None:
+    assert value_error("", ("units", None), {"type": "string"}) is None
+    assert value_error("", ("units",), {"type": "string"}) == "value_error:string"
+    assert value_error([], (["a"], None), {"type": "array", "items": {"type": "string"}}) is None
+    assert value_error([], (["a"],), {"type": "array", "items": {"type": "string"}}) == "value_error:list/tuple"
+    assert (
+        value_error([], ([{"a": 1}],), {"type": "array", "items": {"type": "object"}}) == "value_error:list_dict_count"
+    )
+    assert value_error("", ("x.count", None), {"type": "integer"}) is None
+    assert value_error({}, ({"a": 1}, None), {"type": "object"}) == "value_error:dict_key"
+
+
+def test_null_is_right_where_no_other_value_is() -> None:
+    """Upstream lists null beside ``""`` for many arguments without a value; our data do not tell these from others."""
+    assert value_error(None, (None,), {"type": "string"}) is None
+    assert value_error(None, ("units", None), {"type": "string"}) == "type_error:simple"
+
+
+def test_an_argument_of_any_type_is_text() -> None:
+    assert value_error("MY_DATA", ["my_data"], {}) is None
+    assert value_error(3, ["my_data"], {}) == "type_error:simple"
+    assert value_error(3, [3, 4], {}) is None
+    mixed = {"type": "array", "items": {}}  # text in upstream's Java; here it may hold what the answers hold
+    assert value_error(["A b", 42, True], [["ab", 42, True]], mixed) is None
 
 
 def test_strings_are_compared_without_case_and_signs() -> None:

@@ -148,6 +148,84 @@ def test_recorded_actions_succeed(tiny_conversations):
             assert judged(at, completion_text(at.expected, thought), thinking=thought is not None).turn_success, at.id
 
 
+WHICH_CITY = point(acts=(Act.REQUEST,), requested=("city",))
+WHEN_AND_WHERE = point(acts=(Act.REQUEST,), requested=("city", "date"))
+MORE, LEAVE = point(acts=(Act.REQUEST_MORE,)), point(acts=(Act.GOODBYE,))
+DONE, FAILED = point(acts=(Act.REPORT_SUCCESS,)), point(acts=(Act.REPORT_FAILURE,))
+TO_BOOK = point(acts=(Act.OFFER_INTENT,))
+
+
+@pytest.mark.parametrize(
+    ("at", "text", "success"),
+    [
+        (WHICH_CITY, "Which city?", True),
+        (WHICH_CITY, "Where?", True),
+        (WHICH_CITY, "For how many guests?", False),
+        (WHICH_CITY, "Please wait.", False),
+        (WHICH_CITY, "I know the city.", False),
+        (WHEN_AND_WHERE, "In which city shall I look?", True),  # one of both: which comes first is a matter of taste
+        (WHEN_AND_WHERE, "When, where, who, how many, what kind and which one?", False),
+        (MORE, "Anything else?", True),
+        (MORE, "Shall I book it?", True),  # both ask what to do next
+        (MORE, "Where are you?", False),
+        (LEAVE, "Goodbye!", True),
+        (LEAVE, "Bye.", True),
+        (LEAVE, "Have a nice day.", True),
+        (LEAVE, "Please wait.", False),
+        (LEAVE, "Which city?", False),
+        (DONE, "Your room is booked.", True),
+        (DONE, "Sorry, the booking failed.", False),
+        (DONE, "Shall I book it?", False),
+        (FAILED, "Sorry, the booking failed.", True),
+        (FAILED, "Your booking was successful.", False),
+        (TO_BOOK, "Would you like to book a room?", True),
+        (TO_BOOK, "I can book a room.", False),
+        (point(), "Please wait.", True),  # nobody annotated what is due
+        (point(), "Wait.", False),
+        (point(acts=(Act.GOODBYE,)), "A room in Oslo", False),
+    ],
+)
+def test_answers_do_what_was_due(at: DecisionPoint, text: str, success: bool) -> None:
+    assert judged(at, text).turn_success == success
+
+
+def test_what_the_user_said_is_no_answer_unless_it_takes_leave() -> None:
+    def after(said: str) -> DecisionPoint:
+        return point().model_copy(update={"history": (Message(role="user", content=said),)})
+
+    assert not judged(after("I want a room in Oslo, please."), "I want a room in Oslo, please").turn_success
+    assert judged(after("I want a room in Oslo, please."), "You want a room in Oslo, then.").turn_success
+    assert judged(after("Have a nice day!"), "Have a nice day.").turn_success
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Please wait.",
+        "Okay.",
+        "I am happy to help.",
+        "When, what time, where from and where to, how many people, how long, what kind, how much, and who?",
+        "Your request is being worked on, is there a question?",
+    ],
+)
+def test_no_reply_fits_every_turn(reply: str, tiny_conversations) -> None:
+    points = [one for conversation in tiny_conversations for one in decision_points(conversation)]
+    annotated = [one for one in points if one.kind == "answer" and one.expected.acts]
+    assert len(annotated) > 5
+    assert sum(judged(one, reply).turn_success for one in annotated) / len(annotated) < 0.25
+
+
+def test_an_exact_call_has_the_right_names_whatever_it_leaves_out() -> None:
+    due = point(FIND)
+    (call,) = due.expected.tool_calls
+    optional = call.model_copy(
+        update={"arguments": {"city": "Oslo", "view": "sea"}, "accepted": {"city": ("Oslo",), "view": ("sea", None)}}
+    )
+    at = due.model_copy(update={"expected": due.expected.model_copy(update={"tool_calls": (optional,)})})
+    found = judged(at, write(FIND))
+    assert (found.exact_call, found.argument_names_correct, found.turn_success) == (True, True, True)
+
+
 def test_a_row_has_the_columns_of_the_stored_evaluations():
     assert set(judged(CALL, write(FIND)).as_row()) <= set(EVALUATION_SCHEMA.names)
 

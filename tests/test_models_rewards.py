@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from data.schema import Act, DecisionPoint, Fact, Message, ToolCall, ToolSpec
 from data.settings import RewardWeights
 from models.rewards import compose
+from models.rewards.act_fit import claims_falsely
 from models.rewards.compose import RewardParts, maximum, score, total
 from models.rewards.matching import call_likeness, match_calls
 from models.rewards.variants import load_reward
@@ -86,6 +87,7 @@ INFORMING = point(content="It costs $45 and takes no pets.", facts=FACTS, acts=(
 INFORMING_AND_ASKING = point(content="$45. Else?", facts=FACTS, acts=(Act.INFORM, Act.REQUEST_MORE))
 ASKING = point(content="Which city?", acts=(Act.REQUEST,), requested=("city",))
 CLOSING = point(content="Goodbye!", acts=(Act.GOODBYE,))
+REPORTING = point(content="It is booked.", acts=(Act.REPORT_SUCCESS,))
 
 ORDERED = [
     ("exact", write(GOLD)),
@@ -244,6 +246,112 @@ def test_the_kind_of_act_decides_where_there_are_no_facts():
     assert answer(ASKING, "It should be in town.") == 0.0
     assert answer(CLOSING, "Have a nice day.") == 1.0
     assert answer(CLOSING, "Which city do you want?") == 0.25
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "When, what time, where from and where to, how many people, how long, what kind, how much, and who?",
+        "When and where, how many, how long, how much, what kind, and who?",
+        "Please tell me the day, hour, place, party size, duration, kind, budget and person.",
+        "Where? When? How many? What kind?",
+    ],
+)
+def test_asking_for_everything_is_not_asking_whatever_the_words(text):
+    assert answer(ASKING, text) < 0.6
+    wanted = point(content=text, acts=(Act.REQUEST,), requested=("city", "day", "guests", "view"))
+    assert answer(wanted, "Where, on what day, for how many guests, and with what view?") == 1.0
+
+
+@pytest.mark.parametrize(
+    "text", ["In what town should it be, and when?", "Which city? Bergen, Oslo, or what?", "Where should I look?"]
+)
+def test_a_question_more_is_no_fault(text):
+    assert answer(ASKING, text) == 1.0
+
+
+def test_naming_what_is_counted_is_not_asking_how_many():
+    counted = ToolSpec(
+        name="Buy", parameters={"type": "object", "properties": {"number_of_tickets": {"type": "integer"}}}
+    )
+    turn = point(content="How many tickets?", acts=(Act.REQUEST,), requested=("number_of_tickets",))
+    turn = turn.model_copy(update={"tools": (counted,)})
+    assert answer(turn, "Would you like me to buy the tickets?") == 0.1
+    for right in (
+        "How many tickets shall I buy?",
+        "Would you like me to buy more tickets than one?",
+        "How many of you?",
+    ):
+        assert answer(turn, right) == 1.0
+
+
+CONFIRMING = point(content="Shall I book this room?", acts=(Act.CONFIRM,))
+FAILING = point(content="Sorry, that did not work.", acts=(Act.REPORT_FAILURE,))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Unfortunately it was successful, it is booked.",
+        "I have booked it already. Is that right?",
+        "Sorry, is that fine? It has been booked.",
+        "I could not ask you. It has been booked, though.",
+        "I went ahead and booked it for you, okay?",
+        "Sorry, but we've reserved it, if you like.",
+        "No worries, it is done.",
+        "No I have booked it, sorry.",
+        "It is booked, isn't it?",
+    ],
+)
+def test_a_claim_is_one_whatever_stands_beside_it(text):
+    assert claims_falsely(CONFIRMING, text)
+    assert claims_falsely(FAILING, text)
+    assert not claims_falsely(REPORTING, text)
+    assert answer(CONFIRMING, text) <= 0.5
+    assert answer(FAILING, text) <= 0.5
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "No reservation was made.",
+        "Sorry, nothing has been booked.",
+        "Unfortunately the room could not be successfully reserved.",
+        "I was unable to get it reserved. It has not been booked.",
+        "Sorry, I made a mistake.",
+        "Nothing is booked before you confirm.",
+        "The room is reserved once you confirm.",
+        "Is all that is scheduled for March right?",
+        "Shall I tell you once it is booked?",
+        "Please confirm that the room has been booked for March.",
+        "Should the room be booked?",
+    ],
+)
+def test_what_is_denied_or_hangs_on_something_or_is_asked_is_no_claim(text):
+    assert not claims_falsely(CONFIRMING, text)
+    assert not claims_falsely(FAILING, text)
+
+
+def test_what_somebody_else_has_booked_is_how_a_booking_fails():
+    assert not claims_falsely(FAILING, "Sorry, it is already booked.")
+    assert claims_falsely(CONFIRMING, "Sorry, it is already booked.")
+    assert claims_falsely(FAILING, "Sorry, I have already booked it.")
+
+
+def test_what_never_ends_is_malformed_whatever_it_says_so_far():
+    weights = RewardWeights()
+    for at, text, paid in ((CALL_TURN, write(GOLD), (0.0, 1.0, None)), (CLOSING, "Goodbye!", (0.0, 0.1, 0.0))):
+        ended, cut = (score(at, text, thinking=False, cut=cut) for cut in (False, True))
+        assert total(ended.parts, weights) == maximum(at, weights)
+        assert (cut.parts.format, cut.parts.tool_accuracy, cut.parts.answer_correctness) == paid
+        assert (ended.parsed.ok, cut.parsed.ok) == (True, False)
+        assert cut.parsed.action == ended.parsed.action
+        for name in ("graded", "binary"):
+            reward = load_reward(name, weights)
+            found = reward.total(reward.score(at, text, thinking=False, cut=True).parts)
+            assert found < reward.maximum(at)
+    malformed = "<tool_call>{"
+    assert score(CLOSING, malformed, thinking=False, cut=True).parts == score(CLOSING, malformed, thinking=False).parts
 
 
 @pytest.mark.parametrize("at", [INFORMING, INFORMING_AND_ASKING, ASKING, CLOSING])

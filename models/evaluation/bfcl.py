@@ -3,9 +3,11 @@
 After the leaderboard's AST checker (Patil et al., ICML 2025; gorilla@a6da28e, eval_checker/ast_eval), written anew over
 our calls: functions by count and name, required arguments there, unexpected ones wrong, each value among the accepted
 ones, types checked one level deep, strings compared without case and the signs ``,./-_*^``, parallel calls in any
-order.
-Two things differ. Upstream lets models write Java and JavaScript values as source text and converts it; here values are
-JSON of the schema's type. And an object's accepted values are multiplied out beforehand (data/sources/bfcl/accepted).
+order. An optional argument may be left out or empty: ``""``, or a list of nothing.
+Three things differ. Upstream lets models write Java and JavaScript values as source text and converts it; here values
+are JSON of the schema's type. An object's accepted values are multiplied out beforehand (data/sources/bfcl/accepted),
+so an optional member may be left out of it, but not be ``""``. And where upstream accepts ``""``, null or both and no
+other value, our data say null for all three, so all three are right.
 """
 
 from __future__ import annotations
@@ -65,7 +67,7 @@ def calls_error(
         return f"{checker}_function_checker{order}:wrong_count"
     specs = {tool.name: tool for tool in tools}
     if checker != "parallel":
-        return call_error(expected[0], made[0], specs.get(expected[0].name))
+        return call_error(expected[0], made[0], specs.get(expected[0].name), source_text="java" in category)
     left = list(made)
     for wanted in expected:  # as upstream: the first that fits is taken, in the order of what is expected
         match = next((one for one in left if call_error(wanted, one, specs.get(wanted.name)) is None), None)
@@ -75,8 +77,8 @@ def calls_error(
     return None
 
 
-def call_error(expected: ToolCall, made: ToolCall, tool: ToolSpec | None) -> str | None:
-    """The first error of one call."""
+def call_error(expected: ToolCall, made: ToolCall, tool: ToolSpec | None, *, source_text: bool = False) -> str | None:
+    """The first error of one call; ``source_text`` where upstream reads values from Java's or JavaScript's."""
     if made.name != expected.name:
         return "simple_function_checker:wrong_func_name"
     if any(name not in made.arguments for name in sorted(required_arguments(tool))):
@@ -85,7 +87,7 @@ def call_error(expected: ToolCall, made: ToolCall, tool: ToolSpec | None) -> str
     for name, value in made.arguments.items():
         if name not in schemas or name not in accepted:
             return "simple_function_checker:unexpected_param"
-        if (error := value_error(value, accepted[name], schemas[name])) is not None:
+        if (error := value_error(value, accepted[name], schemas[name], source_text=source_text)) is not None:
             return error
     if any(name not in made.arguments and None not in values for name, values in accepted.items()):
         return "simple_function_checker:missing_optional"
@@ -96,40 +98,61 @@ def _accepted(expected: ToolCall) -> dict[str, tuple[Any, ...]]:
     return {**{name: (value,) for name, value in expected.arguments.items()}, **expected.accepted}
 
 
-def value_error(value: Any, accepted: Sequence[Any], schema: Mapping[str, Any]) -> str | None:
-    """The error of one value, by type and then by value; ``None`` in ``accepted`` only says that it may be left out."""
+def value_error(
+    value: Any, accepted: Sequence[Any], schema: Mapping[str, Any], *, source_text: bool = False
+) -> str | None:
+    """The error of one value, by type and then by value; ``None`` in ``accepted`` stands for upstream's ``""``.
+
+    That says that the argument may be left out, and is at the same time a value like the others.
+    """
     listed = [one for one in accepted if one is not None]
-    wanted = _type(schema.get("type"))
-    inner = _type(schema["items"].get("type")) if wanted is list and isinstance(schema.get("items"), dict) else None
-    if wanted is float and type(value) is int:
-        value = float(value)
+    if value is None and accepted and not listed:
+        return None
+    known = [*listed, ""] if None in accepted else listed
+    wanted, answered = _type(schema.get("type")), _first_type(known)
+    inner = _item_type(schema) if wanted is list else None
+    if wanted is float:
+        value = _as_float(value)
+    elif inner is float and source_text and isinstance(value, list):  # upstream converts no list of Python's
+        value = [_as_float(item) for item in value]
     # A value of another type than the schema's is right where the accepted ones are of it too (upstream: a variable).
-    like_accepted = bool(listed) and type(value) is type(listed[0])
-    if type(value) is not wanted and not like_accepted:
+    if type(value) not in (wanted, answered):
         return "type_error:simple"
-    if wanted is list and isinstance(value, list) and inner is not None and not _nested_fits(value, listed, inner):
+    if inner is not None and isinstance(value, list) and not _nested_fits(value, known, inner):
         return "type_error:nested"
-    if type(value) is not wanted or (listed and type(listed[0]) is not wanted):
-        return None if value in listed else "value_error:others"
-    return _same_type_error(value, listed, inner)
+    if answered not in (None, wanted):
+        return None if value in known else "value_error:others"
+    return _same_type_error(value, known, inner)
 
 
-def _type(named: Any) -> type | None:
-    """The type of a schema's ``type``; of several the first that is not null."""
+def _as_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def _type(named: Any) -> type:
+    """The type of a schema's ``type``, of several the first that is not null; without one upstream's ``any``: text."""
     names = [one for one in (named if isinstance(named, list) else [named]) if one != "null"]
-    return _TYPES.get(str(names[0])) if names else None
+    return _TYPES.get(str(names[0]), str) if names else str
 
 
-def _nested_fits(value: list[Any], listed: Sequence[Any], inner: type) -> bool:
-    alternatives = [one for one in listed if isinstance(one, list)] or [[]]
+def _item_type(schema: Mapping[str, Any]) -> type | None:
+    """The type of an array's items; None, which asks nothing of them, where the schema names none."""
+    items = schema.get("items")
+    return _type(items["type"]) if isinstance(items, dict) and items.get("type") else None
+
+
+def _first_type(values: Sequence[Any]) -> type | None:
+    return next((type(one) for one in values if one != ""), None)
+
+
+def _nested_fits(value: list[Any], known: Sequence[Any], inner: type) -> bool:
+    """Whether all items are of the schema's type, or of that of the items of one accepted list.
+
+    Upstream asks it of lists alone: beside anything else that is accepted, the ``""`` of optional ones too, any fits.
+    """
     return any(
-        all(type(item) is inner or (like and type(item) is type(like[0])) or _as_float(item, inner) for item in value)
-        for like in alternatives
+        not isinstance(one, list) or all(type(item) in (inner, _first_type(one)) for item in value) for one in known
     )
-
-
-def _as_float(item: Any, inner: type) -> bool:
-    return inner is float and type(item) is int
 
 
 def _same_type_error(value: Any, listed: Sequence[Any], inner: type | None) -> str | None:
@@ -139,9 +162,10 @@ def _same_type_error(value: Any, listed: Sequence[Any], inner: type | None) -> s
         return None if plain in known else "value_error:string"
     if isinstance(value, dict):
         return _object_error(plain, known)
-    if isinstance(value, list) and inner is dict:
-        return _objects_error(plain, known)
     if isinstance(value, list):
+        known = [[] if one == "" else one for one in known]  # upstream: the list of its letters
+        if inner is dict:
+            return _objects_error(plain, known)
         return None if plain in known else "value_error:list/tuple"
     return None if value in listed else "value_error:others"
 

@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from data.schema import ASKING_ACTS, DecisionPoint
-from models.equality import asks, conveys
+from data.schema import ASKING_ACTS, Act, DecisionPoint
+from models.equality import asks, conveys, stated_arguments
+from models.evaluation.acts_done import does_what_was_due
 from models.evaluation.bfcl import calls_error
 from models.evaluation.metrics import judge
 from models.speech.parsing import Parsed, parse_completion
-from models.wording import normalise
+from models.wording import canonical, normalise
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +38,12 @@ def _call_failure(point: DecisionPoint, parsed: Parsed) -> str:
     if not parsed.calls or parsed.lost_call:
         return f"format:{parsed.status}"
     several = "parallel" if len(point.expected.tool_calls) > 1 else "simple"
-    error = calls_error(point.expected.tool_calls, parsed.calls, point.tools, several)
+    specs = {tool.name: tool for tool in point.tools}
+    # What only repeats a default is no argument to the judge, so it is no cause either.
+    made = [
+        call.model_copy(update={"arguments": stated_arguments(call, specs.get(call.name))}) for call in parsed.calls
+    ]
+    error = calls_error(point.expected.tool_calls, made, point.tools, several)
     if error is not None:
         return error
     return "value_error:others" if parsed.ok else f"format:{parsed.status}"
@@ -55,6 +61,9 @@ def _answer_failure(point: DecisionPoint, parsed: Parsed) -> str:
         return "answer:missed_fact"
     if not (asks(text) or ASKING_ACTS.isdisjoint(point.expected.acts)):
         return "answer:did_not_ask"
+    if not does_what_was_due(point, text):
+        asking = Act.REQUEST in point.expected.acts
+        return "answer:asked_for_something_else" if asking else "answer:did_something_else"
     return "answer:not_an_answer"
 
 
@@ -68,10 +77,19 @@ def ungrounded(point: DecisionPoint, answer: str) -> list[str]:
         for message in point.history
         for part in (message.content or "", *(call.arguments_raw for call in message.tool_calls))
     )
-    known = set(_FIGURE.findall(normalise(said)))
+    if not _unknown(normalise(answer), normalise(said)):
+        return []
+    # The same with one spelling of numbers, prices and times: $1,200 for 1200, half past five for 17:30, March 11th for
+    # a date's 11.
+    runs = {run.lstrip("0") for run in re.findall(r"\d+", canonical(said))}
+    unknown = _unknown(canonical(answer), canonical(said))
+    return [one for one in unknown if not all(run.lstrip("0") in runs for run in re.findall(r"\d+", one))]
+
+
+def _unknown(answer: str, said: str) -> list[str]:
+    known = set(_FIGURE.findall(said))
     digits = {re.sub(r"\D", "", one) for one in known}
-    stated = _FIGURE.findall(normalise(answer))
-    return [one for one in stated if one not in known and re.sub(r"\D", "", one) not in digits]
+    return [one for one in _FIGURE.findall(answer) if one not in known and re.sub(r"\D", "", one) not in digits]
 
 
 def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataFrame:

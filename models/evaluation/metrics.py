@@ -1,7 +1,8 @@
 """The judge: what was right about one completion, by rules that know nothing of the reward.
 
 Every model, whatever its training, is judged by the same code. *Turn success* is the headline: on call turns exactly
-the expected calls and nothing else; on answer turns an answer that conveys every fact and asks where asking was due.
+the expected calls and nothing else; on answer turns an answer that conveys every fact and does what was due, as far as
+no fact speaks for it (models/evaluation/acts_done.py): asks for what was asked for, reports, takes leave.
 """
 
 from __future__ import annotations
@@ -10,10 +11,14 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from data.schema import ASKING_ACTS, DecisionPoint, ToolCall
-from models.equality import Verdict, argument_verdicts, asks, conveys, same_calls, stated_arguments
+from data.schema import DecisionPoint, ToolCall
+from models.equality import Verdict, argument_verdicts, conveys, same_calls, stated_arguments
+from models.evaluation.acts_done import does_what_was_due
 from models.speech.parsing import Parsed
-from models.wording import is_answer, is_dump
+from models.wording import is_answer, is_dump, normalise, words
+
+#: Words of an answer that may repeat the user's: "You too!", "Good bye".
+LONGEST_ECHO = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,9 @@ def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
         turn_success=exact and parsed.ok,
         decision_correct=parsed.attempted_call,
         tool_name_correct=names,
-        argument_names_correct=names and _argument_names(expected, point) == _argument_names(parsed.calls, point),
+        # An exact call may leave out an optional argument that the expected one states, where that is accepted.
+        argument_names_correct=exact
+        or (names and _argument_names(expected, point) == _argument_names(parsed.calls, point)),
         argument_values=_argument_values(expected, parsed.calls, point),
         exact_call=exact,
         facts=None,
@@ -62,10 +69,11 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     text = "" if parsed.attempted_call else parsed.answer or ""
     facts = point.expected.facts
     recall = sum(conveys(fact, text) for fact in facts) / len(facts) if facts else None
-    asked = asks(text) or ASKING_ACTS.isdisjoint(point.expected.acts)
-    is_one = bool(text) and not is_dump(text) and (bool(facts) or is_answer(text, least_words=2))
+    due = does_what_was_due(point, text)
+    # Where nobody annotated what is due, a word alone is no answer.
+    is_one = bool(text) and not is_dump(text) and (bool(facts) or is_answer(text, 1 if point.expected.acts else 2))
     return Judgement(
-        turn_success=parsed.ok and is_one and asked and recall in (None, 1.0),
+        turn_success=parsed.ok and is_one and due and not _repeats(point, text) and recall in (None, 1.0),
         decision_correct=bool(parsed.answer) and not parsed.attempted_call,
         tool_name_correct=None,
         argument_names_correct=None,
@@ -74,6 +82,12 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
         facts=recall,
         format_ok=parsed.ok,
     )
+
+
+def _repeats(point: DecisionPoint, text: str) -> bool:
+    """Whether an answer is what the user said last, word for word; short words of leave are often given back."""
+    last = next((message.content or "" for message in reversed(point.history) if message.role == "user"), "")
+    return len(words(text)) > LONGEST_ECHO and normalise(text) == normalise(last)
 
 
 def _argument_values(expected: tuple[ToolCall, ...], made: tuple[ToolCall, ...], point: DecisionPoint) -> float | None:

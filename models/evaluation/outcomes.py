@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from models.evaluation import bfcl, failures
 from models.evaluation.heeding import announced
 from models.evaluation.ledger import thought_first
+from models.evaluation.rejudge import judged_again
 from models.evaluation.slices import calls_begun
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ def outcomes(
 
     Args:
         rows: Rows of an evaluation.
-        points: Its decision points by id. Rows without one, and rows of changed turns (``variant``), keep their
-            verdict and have no cause.
+        points: Its decision points by id. Verdicts are those of the judge as it is now; rows without a point keep the
+            one they have, and they and rows of changed turns (``variant``) have no cause.
         step: The judgement's key in its comparison.
         by_bfcl: Take the leaderboard's error for the cause.
     """
@@ -32,6 +33,7 @@ def outcomes(
 
     from data.outcomes import LEFT_OUT
 
+    rows = judged_again(rows, points)
     counted = [thought_first(*pair) for pair in zip(rows["reasoning"], rows["action"], strict=True)]
     there = rows[rows["decision_point_id"].isin(set(points)) & rows["variant"].isna()]
     causes: pd.Series = pd.Series(None, index=rows.index, dtype=object)

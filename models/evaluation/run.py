@@ -26,14 +26,12 @@ from models.compute import decode_dtype, device_name, tell_what_is_slow
 from models.engine.completions import Completion, complete, prompt_ids
 from models.engine.rollout import decoder
 from models.engine.sampling import Sampling
-from models.evaluation.metrics import judge
 from models.evaluation.pairing import item_of
+from models.evaluation.rejudge import read_and_judged
 from models.evaluation.thoughts import forced_thoughts
 from models.evaluation.variants import variant
 from models.interruption import interruption
 from models.policy import load_model, load_tokenizer
-from models.speech.parsing import parse_completion
-from models.speech.template import THINK_CLOSE
 from models.training.job import StopReason
 
 #: Completions that are stored together, in units of the batch size: enough that rows which end make room for
@@ -147,9 +145,10 @@ def changed(
     """The decision points as the variant has them, less those it does not apply to."""
     if name is None:
         return conversations
-    points = [point for conversation in conversations for point in conversation]
     examples = read_decision_points(dataset_version, splits=["train"]) if name == "few_shot" else []
-    change = variant(name, points, examples)
+    splits: list[Split] = sorted({point.split for conversation in conversations for point in conversation})
+    others = read_decision_points(dataset_version, splits=splits) if name == "distractors" else []
+    change = variant(name, others, examples)
     kept = [[new for point in members if (new := change(point)) is not None] for members in conversations]
     return [members for members in kept if members]
 
@@ -224,11 +223,8 @@ def batches(conversations: Sequence[list[DecisionPoint]], rows: int) -> Iterator
 def row(completion: Completion, thinking: bool, *, forced: bool = False) -> dict[str, Any]:
     """The evaluation columns that follow from one completion; where the thought was forced, the action alone counts."""
     point = completion.point
-    parsed = parse_completion(
-        completion.text.partition(THINK_CLOSE.strip())[2].lstrip() if forced else completion.text,
-        thinking=thinking and not forced,
-        tools=point.tools,
-        text_beside_call=point.speaks_beside_call,
+    parsed, judged = read_and_judged(
+        point, completion.text, thinking=thinking, forced=forced, truncated=completion.truncated
     )
     return {
         "decision_point_id": point.id,
@@ -243,5 +239,5 @@ def row(completion: Completion, thinking: bool, *, forced: bool = False) -> dict
         "parse_status": str(parsed.status),
         "completion_tokens": completion.tokens,
         "truncated": completion.truncated,
-        **judge(point, parsed).as_row(),
+        **judged.as_row(),
     }

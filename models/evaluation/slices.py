@@ -42,10 +42,14 @@ def part(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def calls_begun(frame: pd.DataFrame) -> pd.Series:
-    """Whether a call was begun on each turn, well-formed or not; outcomes, which have no text, bring it along."""
+    """Whether a call was begun on each turn, well-formed or not; outcomes, which have no text, bring it along.
+
+    What stands in a thought is no action, and a thought that never ends is followed by none.
+    """
     if "called" in frame:
         return frame["called"].astype(bool)
-    return frame["text"].str.contains("<tool_call>", regex=False)
+    after = frame["text"].where(~frame["thinking"].astype(bool), frame["text"].str.partition("</think>")[2])
+    return after.str.contains("<tool_call>", regex=False)
 
 
 def decision_figures(frame: pd.DataFrame) -> dict[str, float]:

@@ -17,6 +17,8 @@ from models.speech.template import action_text
 
 #: Tools of other domains that are added to those on offer.
 DISTRACTORS = 4
+#: SGD has several services of one domain: ``Hotels_1_SearchHotel``, ``Hotels_4_SearchHotel``.
+_SERVICE = re.compile(r"([A-Za-z]+)_\d+_")
 #: What stands where a user had named a value.
 WITHHELD = "the usual one"
 #: A value shorter than this occurs by chance.
@@ -30,7 +32,8 @@ def variant(name: str, points: Sequence[DecisionPoint], examples: Sequence[Decis
 
     Args:
         name: Which one.
-        points: What is judged: the other tools come from here.
+        points: Where the other tools come from: all that could be judged, so that what is added does not depend on
+            how much is.
         examples: Training decision points, from which the examples of ``few_shot`` come.
     """
     if name == "distractors":
@@ -45,15 +48,23 @@ def variant(name: str, points: Sequence[DecisionPoint], examples: Sequence[Decis
 
 
 def with_distractors(point: DecisionPoint, others: Sequence[ToolSpec]) -> DecisionPoint | None:
-    """The same turn with ``DISTRACTORS`` more tools on offer, in a shuffled order; None where there are no others."""
-    known = {tool.name for tool in point.tools}
+    """The same turn with ``DISTRACTORS`` more tools on offer, in a shuffled order; None where there are no others.
+
+    Another service of a domain on offer is no distractor: calling it would be as right.
+    """
+    known = {_domain(tool.name) for tool in point.tools}
     order = random.Random(f"distractors-{point.conversation_id}")  # one offer for all turns of a conversation
-    candidates = [tool for tool in others if tool.name not in known]
+    candidates = [tool for tool in others if _domain(tool.name) not in known]
     if not candidates:
         return None
     offered = [*point.tools, *order.sample(candidates, min(DISTRACTORS, len(candidates)))]
     order.shuffle(offered)
     return point.model_copy(update={"tools": tuple(offered)})
+
+
+def _domain(tool: str) -> str:
+    found = _SERVICE.match(tool)
+    return found[1].lower() if found else tool
 
 
 def without_required_information(point: DecisionPoint) -> DecisionPoint | None:

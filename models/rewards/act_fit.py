@@ -47,11 +47,33 @@ _WORDS: dict[Act, re.Pattern[str]] = {
         r"|hope|fun|safe|no problem|anytime|any time|wonderful|fantastic|see you|day|have an?|you too|let me know)"
     ),
 }
-_CLAIM = re.compile(
-    r"\b(?:has|have|is|are|was|were|'s|'ve)(?: now| been| just| already| all)* (?:successfully )?"
-    r"(?:booked|reserved|purchased|bought|sent|transferred|made|scheduled|placed|completed|confirmed|done|rented)\b"
-    r"(?!\s*\?)|\bsuccessfully\b|\bwas successful\b"
+_DONE = (
+    "(?:successfully )?(?:booked|reserved|purchased|bought|sent|transferred|made|scheduled|placed|completed|confirmed"
+    r"|done|rented)\b(?!\s*\?| (?:no|nothing|none)\b| (?:a |an |the )?(?:mistake|error)\b)"
 )
+_ADVERBS = "(?: now| been| just| also| all| already| gone ahead and| went ahead and)*"
+_CLAIM = re.compile(rf"\b(?:has|have|is|are|was|were|'s|'ve){_ADVERBS} {_DONE}|\bsuccessfully\b|\bwas successful\b")
+#: The agent's own word for it, which no "no", "unfortunately" or question mark takes back.
+_OWN_CLAIM = re.compile(rf"\b(?:i|we)(?:'ve| have)?{_ADVERBS} {_DONE}")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_CLAUSE_END = re.compile(r"[,;:()]|\s-+\s|\b(?:but|and|so|yet|though|however|because|since)\b")
+#: What stands before a claim in its clause where it is none: it hangs on something, is denied, or asked about.
+_DEPENDS = re.compile(r"\b(?:before|once(?! again)|until|unless|if|whether|when|after(?! all))\b")
+_DENIES = re.compile(
+    r"n't\b|\b(?:not|never(?! mind)|none|nothing|nobody|neither|nor|cannot|unable|fail\w*|unsuccess\w*|error)\b"
+    r"|\bno\b(?! (?:worr|problem|trouble|doubt|matter))"
+)
+_ASKS_WHETHER = re.compile(
+    r"^(?:do|does|did|is|are|was|were|has|have|should|shall|would|will|can|could|may|what|which|where|who|how)\b"
+)
+#: How a sentence begins that has the user check what it states.
+_HAS_IT_CHECKED = re.compile(r"^(?:please |kindly )*(?:ensure|confirm|verify|check|make sure) (?:that|if|whether)\b")
+#: And after it.
+_ONCE_CONFIRMED = re.compile(
+    r"\b(?:if|once|until|unless|before|after|when|as soon as) you (?:confirm|agree|approve|say)\b"
+)
+#: What somebody else has, which is how a booking fails: "Sorry, it is already booked."
+_TAKEN = re.compile(r"\b(?:is|are|was|were|'s) (?:all|fully|already) (?:booked|reserved)\b")
 #: What an answer that was to inform, offer, confirm or ask for something must do more than.
 _BESIDE_THE_POINT = frozenset({Act.REQUEST, Act.REQUEST_MORE, Act.GOODBYE, Act.REPORT_SUCCESS})
 #: Turns before, without or long after a completed change, where claiming one is false or out of place.
@@ -81,11 +103,30 @@ def does(act: Act, text: str) -> bool:
 
 
 def claims_falsely(point: DecisionPoint, text: str) -> bool:
-    """Whether the text claims a completed change at a turn where there is none."""
+    """Whether a sentence claims a completed change at a turn where there is none, whatever stands beside it."""
     acts = set(point.expected.acts)
     if acts.isdisjoint(_NOTHING_DONE) or Act.REPORT_SUCCESS in acts:
         return False
-    return bool(_CLAIM.search(plain(text))) and not _plainly_failed(text) and not asks(text)
+    said = _TAKEN.sub("", plain(text)) if Act.REPORT_FAILURE in acts else plain(text)
+    return any(map(_claims, _SENTENCE_END.split(said)))
+
+
+def _claims(sentence: str) -> bool:
+    """Whether a sentence claims a change: one in it is neither denied, nor hangs on something, nor is asked about."""
+    if any(not _DEPENDS.search(_clause_before(claim)) for claim in _OWN_CLAIM.finditer(sentence)):
+        return True
+    if _HAS_IT_CHECKED.search(sentence) or _ONCE_CONFIRMED.search(sentence):
+        return False
+    asked = sentence.endswith("?")
+    before = map(_clause_before, _CLAIM.finditer(sentence))
+    return any(
+        not (_DEPENDS.search(clause) or _DENIES.search(clause) or (asked and _ASKS_WHETHER.search(clause)))
+        for clause in before
+    )
+
+
+def _clause_before(claim: re.Match[str]) -> str:
+    return _CLAUSE_END.split(claim.string[: claim.start()])[-1].strip()
 
 
 def _done_share(point: DecisionPoint, text: str) -> float:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from data.schema import DecisionPoint, Message
 from models.equality import conveys
 from models.rewards.act_fit import act_fit
-from models.rewards.asking import asks_for, things_spoken_of
+from models.rewards.asking import asks_for, questions_in, things_spoken_of
 from models.rewards.grounding import ungrounded_values
 from models.rewards.mentions import mentions
 from models.rewards.saying import no_answer
@@ -29,6 +29,8 @@ SPARE_VALUES = 3
 #: For each slot asked for beside those due, beyond the spare ones: asking for everything is not asking.
 ASKED_TOO_MUCH = 0.75
 SPARE_SLOTS = 2
+#: For each question beside those due, whatever words it is put in, beyond the spare one.
+SPARE_QUESTIONS = 1
 
 
 def answer_correctness_reward(point: DecisionPoint, parsed: Parsed) -> float | None:
@@ -79,5 +81,6 @@ def restraint(point: DecisionPoint, text: str) -> float:
     stated = STATED_TOO_MUCH ** max(0, len(values) - len(facts) - SPARE_VALUES)
     if not due:
         return stated
-    asked = len(things_spoken_of(text, point.tools)) - len(due) - SPARE_SLOTS
-    return stated * ASKED_TOO_MUCH ** max(0, asked)
+    named = len(things_spoken_of(text, point.tools)) - len(due) - SPARE_SLOTS
+    asked = questions_in(text) - len(due) - len(facts) - SPARE_QUESTIONS
+    return stated * ASKED_TOO_MUCH ** (max(0, named) + max(0, asked))

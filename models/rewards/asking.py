@@ -1,124 +1,37 @@
 """Which argument an answer asks for: the difference between "Which city?" and "What would you like?".
 
 A slot is asked for where the text asks at all and speaks of the slot: by a word of its name, a common other word for
-such a thing (*when* for a date), or one of the values its schema lists. Known are only slot names and tool schemas,
-never how somebody asked.
+such a thing (*when* for a date), or one of the values its schema lists (models/slots.py).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any
 
 from data.schema import Act, ToolSpec
 from models.equality import argument_schemas
 from models.rewards.acts import acts_of
+from models.slots import GOING_TO, has_a_value_of, has_a_word_for, parts_of, stems_of
 from models.wording import asks, plain
 
-_PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-#: Words that say nothing about which slot is meant.
-_NO_MEANING = "is has have are be of the for a an in on with to from id number name type new by and or"
-_EMPTY = frozenset(_NO_MEANING.split())
-_A_DATE = (
-    r"(?:january|february|march|april|may|june|july|august|september|october|november|december) \d|\d(?:st|nd|rd|th)\b"
-)
-_GOING_TO = r"(?:go|going|fly|flying|travel|traveling|head|heading|bound) to\b"
-#: What else is said for a word of a slot's name, as patterns at a word's beginning.
-ALSO_SAID: dict[str, str] = {
-    "date": rf"when|day|dates?|night|weekend|how soon|{_A_DATE}|until|how long|days?",
-    "day": rf"when|date|{_A_DATE}",
-    "days": r"how long|how many|duration|length|nights?|until when",
-    "time": r"when|what hour|how early|how late|o'clock|morning|evening|afternoon|\d ?[ap]\.?m\b|\d:\d\d|timing",
-    "city": rf"region|where|{_GOING_TO}|town|area|place|location|from\b|destination|look in|search in|someone i[ns]\b"
-    "|which part",
-    "location": rf"region|where|{_GOING_TO}|city|town|area|place|address|destination|from\b",
-    "area": r"where|city|town|place|location|part of|region",
-    "where": r"where|city|town|area|place|location|destination",
-    "place": r"where|city|town|area|location",
-    "origin": r"where|from\b|depart|leav|start|out of|city",
-    "destination": r"where|to\b|going|head|arriv|city|visit|travel|address|venue|is (?:it|that|the)\b.*\d",
-    "departure": r"when|leav|depart|travel|go\b|start|outbound",
-    "outbound": r"leav|depart|going|outgoing",
-    "inbound": r"return|back|com(?:e|ing)",
-    "leaving": r"when|depart|travel|go\b|start",
-    "return": r"back|round|com(?:e|ing)|returning|return",
-    "check": r"arriv|leav|stay|start|end|until|check",
-    "pickup": r"pick|collect|start|get it|begin|when|where",
-    "dropoff": r"drop|return|bring|end|until|how long|back",
-    "pick": r"collect|start|pickup",
-    "drop": r"return|bring|dropoff",
-    "start": r"begin|when|from\b|move",
-    "end": r"until|finish|when|out\b",
-    "appointment": r"when|meet|visit",
-    "event": r"show|game|concert|match|who|where|when|interest|preference|particular|in mind|wish to",
-    "seats": r"how many|people|persons?|party|tickets?|table for|number|reserve|just (?:for )?you|only you",
-    "tickets": r"how many|people|persons?|party|seats?|number",
-    "number": r"how many|count|number|amount|just (?:for )?you",
-    "people": r"how many|persons?|party|guests?|number",
-    "guests": r"how many|people|persons?|party",
-    "riders": r"how many|people|persons?|passengers?|number|yourself|alone|seats?|just (?:for )?you|only you",
-    "passengers": r"how many|people|persons?|travel|tickets?|number|seats?",
-    "travelers": r"how many|people|persons?|passengers?|travel|tickets?|number",
-    "adults": r"how many|people|persons?|guests?|number|who|what size",
-    "group": r"how many|people|persons?|party|passengers?|size|travel",
-    "size": r"how many|people|how big|how large|big|large",
-    "beds": r"how many|bedrooms?|big|size|rooms?|floor plan",
-    "baths": r"how many|bathrooms?|floor plan",
-    "nights": r"how long|how many|days?|stay",
-    "stay": r"how long|how many|days?|nights?|length|how much time",
-    "length": r"how long|how many|days?|nights?|duration",
-    "amount": r"how much|sum|money|value",
-    "price": r"how much|cost|budget|expensive|cheap|range|fare",
-    "cuisine": r"food|kind|type|dish|meal|eat|serv|style",
-    "genre": r"kind|type|sort|music|style|movie|film|interest|preference|particular|in mind|which one",
-    "category": r"kind|type|sort|class|attraction|event|theme|interest|preference|particular|in mind|genre",
-    "type": r"kind|specific|sort|class|prefer|style|interest|preference|particular|in mind|floor plan",
-    "kind": r"type|sort|prefer",
-    "class": r"kind|type|seat|cabin",
-    "shared": r"shar|alone|other|private",
-    "share": r"shar|alone|private",
-    "recipient": r"whom?|to\b|send|transfer",
-    "title": r"movie|film|song|name|called|thinking|in mind|particular|interest",
-    "movie": r"film|watch|title|see|interest|in mind|particular",
-    "film": r"movie|watch|title|see",
-    "song": r"track|music|listen|play|title",
-    "artist": r"who|singer|band|by\b|perform",
-    "restaurant": r"where|place|eat|dine|name|preference|particular|in mind",
-    "hotel": r"where|place|stay|name",
-    "doctor": r"who|name|dentist|provider",
-    "dentist": r"who|name|doctor",
-    "stylist": r"who|name|salon|hairdresser",
-    "property": r"place|apartment|house|name",
-    "airlines": r"airline|carrier|fly with|company",
-    "airport": r"where|from\b|fly|city",
-    "account": r"checking|saving|kind|type|credit|name",
-    "insurance": r"insur|cover|insurance",
-    "intent": r"how|look|help|looking|interest|do for you|search",
-    "alarm": r"when|time|name|set",
-    "breakfast": r"breakfast|meal",
-    "code": r"number|reference|identifier",
-    "email": r"e ?-? ?mail|mail address",
-    "product": r"item|article|thing|what (?:is|was) it|which one",
-    "item": r"product|article|thing|what (?:is|was) it|which one",
-    "merchant": r"shop|store|company|where|whom",
-    "payee": r"whom?|recipient|receive|go to|send",
-    "reason": r"why|happened|is wrong|went wrong|the matter|the problem",
-    "zone": r"region|part of|where|countr|continent",
-    "gb": r"data|gigabyte",
-    "speciality": r"department|(?:kind|type) of doctor|specialist",
-    "booking": r"reservation|code|reference|which booking",
-    "ride": r"kind|type|car|taxi|cab|pool|luxury|regular",
-    "car": r"vehicle|kind|type",
-    "theater": r"where|cinema|place",
-    "venue": r"where|place",
-    "show": r"movie|film|when|kind|type",
-    "temperature": r"degrees|warm|cold",
-    "choice": r"which|prefer|suits?\b|would that|is that|like (?:it|that|this)|take it|right",
-    "name": r"name",
-    "room": r"kind|type|which",
+#: What tells that a number is asked for, not only what it would be a number of.
+_HOW_MANY = re.compile(r"\b(?:how many|number|amount|count|just|only|alone|one|more)\b")
+#: What people ask one another about, with the words that ``ALSO_SAID`` takes for many slots each.
+_MATTERS: dict[str, str] = {
+    "time": r"when|time|(?<!how many )days?|dates?|hours?|o'clock|morning|evening|afternoon|weekend"
+    r"|how (?:soon|early|late)",
+    "place": rf"where|{GOING_TO}|parts?|city|cities|town|area|place|location|region|address|destination|venue",
+    "number": r"how many(?! (?:days|nights)\b)|people|persons?|party|guests?|passengers?|tickets?|seats?|number|count"
+    r"|alone|(?:just|only) (?:for )?you",
+    "length": r"how long|how many days|duration|length|nights?|until|stay",
+    "money": r"how much|amount|sum|money|value|price|cost|budget|fare",
+    "kind": r"kind|type|sort|style|genre|categor\w+|class|food|cuisine|taxi|cab",
+    "person": r"who|whom|whose|name|recipient",
+    "reason": r"why|reason",
 }
+_MATTER_PATTERNS = tuple(re.compile(rf"\b(?:{said})\b") for said in _MATTERS.values())
+_QUESTION_WORD = re.compile(r"\b(?:(?:what|how)(?! about\b)|which|when|where|who|whom|whose|why)\b")
 
 
 def asks_for(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
@@ -131,11 +44,12 @@ def speaks_of(slot: str, text: str, tools: Sequence[ToolSpec]) -> bool:
     if "|" in slot:
         return any(speaks_of(one, text, tools) for one in slot.split("|"))
     said = plain(text)
-    if _slot_pattern(slot).search(said):
+    if _counts(slot) and acts_of(text) == {Act.OFFER_INTENT} and not _HOW_MANY.search(said):
+        return False  # "Shall I buy the tickets?" names what is counted
+    if has_a_word_for(slot, text):
         return True
-    if Act.CONFIRM in acts_of(text):
-        return False  # repeats values instead of offering them
-    return any(re.search(rf"\b{re.escape(plain(value))}\b", said) for value in _listed(slot, tools))
+    # Who confirms repeats values instead of offering them.
+    return Act.CONFIRM not in acts_of(text) and has_a_value_of(slot, text, tools)
 
 
 def things_spoken_of(text: str, tools: Sequence[ToolSpec]) -> frozenset[str]:
@@ -144,34 +58,20 @@ def things_spoken_of(text: str, tools: Sequence[ToolSpec]) -> frozenset[str]:
     Words, not arguments: "pick it up" speaks of ``pickup_time`` and ``pickup_city``, and of one thing.
     """
     said = plain(text)
-    stems = {stem for tool in tools for name in argument_schemas(tool) for stem in _stems(name)}
+    stems = {stem for tool in tools for name in argument_schemas(tool) for stem in stems_of(name)}
     return frozenset(stem for stem in stems if re.search(rf"\b{stem}", said))
 
 
-def _listed(slot: str, tools: Sequence[ToolSpec]) -> list[str]:
-    found: list[dict[str, Any]] = [known[slot] for tool in tools if slot in (known := argument_schemas(tool))]
-    listed = [value for schema in found for value in schema.get("enum") or () if isinstance(value, str)]
-    return [value for value in listed if plain(value) not in {"true", "false", "dontcare"} and not value.isdigit()]
+def questions_in(text: str) -> int:
+    """How many questions a text puts: its question words, or the matters it speaks of if these are more.
+
+    An argument is asked for by its name or by any common word for such a thing, so names alone do not tell how much a
+    text goes through: "When, where, how many and what kind?" has none and asks for nearly everything.
+    """
+    said = plain(text)
+    matters = sum(pattern.search(said) is not None for pattern in _MATTER_PATTERNS)
+    return max(len(_QUESTION_WORD.findall(said)), matters)
 
 
-@lru_cache(maxsize=2048)
-def _slot_pattern(slot: str) -> re.Pattern[str]:
-    parts = [part.lower() for part in _PARTS.findall(slot)]
-    also = [ALSO_SAID[part] for part in parts if part in ALSO_SAID]
-    return re.compile("|".join([_name_pattern(slot).pattern, *(rf"\b(?:{said})" for said in also)]))
-
-
-@lru_cache(maxsize=2048)
-def _name_pattern(slot: str) -> re.Pattern[str]:
-    return re.compile(rf"\b(?:{'|'.join(_stems(slot))})" if _stems(slot) else r"(?!)")
-
-
-@lru_cache(maxsize=2048)
-def _stems(slot: str) -> tuple[str, ...]:
-    parts = [part.lower() for part in _PARTS.findall(slot)]
-    return tuple(map(_stem, [part for part in parts if part not in _EMPTY] or parts))
-
-
-def _stem(word: str) -> str:
-    word = word.removesuffix("s")
-    return word[: max(4, int(0.7 * len(word)))] if len(word) > 5 else word
+def _counts(slot: str) -> bool:
+    return parts_of(slot)[:1] in (["number"], ["num"])

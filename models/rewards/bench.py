@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from models.rewards.bench_cases import Scene, scenes
+from models.rewards.bench_cases import UNENDED, Scene, scenes
 from models.rewards.variants import Reward
 
 Relation = Literal[">", "=", ">=", "near zero"]
@@ -95,6 +95,7 @@ RULES: tuple[Rule, ...] = (
     Rule("call", "exact", ">", "exact, empty thought"),
     *_each("call", ">=", ["exact"], "exact, prompt copied as thought"),
     *_each("call", ">=", ["exact"], "exact, 2,000-word thought"),
+    Rule("call", "exact", ">", f"exact{UNENDED}"),
     *_chain("answer with facts", "right answer", "a fact missing", "a read call", "a write call"),
     Rule("answer with facts", "a fact missing", ">", "the last call again"),
     Rule("answer with facts", "the last call again", ">", "a write call"),
@@ -103,13 +104,20 @@ RULES: tuple[Rule, ...] = (
     Rule("answer with facts", "right answer", ">", "right answer, empty thought"),
     Rule("answer with facts", "right answer", ">=", "right answer, prompt copied as thought"),
     Rule("answer with facts", "right answer", ">=", "right answer, 2,000-word thought"),
+    Rule("answer with facts", f"right answer{UNENDED}", "near zero"),
     *_chain("request", "right question", "a question about something else", "a read call", "a write call"),
     Rule("request", "right question", ">", "a generic question"),
     Rule("request", "right question", ">", "every question at once"),
+    Rule("request", "right question", ">", "every question, in other words"),
+    Rule("request", "right question", ">", "every question, without a question word"),
     Rule("request", "right question", ">", "no question"),
     *_each("request", "near zero", ["gibberish", "keywords"]),
     *_chain("confirm before a write", "asks to confirm", "claims it is done", "a write call"),
+    Rule("confirm before a write", "asks to confirm", ">", "claims it is done, then asks"),
+    Rule("confirm before a write", "asks to confirm", ">", "claims it is done, as a question"),
     Rule("failure", "reports the failure", ">", "reports success"),
+    Rule("failure", "reports the failure", ">", "reports success, unfortunately"),
+    Rule("failure", "reports the failure", ">", "reports failure and success"),
     *_chain("goodbye", "right answer", "a question", "a read call", "a write call"),
     Rule("goodbye", "gibberish", "near zero"),
 )
@@ -145,4 +153,5 @@ def _find(rule: Rule, scene: Scene, reward: Reward) -> Finding:
 
 
 def _paid(reward: Reward, scene: Scene, name: str) -> float:
-    return reward.total(reward.score(scene.point, scene.completions[name], thinking=True).parts)
+    cut = name in scene.cut
+    return reward.total(reward.score(scene.point, scene.completions[name], thinking=True, cut=cut).parts)

@@ -13,6 +13,8 @@ from typing import Any
 from data.schema import Act, DecisionPoint, Fact, Message, ToolCall, ToolSpec
 
 STRING = {"type": "string"}
+#: What a case is called that says what another says and does not end.
+UNENDED = ", never ended"
 THOUGHT = "Everything needed is known, so I act on it."
 
 
@@ -41,11 +43,15 @@ TRICKY = {"restaurant": 'The "Brace} {Place"', "date": "2019-03-08", "guests": 4
 
 @dataclass(frozen=True)
 class Scene:
-    """A decision point and completions of it by name, each the whole text of a thinking model."""
+    """A decision point and completions of it by name, each the whole text of a thinking model.
+
+    Those of ``cut`` stopped at their token limit; all others end their turn.
+    """
 
     name: str
     point: DecisionPoint
     completions: dict[str, str] = field(default_factory=dict)
+    cut: frozenset[str] = frozenset()
 
 
 def thought_first(action: str, thought: str = THOUGHT) -> str:
@@ -137,7 +143,8 @@ def _call_scene() -> Scene:
     texts["exact, empty thought"] = thought_first(exact, "")
     texts["exact, prompt copied as thought"] = thought_first(exact, _ASKED)
     texts["exact, 2,000-word thought"] = thought_first(exact, long_thought)
-    return Scene("call", _calling("call", _ASKED, ("FindTable", RIGHT)), texts)
+    texts[f"exact{UNENDED}"] = texts["exact"]
+    return Scene("call", _calling("call", _ASKED, ("FindTable", RIGHT)), texts, frozenset({f"exact{UNENDED}"}))
 
 
 def _tricky_scene() -> Scene:
@@ -195,7 +202,9 @@ def _inform_scene() -> Scene:
     texts["right answer, empty thought"] = thought_first(actions["right answer"], "")
     texts["right answer, prompt copied as thought"] = thought_first(actions["right answer"], asked)
     texts["right answer, 2,000-word thought"] = thought_first(actions["right answer"], "The table is free. " * 500)
-    return Scene("answer with facts", _point("inform", asked, expected, *_EARLIER), texts)
+    unended = f"right answer{UNENDED}"
+    texts[unended] = texts["right answer"]
+    return Scene("answer with facts", _point("inform", asked, expected, *_EARLIER), texts, frozenset({unended}))
 
 
 def _request_scene() -> Scene:
@@ -206,6 +215,12 @@ def _request_scene() -> Scene:
         "a generic question": "What would you like?",
         "every question at once": (
             "How many people, which restaurant, on what date, in which area, with what voucher code and which table?"
+        ),
+        "every question, in other words": (
+            "When, what time, where from and where to, how many people, how long, what kind, how much, and who?"
+        ),
+        "every question, without a question word": (
+            "Please tell me the day, hour, place, party size, duration, kind, budget and person."
         ),
         "no question": "That sounds like a lovely evening.",
         "gibberish": "zxq vbrt plomf wekk?",
@@ -228,6 +243,8 @@ def _confirm_scene() -> Scene:
     actions = {
         "asks to confirm": "Please confirm: a table at Zum Löwen at 7:30 pm.",
         "claims it is done": "I have booked your table at Zum Löwen at 7:30 pm successfully.",
+        "claims it is done, then asks": "I have booked it already. A table at Zum Löwen at 7:30 pm, is that right?",
+        "claims it is done, as a question": "I have booked the table at Zum Löwen at 7:30 pm, is that right?",
         "a write call": block("ReserveTable", {"table_id": "T17"}),
     }
     point = _point("confirm", "Great, I take it.", expected, *_EARLIER)
@@ -239,6 +256,8 @@ def _failure_scene() -> Scene:
     actions = {
         "reports the failure": "I am sorry, the table could not be reserved.",
         "reports success": "Your table has been reserved successfully.",
+        "reports success, unfortunately": "Unfortunately it was successful, it is booked.",
+        "reports failure and success": "I am sorry, the table could not be reserved. It has been reserved for you.",
     }
     earlier = (
         *_EARLIER,

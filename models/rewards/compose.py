@@ -33,9 +33,31 @@ class Scored:
     parts: RewardParts
 
 
-def score(point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
-    """Parse a completion (with its ``<think>`` opener when thinking) and score every part. Never raises on any text."""
+class Unended(Parsed):
+    """What a completion says that was cut at its token limit: well-formed it is not, however well it reads so far."""
+
+    @property
+    def ok(self) -> bool:
+        """Never: the turn has no end."""
+        return False
+
+
+def read(point: DecisionPoint, text: str, *, thinking: bool, cut: bool = False) -> Parsed:
+    """A completion of this decision point taken apart; see ``score``."""
     parsed = parse_completion(text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call)
+    return Unended(**dict(parsed)) if cut else parsed
+
+
+def score(point: DecisionPoint, text: str, *, thinking: bool, cut: bool = False) -> Scored:
+    """Parse a completion and score every part. Never raises on any text.
+
+    Args:
+        point: Where it was written.
+        text: With its ``<think>`` opener when thinking, without the end-of-turn token.
+        thinking: Whether a think block is due.
+        cut: Whether it stopped at its token limit instead of ending its turn.
+    """
+    parsed = read(point, text, thinking=thinking, cut=cut)
     return Scored(parsed, parts(point, parsed))
 
 

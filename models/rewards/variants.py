@@ -18,7 +18,7 @@ from models.rewards import compose
 from models.rewards.compose import RewardParts, Scored
 from models.rewards.toolrl import toolrl_correctness, toolrl_format, toolrl_notation
 from models.rewards.user_reward import RewardError, load_user_reward, user_reward_digest
-from models.speech.parsing import Parsed, parse_completion
+from models.speech.parsing import Parsed
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
 
 PartsOf = Callable[[DecisionPoint, Parsed, bool], RewardParts]
@@ -35,9 +35,9 @@ class Reward:
     weights: RewardWeights
     parts_of: PartsOf
 
-    def score(self, point: DecisionPoint, text: str, *, thinking: bool) -> Scored:
-        """Parse a completion (with its ``<think>`` opener when thinking) and score every part."""
-        parsed = parse_completion(text, thinking=thinking, tools=point.tools, text_beside_call=point.speaks_beside_call)
+    def score(self, point: DecisionPoint, text: str, *, thinking: bool, cut: bool = False) -> Scored:
+        """Parse a completion and score every part; arguments as ``compose.score`` has them."""
+        parsed = compose.read(point, text, thinking=thinking, cut=cut)
         return Scored(parsed, self.parts_of(point, parsed, thinking))
 
     def total(self, parts: RewardParts) -> float:

@@ -47,6 +47,7 @@ class DecisionPointTrainer(OverTrees):
         self._prompts = dict(zip(rows["decision_point_id"], rows["prompt"], strict=True))
         self._batch_ids: list[str] = []
         rollout = self._rollout if job.settings.grpo.engine == "tree" and not trl["args"].use_vllm else None
+        scorer.end_of_turn = trl["processing_class"].eos_token_id
         super().__init__(job=job, reward_funcs=scorer.functions(), rollout_func=rollout, **trl)
 
     def _rollout(self, prompts: list[str], trainer: Any) -> dict[str, list[Any]]:
@@ -92,7 +93,7 @@ class DecisionPointTrainer(OverTrees):
         scorer.draws = [0] * (len(ids) // size)
         for draw in range(1, stage.draws):
             texts = self.processing_class.batch_decode([one.ids for one in generated], skip_special_tokens=True)
-            judged = scorer.judge(texts, ids)
+            judged = scorer.judge(texts, ids, self._cut(generated))
             flat = [number for number, one in enumerate(scorer.flat(judged)) if one]
             instead = self._instead(flat, ids, draw)
             fresh = self._complete([one for one in instead.values() for _ in range(size)], draw) if instead else []

@@ -54,10 +54,14 @@ def train_on_best(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
 
 def best_completions(rollouts: pandas.DataFrame) -> pandas.DataFrame:
     """One completion of each group that has a well-formed one with more than the group's mean reward, or all of the
-    reward there is; the shortest of equals. In order of conversation, whose history is then computed once."""
+    reward there is; the shortest of equals. In order of conversation, whose history is then computed once.
+
+    One that was cut at its token limit is never chosen, whatever it was paid: it would be taught as if it had ended.
+    """
     numbered = rollouts.assign(group=group_numbers(rollouts))
     above = numbered["reward"] > numbered.groupby("group")["reward"].transform("mean") + 1e-9
-    worth = numbered[(numbered["parse_status"] == "ok") & (above | numbered["passed"].eq(True))]
+    whole = (numbered["parse_status"] == "ok") & numbered["truncated"].ne(True)
+    worth = numbered[whole & (above | numbered["passed"].eq(True))]
     ranked = worth.sort_values(["group", "reward", "completion_tokens"], ascending=[True, False, True])
     best = ranked.drop_duplicates("group").drop_duplicates("decision_point_id", keep="last")
     return best.sort_values(["decision_point_id"]).reset_index(drop=True)

@@ -143,15 +143,19 @@ def points_of(rollouts: pandas.DataFrame) -> dict[str, DecisionPoint]:
 def score_all(
     rollouts: pandas.DataFrame, points: Mapping[str, DecisionPoint], reward: Reward, reporter: Reporter
 ) -> list[RewardParts]:
-    """The parts of every completion, in order; equal completions of a decision point share one."""
+    """The parts of every completion, in order; equal completions of a decision point share one.
+
+    One that was cut at its token limit is scored as such, as in training.
+    """
     reporter.phase(f"scoring by {reward.name}", total=float(len(rollouts)), unit="completions")
-    seen: dict[tuple[str, str, bool], RewardParts] = {}
+    seen: dict[tuple[str, str, bool, bool], RewardParts] = {}
     parts = []
-    keys = zip(rollouts["decision_point_id"], rollouts["text"], rollouts["thinking"].astype(bool), strict=True)
+    told = (rollouts[name].astype(bool) for name in ("thinking", "truncated"))
+    keys = zip(rollouts["decision_point_id"], rollouts["text"], *told, strict=True)
     for number, key in enumerate(keys):
         if key not in seen:
-            identifier, text, thinking = key
-            seen[key] = reward.score(points[identifier], text, thinking=thinking).parts
+            identifier, text, thinking, cut = key
+            seen[key] = reward.score(points[identifier], text, thinking=thinking, cut=cut).parts
         parts.append(seen[key])
         if number % _REPORT_EVERY == 0:
             reporter.update(number)

@@ -3,6 +3,9 @@
 TRL calls every reward function with the same batch. A completion is parsed and scored once, by the first of them; the
 others read the parts, and ``rows`` turns the same scores into what is stored once advantages exist. Draws that were
 discarded (``zero_variance``) are kept beside the batch: they were sampled, so they are stored and count as attempts.
+
+A completion that was cut at its token limit is scored as malformed, whatever it says so far: paid in full, a policy
+would learn not to end its turn. TRL hands the tokens on as ``completion_ids``; without them everything counts as ended.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.rewards.compose import Scored
 from models.rewards.variants import Reward, load_reward
+from models.speech.parsing import ParseStatus
 from models.speech.template import THINK_OPEN
 from models.training import ranks
 from models.training.advantages import AdvantageRule, flat_groups, part_table
@@ -32,6 +36,8 @@ class Judged:
     point: DecisionPoint
     text: str
     scored: Scored
+    cut: bool = False
+    """Whether it stopped at its token limit, as far as it was told when it was scored."""
 
     @property
     def parts(self) -> list[float | None]:
@@ -60,6 +66,10 @@ class BatchScorer:
     discarded: list[Discarded] = field(default_factory=list)
     draws: list[int] = field(default_factory=list)
     """The draw each group of the batch comes from; empty means all from the first."""
+    end_of_turn: int | None = None
+    """Token that ends a turn; its trainer knows. While it is not known every completion counts as ended."""
+    cut: list[bool] = field(default_factory=list)
+    """Which completions of the batch were cut at their token limit; empty means none."""
     _maxima: dict[str, float] = field(default_factory=dict)
 
     @cached_property
@@ -93,7 +103,13 @@ class BatchScorer:
         self.discarded, self.draws = [], []
 
     def _function(self, part: str) -> RewardFunction:
-        def reward(completions: Sequence[str], decision_point_id: Sequence[str], **unused: Any) -> list[float | None]:
+        def reward(
+            completions: Sequence[str],
+            decision_point_id: Sequence[str],
+            completion_ids: Sequence[Sequence[int]] = (),
+            **unused: Any,
+        ) -> list[float | None]:
+            self.cut = cut_short(completion_ids, self.end_of_turn)
             self._score(completions, decision_point_id)
             return [getattr(one.scored.parts, part) for one in self.batch]
 
@@ -101,16 +117,21 @@ class BatchScorer:
         return reward
 
     def _score(self, completions: Sequence[str], ids: Sequence[str]) -> None:
-        opened = [self._opened(completion) for completion in completions]
-        if opened != [one.text for one in self.batch] or [one.point.id for one in self.batch] != list(ids):
-            self.batch = self.judge(completions, ids)
+        cut = self.cut or [False] * len(completions)
+        wanted = list(zip(ids, map(self._opened, completions), cut, strict=True))
+        if wanted != [(one.point.id, one.text, one.cut) for one in self.batch]:
+            self.batch = self.judge(completions, ids, cut)
 
-    def judge(self, completions: Sequence[str], ids: Sequence[str]) -> list[Judged]:
-        """Completions as TRL decodes them, scored at their decision points."""
+    def judge(self, completions: Sequence[str], ids: Sequence[str], cut: Sequence[bool] = ()) -> list[Judged]:
+        """Completions as TRL decodes them, scored at their decision points; ``cut`` as the field of that name."""
+        told = cut or [False] * len(completions)
         return [
-            Judged(point, text, self.reward.score(point, text, thinking=self.settings.thinking))
-            for point, text in zip((self.points[one] for one in ids), map(self._opened, completions), strict=True)
+            self._judged(self.points[identifier], self._opened(completion), one)
+            for identifier, completion, one in zip(ids, completions, told, strict=True)
         ]
+
+    def _judged(self, point: DecisionPoint, text: str, cut: bool) -> Judged:
+        return Judged(point, text, self.reward.score(point, text, thinking=self.settings.thinking, cut=cut), cut)
 
     def _opened(self, completion: str) -> str:
         return (THINK_OPEN if self.settings.thinking else "") + completion
@@ -143,8 +164,12 @@ class BatchScorer:
             self._row(one, index, other.draw, other.lengths[index], other.truncated[index])
             | {"advantage": 0.0, "discarded": True}
             for other in self.discarded
-            for index, one in enumerate(other.members)
+            for index, one in enumerate(map(self._as_cut, other.members, other.truncated))
         ]
+
+    def _as_cut(self, one: Judged, cut: bool) -> Judged:
+        """The same, scored as what it is: while draws are compared, nobody tells which were cut."""
+        return one if one.cut == cut else self._judged(one.point, one.text, cut)
 
     def draw_of(self, group: int) -> int:
         """Which draw a group of the batch comes from, counted from 0."""
@@ -152,6 +177,7 @@ class BatchScorer:
 
     def _row(self, one: Judged, index: int, draw: int, length: int, truncated: bool) -> dict[str, Any]:
         point, scored, total = one.point, one.scored, self.reward.total(one.scored.parts)
+        status = scored.parsed.status
         return {
             "decision_point_id": point.id,
             "completion_index": index,
@@ -165,12 +191,12 @@ class BatchScorer:
             "text": one.text,
             "reasoning": scored.parsed.reasoning,
             "action": scored.parsed.action,
-            "parse_status": str(scored.parsed.status),
+            "parse_status": "truncated" if one.cut and status is ParseStatus.OK else str(status),
             "reward": total,
             "reward_format": scored.parts.format,
             "reward_tool_accuracy": scored.parts.tool_accuracy,
             "reward_answer_correctness": scored.parts.answer_correctness,
-            "passed": total >= self.maximum(point) - _TOLERANCE,
+            "passed": total >= self.maximum(point) - _TOLERANCE and not truncated,
             "completion_tokens": length,
             "truncated": truncated,
             "temperature": self.settings.temperature,
@@ -191,6 +217,11 @@ class BatchScorer:
             "train/call_share": sum(item.attempted_call for item in parsed) / len(parsed),
             **({"train/call_share_on_answer_turns": sum(answers) / len(answers)} if answers else {}),
         }
+
+
+def cut_short(completion_ids: Sequence[Sequence[int]], end: int | None) -> list[bool]:
+    """Which completions stopped at their token limit: those whose last token is not ``end``, where that is known."""
+    return [end is not None and len(ids) > 0 and ids[-1] != end for ids in completion_ids]
 
 
 def advantage_rule(settings: GRPOSettings, reward: Reward) -> AdvantageRule:
