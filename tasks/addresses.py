@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from data.schema import TEST_SPLITS, VALIDATION_SPLITS
-from data.settings import Settings
+from data.settings import Settings, SFTSettings
 from models.rewards.variants import reward_digest
 from tasks import choices, records
 from tasks.code import code_digest
@@ -57,12 +57,16 @@ def base_address(settings: Settings, dataset_version: str, model_sha256: str) ->
 def training_address(stage: Stage, settings: Settings, start: Record, dataset_version: str | None = None) -> Address:
     """Of a trained model; the dataset is the one of the run it starts from unless another is named."""
     trainer = TRAINERS[stage]
+    section = getattr(settings, trainer.section)
+    # SFT's validation, which chooses the weights, cuts completions where GRPO's does.
+    validated = isinstance(section, SFTSettings) and section.validate_every is not None
     return records.address(
         stage,
         code=code_digest(trainer.module),
         settings={
             "seed": settings.seed,
-            **getattr(settings, trainer.section).model_dump(mode="json"),
+            **section.model_dump(mode="json"),
+            **({"validation_completion_length": settings.grpo.max_completion_length} if validated else {}),
             **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
         },
         dataset_version=dataset_version or start.dataset_version,

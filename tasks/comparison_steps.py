@@ -6,7 +6,7 @@ from typing import Any
 
 from data import profiles
 from data.arms import Arm
-from data.settings import Settings
+from data.settings import Settings, StageSettings
 from tasks import evaluation, records, training
 from tasks.addresses import TRAINERS
 from tasks.base_model import prepare_base_model
@@ -20,6 +20,10 @@ GRPO = "grpo-thinking"
 BEFORE_PRACTICE = ("sft", "primed")
 #: Errors of ours that say that there was nothing to train on or to judge; by name, since their modules load torch.
 NOTHING_THERE = ("EmptySplit", "NothingToEvaluate", "NoThoughts")
+#: Optimizer steps of SFT in the time that GRPO takes for one (70 and 16 s in the comparison of docs/comparison.md).
+SFT_STEPS_IN_ONE_OF_GRPO = 4
+#: Steps, passes or validations that no clock ever reaches.
+UNREACHED = 100_000
 
 
 def do(state: State, step: Step) -> None:
@@ -50,7 +54,7 @@ def _train(state: State, step: Step) -> str:
         return prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version)
     (start,) = arm.starts
     run = _model(state, start, step.seed)
-    settings = settings_of(state, arm, step.seed, _wall_clock(state, arm, step.seed))
+    settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
     version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
     return training.train(_stage(arm), settings, run, dataset_version=version)
 
@@ -58,6 +62,65 @@ def _train(state: State, step: Step) -> str:
 def _stage(arm: Arm) -> records.Stage:
     assert arm.recipe != "judged"
     return arm.recipe
+
+
+def _as_a_twin(state: State, arm: Arm, seed: int) -> dict[str, Any]:
+    """What makes an arm GRPO's twin: the same clock, and all else as in the trainings it is compared with.
+
+    Its own class defaults are those of a stage that somebody runs by itself; a twin that kept them would lose by them.
+    What is stated stays. That is told by its value, since the record of a comparison has all settings resolved: one
+    that equals its default counts as not stated.
+    """
+    clock = _wall_clock(state, arm, seed)
+    if not clock:
+        return {}
+    own = settings_of(state, arm, seed, clock)
+    alike = _like_sft_and_grpo(own) if arm.recipe == "continued" else _like_grpo_and_sft(own)
+    section = getattr(own, arm.recipe)
+    unstated = {name: value for name, value in alike.items() if not _stated(section, name)}
+    return profiles.merge(clock, {arm.recipe: unstated})
+
+
+def _stated(section: StageSettings, name: str) -> bool:
+    return bool(getattr(section, name) != getattr(type(section)(), name))
+
+
+def _like_sft_and_grpo(own: Settings) -> dict[str, Any]:
+    """SFT that goes on is trained as SFT was and chooses its weights as GRPO does.
+
+    Its own rate and batch are meant for weights that are trained already, so they stay unless SFT's rate is lower or
+    its batch is larger. The order of conversations is its own as well: under ``coverage`` it would read again what SFT
+    has read. GRPO knows no patience, it goes on to its end and keeps what was best.
+    """
+    twin, sft, grpo = own.continued, own.sft, own.grpo
+    alike: dict[str, Any] = {
+        "max_length": sft.max_length,
+        "averaging": sft.averaging,
+        "learning_rate": min(twin.learning_rate, sft.learning_rate),
+        "validate_every": SFT_STEPS_IN_ONE_OF_GRPO * grpo.validate_every,
+        "validation_decision_points": grpo.validation_decision_points,
+    }
+    # Together, since one has to divide the other.
+    if sft.batch_size > twin.batch_size and not (_stated(twin, "batch_size") or _stated(twin, "micro_batch_size")):
+        alike |= {"batch_size": sft.batch_size, "micro_batch_size": sft.micro_batch_size}
+    if twin.minutes is not None:  # the clock alone ends it
+        alike |= dict.fromkeys(("max_steps", "epochs", "patience"), UNREACHED)
+    return alike
+
+
+def _like_grpo_and_sft(own: Settings) -> dict[str, Any]:
+    """SFT on the best rollouts takes rollouts of any length that GRPO made, and leaves weights as SFT does.
+
+    How often it passes over them stays its own: nothing chooses among its weights, and in all of GRPO's time it would
+    learn the few completions by heart.
+    """
+    twin = own.rejection
+    alike: dict[str, Any] = {
+        "max_length": own.grpo.max_length,
+        "averaging": own.sft.averaging,
+        "learning_rate": min(twin.learning_rate, own.sft.learning_rate),
+    }
+    return alike if twin.minutes is None else {**alike, "max_steps": UNREACHED}
 
 
 def _wall_clock(state: State, arm: Arm, seed: int) -> dict[str, Any]:

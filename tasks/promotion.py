@@ -120,12 +120,29 @@ def _compared(
 
     versions = [one.model_place[1] for one in (challenger, champion) if one is not None]
     frozen = {item.conversation_id for item in shared_items(list(dict.fromkeys(versions)), splits)}
+    chose = frozen & {name for one in (challenger, champion) if one is not None for name in _chosen_on(one)}
+    if chose and champion is not None:
+        say(f"promote: {len(chose)} conversations on which weights of either were chosen are left out")
+        frozen -= chose
     after = rows_of(evaluations["challenger"])
     if champion is None:
         return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
     before = rows_of(evaluations["champion"])
     policy = _policy(evaluations)
     return decide(before, after, conversations=frozen, policy=policy, policy_due=policy_due), len(frozen)
+
+
+def _chosen_on(record: Record) -> set[str]:
+    """Conversations by which weights of a model, or of one it came from, were chosen: it is at its best on them."""
+    from data.validations import read_validations
+
+    known = {one.run_id: one for one in records.every(*records.EVERY_MODEL)}
+    found: set[str] = set()
+    at: Record | None = record
+    while at is not None:
+        found |= {str(name).rpartition("#")[0] for name in read_validations(at.run_id)["decision_point_id"]}
+        at = known.get(at.start_run_id or "")
+    return found
 
 
 def _policy(evaluations: dict[str, str]) -> Pairs | None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -57,6 +62,125 @@ def test_sft_ends_once_validation_no_longer_improves(
     assert outcome.metrics == {"best_step": 1, "best_turn_success": 0.0, "best_exact_call": 0.0}
 
 
+def watched(monkeypatch: pytest.MonkeyPatch, during: Callable[[int], Any] = lambda step: None) -> list[int]:
+    """The steps that are validated, each the same; ``during`` is called meanwhile."""
+    steps: list[int] = []
+
+    def validate(job: TrainingJob, step: int, *what: Any, **how: Any) -> dict[str, float]:
+        steps.append(step)
+        during(step)
+        return {"validation/turn_success": 0.5, "validation/exact_call": 0.5}
+
+    monkeypatch.setattr("models.training.early_stopping.validate", validate)
+    return steps
+
+
+def ctrl_c_at(step: int) -> Callable[[int], None]:
+    return lambda reached: os.kill(os.getpid(), signal.SIGINT) if reached == step else None
+
+
+def test_a_signal_while_validation_ends_sft_does_not_make_it_train_on(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.training import checkpoints
+    from models.training.sft import train_sft
+
+    saved: list[str] = []
+    monkeypatch.setattr(checkpoints, "seal", lambda checkpoint: saved.append(checkpoint.name))
+    steps = watched(monkeypatch, ctrl_c_at(3))
+    sft = {"max_steps": 6, "validate_every": 1, "patience": 2, "save_every_minutes": 1e-9}
+    work = job(base_model, tmp_path / "cut", sft=sft)
+    with pytest.raises(KeyboardInterrupt):  # what was done is kept, what would come next is not begun
+        train_sft(work, Silent())
+    assert steps == [1, 2, 3]
+    assert saved == ["checkpoint-1", "checkpoint-2"]  # due at 3 too, but nothing goes on from there
+    outcome = train_sft(work, Silent())
+    assert (outcome.steps, outcome.stopped, steps) == (3, "finished", [1, 2, 3])
+
+
+def test_what_has_ended_is_neither_interrupted_nor_saved_to_go_on_with(tmp_path: Path) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from models.interruption import Interruption
+    from models.training.loop import BudgetCallback
+
+    arguments = TrainingArguments(output_dir=str(tmp_path), use_cpu=True)
+    stage = resolve("smoke", {"sft": {"minutes": 1e-9, "save_every_minutes": 1e-9}}).sft
+    for asked in (True, False):
+        for ended in (True, False):
+            budget = BudgetCallback(tmp_path, stage, Interruption(asked=asked))
+            control = TrainerControl(should_training_stop=ended)
+            budget.on_step_end(arguments, TrainerState(global_step=3, max_steps=9), control)
+            assert control.should_training_stop
+            assert budget.stopped == ("finished" if ended else "interrupted" if asked else "budget")
+            assert control.should_save == (asked and not ended)
+
+
+def test_sft_that_goes_on_and_does_not_improve_leaves_its_start(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start is validated once, whether or not the run is interrupted; SFT's start is none to go back to."""
+    from safetensors.torch import load_file
+
+    from models.training.continued import continue_sft
+    from models.training.sft import train_sft
+
+    stage = {"max_steps": 6, "batch_size": 1, "max_length": 4096, "learning_rate": 1e-2, "warmup_steps": 0}
+    stage |= {"validate_every": 1, "patience": 3, "averaging": 0.1}
+    steps = watched(monkeypatch, ctrl_c_at(1))
+    work = job(base_model, tmp_path / "more", continued=stage, sft=stage)
+    assert continue_sft(work, Silent()).stopped == "interrupted"
+    assert steps == [0, 1]
+    outcome = continue_sft(work, Silent())
+    assert steps == [0, 1, 2, 3]
+    assert (outcome.steps, outcome.metrics["best_step"]) == (3, 0)
+    start, kept = (load_file(folder / "model.safetensors") for folder in (base_model, outcome.model_dir))
+    assert all((kept[name] == start[name].to(kept[name].dtype)).all() for name in start)
+    steps = watched(monkeypatch)
+    assert train_sft(job(base_model, tmp_path / "sft", sft=stage), Silent()).metrics["best_step"] == 1
+    assert steps == [1, 2, 3, 4]
+
+
+def test_the_time_of_a_validation_is_kept_free_for_the_last_one_also_after_a_resumption(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from models.interruption import Interruption
+    from models.policy import load_model, load_tokenizer
+    from models.training.early_stopping import EarlyStopping
+    from models.training.loop import BudgetCallback
+
+    watched(monkeypatch, lambda step: time.sleep(0.2))
+    work = job(base_model, tmp_path / "more", continued={"minutes": 1.0, "validate_every": 5})
+    stage = work.settings.continued
+    arguments = TrainingArguments(output_dir=str(work.run_dir / "checkpoints"), use_cpu=True)
+    state, control = TrainerState(global_step=0, max_steps=9), TrainerControl()
+    budget = BudgetCallback(work.run_dir, stage, Interruption())
+    watch = EarlyStopping(work, stage, load_tokenizer(base_model), Silent(), budget)
+    watch.on_train_begin(arguments, state, control, model=load_model(base_model))
+    assert 0.2 <= budget.reserve < 30
+    budget.on_save(arguments, state, control)
+    assert BudgetCallback(work.run_dir, stage, Interruption()).reserve == budget.reserve
+
+
+def test_sft_that_validates_is_addressed_by_where_validation_cuts_completions() -> None:
+    """The weights that are chosen depend on it; where nothing is validated it has no effect, and addresses stay."""
+    from tasks.addresses import training_address
+
+    start: Any = SimpleNamespace(dataset_version="0" * 12, model_sha256="s")
+
+    def keys(stage: Any, **section: Any) -> set[str]:
+        settings = [resolve("smoke", {"grpo": {"max_completion_length": length}, **section}) for length in (16, 256)]
+        return {training_address(stage, one, start).key for one in settings}
+
+    assert len(keys("sft", sft={"validate_every": 20})) == len(keys("continued", continued={"validate_every": 20})) == 2
+    for stage in ("sft", "continued", "primed", "rejection"):
+        assert len(keys(stage)) == 1
+    plain = training_address("sft", resolve("smoke"), start)
+    assert "validation_completion_length" not in plain.settings
+
+
 def test_sft_goes_on_in_another_order(base_model: Path, conversations: list[Conversation], tmp_path: Path) -> None:
     from models.training.continued import continue_sft
 
@@ -68,7 +192,8 @@ def test_sft_goes_on_in_another_order(base_model: Path, conversations: list[Conv
 
 def rollout(point: str, index: int, reward: float, **changes: Any) -> dict[str, Any]:
     made = {"decision_point_id": point, "completion_index": index, "reward": reward, "text": f"{point} {index}"}
-    return {**made, "parse_status": "ok", "passed": False, "completion_tokens": 10, "thinking": False, **changes}
+    ended = {"parse_status": "ok", "truncated": False, "completion_tokens": 10}
+    return {**made, **ended, "passed": False, "thinking": False, **changes}
 
 
 def test_the_best_of_each_group_is_learned_if_there_is_anything_to_learn() -> None:
@@ -82,6 +207,8 @@ def test_the_best_of_each_group_is_learned_if_there_is_anything_to_learn() -> No
         rollout("c#1", 1, 2.0, passed=True, completion_tokens=5),  # all solved
         rollout("d#1", 0, 0.1),
         rollout("d#1", 1, 0.8, parse_status="malformed_call"),  # the best cannot be read
+        rollout("e#1", 0, 0.2),
+        rollout("e#1", 1, 2.0, passed=True, truncated=True),  # stored before a cut one was paid less: it has no end
     ]
     assert best_completions(pd.DataFrame(rows))["text"].tolist() == ["a#1 2", "c#1 1"]
 

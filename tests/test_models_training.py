@@ -461,6 +461,17 @@ def test_a_torn_checkpoint_is_removed_and_the_whole_one_before_it_used(tmp_path)
     assert checkpoints.newest(tmp_path / "nowhere") is None
 
 
+@pytest.mark.parametrize("left", [b"", b'{"epoch": 1.0, "log_history": [{"lo', b'{"note": "\xc3'])
+def test_a_checkpoint_whose_last_file_was_cut_short_before_it_was_sealed_is_torn(tmp_path, left):
+    from models.training import checkpoints
+
+    before = checkpoint(tmp_path, 10, sealed=False)
+    torn = checkpoint(tmp_path, 15, sealed=False)
+    (torn / "trainer_state.json").write_bytes(left)
+    assert checkpoints.newest(tmp_path) == str(before)
+    assert not torn.exists()
+
+
 @pytest.mark.parametrize("damage", ["cut short", "one bit", "gone"])
 def test_a_damaged_checkpoint_is_passed_over_and_named(tmp_path, capsys, damage):
     from models.training import checkpoints

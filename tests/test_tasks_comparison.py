@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import runpy
 import signal
 import time
@@ -13,7 +14,8 @@ from typing import Any
 import pytest
 
 from data.arms import PAPER_TABLE, UnknownArm, chosen_arms
-from data.profiles import resolve
+from data.profiles import PROFILES, resolve
+from flows.assignments import nested
 from models import tracking
 from tasks import comparison, comparison_steps, evaluation, training
 from tasks.comparison import State, Step, budgeted, opened, steps
@@ -541,3 +543,81 @@ def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
     assert "`made#0` (answer)\n\nbefore, missed fact:\n\n    said missed fact\n\nafter, right" in better
     assert "`made#1` (answer)\n\nbefore, right:\n\n    said well\n\nafter, wrong decision" in worse
     assert "made#2" not in better + worse
+
+
+def twins(made: State, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
+    """Settings of the two twins once GRPO's model is there, which took 90 minutes as did priming."""
+    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": 5400.0}))
+    for name in ("primed", "grpo-thinking"):
+        made.done[f"{name}/0/train"] = comparison.Done(result=name)
+    both = [
+        comparison_steps.settings_of(
+            made, PAPER_TABLE[name], 0, comparison_steps._as_a_twin(made, PAPER_TABLE[name], 0)
+        )
+        for name in ("sft-continued", "rejection")
+    ]
+    return both[0].continued, both[1].rejection
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_twins_of_grpo_are_trained_as_what_they_are_compared_with(
+    profile: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = resolve(profile)
+    made = opened("paper-table", chosen_arms("paper-table"), range(1), own, VERSION, {}, None)
+    continued, rejection = twins(made, monkeypatch)
+    assert (continued.max_length, continued.averaging) == (own.sft.max_length, own.sft.averaging)
+    assert (rejection.max_length, rejection.averaging) == (own.grpo.max_length, own.sft.averaging)
+    # On trained weights: a rate no higher than SFT's, a batch no smaller, in any case those of its class.
+    assert continued.learning_rate == min(own.continued.learning_rate, own.sft.learning_rate)
+    assert continued.batch_size == max(own.continued.batch_size, own.sft.batch_size)
+    assert continued.order == "shuffled"
+    # Weights are chosen as GRPO's are, and only the clock ends it.
+    assert continued.validation_decision_points == own.grpo.validation_decision_points
+    assert continued.validate_every == 4 * own.grpo.validate_every
+    assert continued.minutes == 180.0
+    assert min(continued.max_steps, continued.epochs, continued.patience) >= 100_000
+    # Nothing chooses among the weights of SFT on rollouts: it passes over them as often as it says, within the clock.
+    assert (rejection.minutes, rejection.epochs) == (90.0, own.rejection.epochs)
+    assert rejection.max_steps >= 100_000
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_what_is_stated_of_a_twin_stays(profile: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = {"max_length": 777, "averaging": 0.2, "learning_rate": 2e-3, "max_steps": 7, "epochs": 5.0}
+    choosing = {"validate_every": 9, "validation_decision_points": 11, "patience": 2}
+    stated = {"continued": {**shared, **choosing, "batch_size": 6, "micro_batch_size": 2}, "rejection": shared}
+    made = opened("paper-table", chosen_arms("paper-table"), range(1), resolve(profile, stated), VERSION, {}, None)
+    continued, rejection = twins(made, monkeypatch)
+    assert continued.model_dump() | stated["continued"] == continued.model_dump()
+    assert rejection.model_dump() | stated["rejection"] == rejection.model_dump()
+    # One of the two alone keeps the other as well: SFT's need not divide it.
+    made = opened("", PAPER_TABLE, range(1), resolve(profile, {"continued": {"batch_size": 6}}), VERSION, {}, None)
+    assert twins(made, monkeypatch)[0].model_dump(include={"batch_size", "micro_batch_size"}) == {
+        "batch_size": 6,
+        "micro_batch_size": 1,
+    }
+
+
+def test_without_a_clock_a_twin_ends_by_its_steps() -> None:
+    made = state(seeds=1)
+    arm = made.arms["sft-continued"]
+    settings = comparison_steps.settings_of(made, arm, 0, comparison_steps._as_a_twin(made, arm, 0))
+    assert (settings.continued.minutes, settings.continued.max_steps, settings.continued.patience) == (None, 400, 3)
+    assert comparison_steps._as_a_twin(made, made.arms["grpo-plain"], 0) == {}
+
+
+def test_the_comparison_of_the_docs_gets_the_twin_that_it_states(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seeds of it are made on several machines and weeks, so its settings may not move."""
+    page = Path(__file__).parent.parent / "docs" / "comparison.md"
+    command = page.read_text(encoding="utf-8").partition("until apprentice compare --preset minimum --profile laptop")[
+        2
+    ]
+    stated = nested(re.findall(r"--set ([^\s;]+)", command.partition("do [")[0]))
+    assert {"continued", "grpo", "prime", "sft"} <= stated.keys()
+    arms = chosen_arms("minimum")
+    made = opened("minimum", arms, range(3), budgeted("laptop", stated, arms, 3, None), VERSION, {}, None)
+    continued, _ = twins(made, monkeypatch)
+    today = resolve("laptop", {"continued": {**stated["continued"], "minutes": 180.0}}).continued
+    assert continued == today
+    assert (continued.learning_rate, continued.batch_size, continued.micro_batch_size) == (1e-4, 4, 1)

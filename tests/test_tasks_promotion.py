@@ -188,6 +188,30 @@ def test_what_was_not_carried_out_is_no_decision(house: SimpleNamespace, monkeyp
     assert holder(house.name, CHAMPION) is None
 
 
+def test_turns_that_chose_the_weights_of_either_do_not_judge_them(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data.validations import VALIDATION_SCHEMA, append_validations
+
+    one = model()
+    ancestor = model("sft")
+    two = model(started=ancestor.run_id)
+    decide(house, one, judged(monkeypatch, challenger=30))
+    example = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
+    row = {
+        field.name: example[str(field.type)]
+        for field in VALIDATION_SCHEMA
+        if field.name not in ("run_id", "step", "created_at")
+    }
+    for record, numbers in ((one, range(5)), (ancestor, range(3, 9)), (two, ())):
+        rows = [row | {"decision_point_id": f"validation_unseen/{n}#{turn}"} for n in numbers for turn in (1, 3)]
+        if rows:
+            append_validations(record.run_id, 20, rows)
+    met = decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert met["frozen_conversations"] == 2 * CONVERSATIONS - 9
+    assert met["decision"]["items"] == 8 * CONVERSATIONS - 9 * 4
+
+
 def away(*given: object, **named: object) -> None:
     raise TrackingAway("database is locked")
 

@@ -1,8 +1,9 @@
 """Which checkpoint a training goes on from: the newest that is whole, byte for byte.
 
-transformers writes ``trainer_state.json`` last, so a checkpoint without it was torn by a kill. Once it is written it is
-sealed with the SHA-256 of each of its files; one that no longer matches (a disk that filled up, a file cut short, a
-flipped bit) is passed over for the one before it. A checkpoint that was killed between the two is whole, but unsealed.
+transformers writes ``trainer_state.json`` last and in place, so a checkpoint without it, or with only its beginning,
+was torn by a kill. Once it is written it is sealed with the SHA-256 of each of its files; one that no longer matches (a
+disk that filled up, a file cut short, a flipped bit) is passed over for the one before it. A checkpoint that was killed
+between the two is whole, but unsealed.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def seal(checkpoint: Path) -> None:
 def newest(folder: Path) -> str | None:
     """The newest whole checkpoint of a run; torn and damaged ones are removed, the damaged ones said aloud."""
     for checkpoint in sorted(folder.glob("checkpoint-*"), key=_step, reverse=True):
-        if not (checkpoint / _WRITTEN_LAST).exists():
+        if _torn(checkpoint):
             shutil.rmtree(checkpoint)
         elif damaged := _damaged(checkpoint):
             print(
@@ -54,6 +55,20 @@ def _step(checkpoint: Path) -> int:
 def _digests(checkpoint: Path) -> dict[str, str]:
     files = sorted(file for file in checkpoint.rglob("*") if file.is_file() and file.name != SEAL)
     return {file.relative_to(checkpoint).as_posix(): digest(file) for file in files}
+
+
+def _torn(checkpoint: Path) -> bool:
+    """Whether its writing did not come to its end. What is sealed did, and whether it is still so tells its seal."""
+    last = checkpoint / _WRITTEN_LAST
+    if not last.exists():
+        return True
+    if (checkpoint / SEAL).exists():
+        return False
+    try:
+        json.loads(last.read_text(encoding="utf-8"))
+    except ValueError:  # of the JSON, or of a letter that was cut in two
+        return True
+    return False
 
 
 def _damaged(checkpoint: Path) -> str:

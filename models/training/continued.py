@@ -2,7 +2,8 @@
 
 A fresh optimizer on the SFT model's weights, other conversations first (the order is drawn from another seed), so it
 does not begin by repeating what the model saw last. That holds for a shuffled order: under ``coverage`` the first
-conversations are nearly the same whatever the seed.
+conversations are nearly the same whatever the seed. Where it is validated the model it starts from is the first
+candidate, as with GRPO: more of the same that does not help leaves it (models/training/early_stopping.py).
 """
 
 from __future__ import annotations

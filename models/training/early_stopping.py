@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,7 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from data.reporting import Reporter
 from data.schema import VALIDATION_SPLITS, DecisionPoint
-from data.settings import SFTSettings
+from data.settings import ContinuedSettings, SFTSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name
 from models.engine.rollout import decoder, refresh
@@ -33,7 +34,8 @@ class EarlyStopping(TrainerCallback):
     """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
 
     What was best is on disk beside the checkpoints, so a resumed run goes on counting. Of equal scores the more exact
-    calls win, then the earlier weights. Where weights are averaged it is the average that is judged and kept.
+    calls win, then the earlier weights. Where weights are averaged it is the average that is judged and kept. How long
+    a validation takes is kept free at the end of the budget, for that of the last weights.
     """
 
     def __init__(
@@ -50,9 +52,19 @@ class EarlyStopping(TrainerCallback):
         self._every, self._patience = stage.validate_every or 0, stage.patience
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
         self._shown = shown
+        # From the base model there is nothing to keep: it does not know the format, and to find that out takes minutes.
+        self._start_counts = isinstance(stage, ContinuedSettings)
         self._points = validation_points(job, stage.validation_decision_points)
         settings = job.settings
         self._twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
+    ) -> None:
+        """A trained model that SFT goes on from is the first candidate, as GRPO's start is: where going on hurts it
+        stays. A resumed run has validated it before."""
+        if self._start_counts and self._points and state.global_step == 0:
+            self._validate(model, 0)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
@@ -76,11 +88,13 @@ class EarlyStopping(TrainerCallback):
 
     def _validate(self, model: Any, step: int) -> int:
         """The step of the best weights so far, this one included."""
+        started = time.monotonic()
         refresh(self._twin, model)
         figures = validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=False)
         self._reporter.metrics(figures, step)
         reached, best = standing(figures, "turn_success"), read_best(self._directory)
-        if best is not None and not better(reached, best):
-            return int(best["step"])
-        keep_best(self._directory, model, step, reached)
-        return step
+        if best is None or better(reached, best):
+            keep_best(self._directory, model, step, reached)
+            best = {"step": step}
+        self._budget.reserve = time.monotonic() - started
+        return int(best["step"])

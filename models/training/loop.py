@@ -77,7 +77,9 @@ def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any
 class BudgetCallback(TrainerCallback):
     """Stops at the wall-clock budget or on a signal, at a step's end, and asks for checkpoints now and then.
 
-    Time spent in earlier attempts of the same run counts: it is kept in ``progress.json`` beside each checkpoint.
+    Time spent in earlier attempts of the same run counts: it is kept in ``progress.json`` beside each checkpoint, with
+    the time that the end will take. Whatever else ends a training (early stopping) comes before this callback: what has
+    ended is neither interrupted nor saved as something to go on with, since whoever resumed there would train further.
     """
 
     def __init__(self, run_dir: Path, stage: TrainingSettings, interruption: Interruption) -> None:
@@ -87,9 +89,10 @@ class BudgetCallback(TrainerCallback):
         self._interruption = interruption
         interruption.heeded = not ranks.leads()  # what reaches another rank reaches rank 0, which decides
         self._started = self._last_save = time.monotonic()
-        self._before = _read_seconds(self._file)
+        before = _read_progress(self._file)
+        self._before = before.get("seconds", 0.0)
         self.stopped: StopReason = "finished"
-        self.reserve = 0.0
+        self.reserve = before.get("reserve", 0.0)
         """Seconds that are still needed after the last step, such as a last validation's."""
 
     @property
@@ -99,7 +102,8 @@ class BudgetCallback(TrainerCallback):
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Decide whether to save and whether to go on; rank 0 does, for all."""
-        if state.global_step < state.max_steps and self.stopped == "finished":
+        ended = control.should_training_stop or state.global_step >= state.max_steps
+        if not ended and self.stopped == "finished":
             if self._interruption.asked:
                 self._interruption.heeded = True
                 self.stopped = "interrupted"
@@ -109,7 +113,7 @@ class BudgetCallback(TrainerCallback):
             (self.stopped, control.should_training_stop or self.stopped != "finished")
         )
         # Not after the last step: whoever resumes there would make transformers train one step more.
-        goes_on = self.stopped == "finished" and state.global_step < state.max_steps
+        goes_on = not control.should_training_stop and state.global_step < state.max_steps
         due = time.monotonic() - self._last_save >= self._save_every
         if ranks.agreed(self.stopped == "interrupted" or (due and goes_on)):
             control.should_save = True
@@ -121,11 +125,13 @@ class BudgetCallback(TrainerCallback):
         if not ranks.leads():
             return
         checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
-        write_whole(self._file, json.dumps({"seconds": self.seconds, "step": state.global_step}))
+        told = {"seconds": self.seconds, "step": state.global_step, "reserve": self.reserve}
+        write_whole(self._file, json.dumps(told))
 
 
-def _read_seconds(file: Path) -> float:
-    return float(json.loads(file.read_text(encoding="utf-8"))["seconds"]) if file.exists() else 0.0
+def _read_progress(file: Path) -> dict[str, float]:
+    """What ``on_save`` wrote; nothing where a run begins."""
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
 class ReportCallback(TrainerCallback):
