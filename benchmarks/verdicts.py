@@ -47,8 +47,8 @@ def study(random: np.random.Generator, seeds: int, effect: float, between: float
         before.append(one)
         after.append(np.where(flipped, moved > 0, two))
     homes = np.tile(np.repeat(np.arange(conversations), turns), seeds)
-    columns = (np.concatenate([one.reshape(-1) for one in side]).astype(float) for side in (before, after))
-    return verdict(Pairs(*columns, homes, np.repeat(np.arange(seeds), conversations * turns)))
+    first, second = (np.concatenate([one.reshape(-1) for one in side]).astype(float) for side in (before, after))
+    return verdict(Pairs(first, second, homes, np.repeat(np.arange(seeds), conversations * turns)))
 
 
 def rates(studies: int, shape: tuple[int, int], seed: int) -> list[dict[str, float]]:
