@@ -32,7 +32,9 @@ def _deployment(declared: dict[str, Any]) -> RunnerDeployment:
 
     module, _, name = declared["entrypoint"].rpartition(".")
     flow = getattr(importlib.import_module(module), name)
-    schedules = [Cron(each["cron"], timezone=each["timezone"]) for each in declared.get("schedules", ())]
+    schedules = [
+        Cron(each["cron"], timezone=each["timezone"], active=each["active"]) for each in declared.get("schedules", ())
+    ]
     return flow.to_deployment(
         name=declared["name"],
         description=declared.get("description"),

@@ -182,13 +182,14 @@ def test_deployments_name_flows_and_parameters_that_exist(deployment: dict) -> N
     flow.validate_parameters(deployment["parameters"])
 
 
-def test_every_flow_has_a_deployment_and_one_has_a_schedule() -> None:
+def test_every_flow_has_a_deployment_and_one_runs_by_itself() -> None:
     deployed = {each["entrypoint"].rpartition(".")[0].removeprefix("flows.") for each in DEPLOYMENTS}
     files = {file.stem for file in (paths.PROJECT_ROOT / "flows").glob("*.py") if "@flow(" in file.read_text()}
     assert deployed == files
     scheduled = [each for each in DEPLOYMENTS if each.get("schedules")]
-    assert [each["name"] for each in scheduled] == ["weekly"]
-    assert scheduled[0]["schedules"][0]["timezone"]
+    active = {each["name"]: each["schedules"][0]["active"] for each in scheduled}
+    assert active == {"weekly": True, "compare": False}, "a comparison's nights begin when somebody wants them"
+    assert all(each["schedules"][0]["timezone"] for each in scheduled)
 
 
 def test_deploying_imports_no_torch() -> None:
@@ -217,5 +218,7 @@ def test_serving_from_one_process_has_the_same_presets() -> None:
     }
     (schedule,) = served["weekly"].schedules
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("0 22 * * 6", "Europe/Berlin")
+    assert schedule.active
+    assert [one.active for one in served["compare"].schedules] == [False]
     assert served["weekly"].concurrency_options.collision_strategy == "CANCEL_NEW"
     assert {each.concurrency_limit for each in served.values()} == {1}

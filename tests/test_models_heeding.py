@@ -88,6 +88,6 @@ def test_the_page_has_a_row_for_each_arm_that_thinks() -> None:
     thinker = ArmRows(6, "primed", "primed to think", {0: turns(("question", True, False), ("question", False, True))})
     plain = ArmRows(3, "sft", "SFT", {0: turns((None, True, True))})
     page = ledger_section([plain, thinker])
-    assert "| primed to think | unseen | question | 1 of 2 | 100 % | 0 % |" in page
+    assert "| primed to think | 0 | unseen | question | 1 of 2 | 100 % | 0 % |" in page
     assert "| SFT |" not in page
     assert ledger_section([plain]) == ""
