@@ -48,6 +48,8 @@ class Outcomes:
     commands: list[str]
     monitored: dict[str, str] = field(default_factory=dict)
     """By key of a training step: what the hacking monitor said of it, where it watched."""
+    judged_by: str = ""
+    """Commit whose judge the verdicts are of; of several, where parts of several were pooled."""
 
     def of(self, step: Step) -> pd.DataFrame | None:
         """Rows of a judgement; None while it is not done."""
@@ -81,6 +83,7 @@ class Outcomes:
             "overlaps": self.overlaps,
             "commands": self.commands,
             "monitored": self.monitored,
+            "judged_by": self.judged_by,
         }
         write_outcomes(directory / ROWS, self.rows)
         write_whole(directory / FACTS, json.dumps(facts, indent=1) + "\n")
@@ -88,6 +91,7 @@ class Outcomes:
 
 def gathered(state: State) -> Outcomes | None:
     """Outcomes of a comparison of this machine; None while nothing is judged."""
+    from models.tracking import git_commit
     from models.training.monitor import in_words
 
     judged = {key: done.result for key, done in state.done.items() if "/judge" in key}
@@ -95,6 +99,7 @@ def gathered(state: State) -> Outcomes | None:
         return None
     return Outcomes(
         state=state,
+        judged_by=git_commit(),
         source=source_of(state.dataset_version),
         rows=_rows(state, {key: rows_of(evaluation_id) for key, evaluation_id in judged.items()}),
         costs={key: _cost(done.result) for key, done in state.done.items() if key.endswith("/train")},
@@ -155,6 +160,7 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
     kept = [part.rows[part.rows["step"].map(_seed) == seed] for seed, part in owner.items()]
     looked = owner[first.state.seeds[0]]  # looks aside are the first seed's, so what they were made on is its part's
     return Outcomes(
+        judged_by=", ".join(sorted({part.judged_by for part in owner.values()})),
         state=looked.state.model_copy(update={"done": done, "impossible": failed}),
         source=looked.source,
         rows=pd.concat(kept, ignore_index=True),

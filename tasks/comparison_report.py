@@ -189,6 +189,7 @@ def _head(made: Outcomes, final: bool) -> str:
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),
         ("hardware", "; ".join(machines) or "not recorded"),
         ("commit", ", ".join(commits) or "unknown"),
+        ("verdicts", f"of the judge of {_judges(made)}, from what was stored of each turn"),
     ]
     rows = "\n".join(f"- {name}: {value}" for name, value in facts)
     return (
@@ -199,6 +200,12 @@ def _head(made: Outcomes, final: bool) -> str:
         "whole conversations; with several seeds, conversations and seeds both count as chance.\n\n"
         f"{rows}"
     )
+
+
+def _judges(made: Outcomes) -> str:
+    commits = [one.strip()[:9] for one in made.judged_by.split(",") if one.strip()]
+    mixed = "; **several, so differences between seeds may be those of judges**" if len(set(commits)) > 1 else ""
+    return f"{', '.join(commits) or 'an unknown commit'}{mixed}"
 
 
 def _seeds(state: State, final: bool) -> str:

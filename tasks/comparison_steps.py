@@ -178,8 +178,11 @@ def _aside(state: State, step: Step) -> dict[str, Any]:
 
 
 def best_of(state: State, names: tuple[str, ...]) -> str:
-    """The arm with the highest turn success on validation, over the turns that all of them were judged on."""
+    """The arm with the highest turn success on validation, over the turns that all of them were judged on, by the judge
+    as it is, as the page has it."""
+    from data.snapshot import read_points_by_id
     from models.evaluation.pairing import item_of, shared_items
+    from models.evaluation.rejudge import judged_again
 
     there = [name for name in names if name in state.arms]
     if len(there) < 2:
@@ -188,6 +191,10 @@ def best_of(state: State, names: tuple[str, ...]) -> str:
     frames = {
         name: evaluation.rows_of(_known(state, Step(name, state.seed_of(name, first), "judge"))) for name in there
     }
+    points = read_points_by_id(
+        state.dataset_version, {one for frame in frames.values() for one in frame["decision_point_id"]}
+    )
+    frames = {name: judged_again(frame, points) for name, frame in frames.items()}
     shared = shared_items([{first: frame} for frame in frames.values()])
     means = {
         name: float(frame[frame["decision_point_id"].map(item_of).isin(shared)]["turn_success"].mean())

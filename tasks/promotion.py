@@ -85,7 +85,7 @@ def settle(
     Raises:
         Busy: Another promotion of this name is under way.
         models.evaluation.promotion.NothingShared: They share no judged decision points of the frozen set.
-        models.registry.TrackingAway: The registry does not answer; nothing was decided.
+        models.registry.TrackingAway: It does not answer; the same command finishes what was begun, if anything.
     """
     from models import champions
 
@@ -99,6 +99,7 @@ def settle(
         judged, conversations = _compared(challenger, champion, evaluations, splits, policy_due)
         registered = _registered(name, challenger)
         facts = _facts(met, evaluations, splits, conversations, registered, present, judged)
+        facts["policy_due"] = policy_due
         row = promotions.draw_up(name, _outcome(judged), facts)
         # The registry has the evidence before the alias moves, and what is stored here was carried out.
         _tell_registry(registered, row)
@@ -115,7 +116,7 @@ def _compared(
 ) -> tuple[Decision | dict[str, Any], int]:
     """The decision, or the challenger's own scores where there is nobody to beat; and on how many conversations."""
     from data.evaluation_set import shared_items
-    from models.evaluation.promotion import decide, finite, scores_of
+    from models.evaluation.promotion import NothingShared, decide, finite, scores_of
     from tasks.evaluation import rows_of
 
     versions = [one.model_place[1] for one in (challenger, champion) if one is not None]
@@ -124,6 +125,11 @@ def _compared(
     if chose and champion is not None:
         say(f"promote: {len(chose)} conversations on which weights of either were chosen are left out")
         frozen -= chose
+        if not frozen:
+            raise NothingShared(
+                f"weights of either were chosen on all {len(chose)} conversations that both dataset versions hold: "
+                "judge on test (--final), or ingest more conversations"
+            )
     after = rows_of(evaluations["challenger"])
     if champion is None:
         return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
@@ -239,29 +245,36 @@ def roll_back(name: str, reason: str = "") -> dict[str, Any]:
         models.registry.TrackingAway: It does not answer; the same command finishes what was begun, if anything.
     """
     from models import champions
-    from models.registry import TrackingAway
 
     with locks.hold(lock_of(name), "rollback"):
-        finished = finish(name)
-        if finished is not None and finished["outcome"] == "rolled back":
-            return finished
-        left, now = champions.former(name)
-        sides = {
-            "from": {"version": left.version, "run_id": left.run_id},
-            "to": {"version": now.version, "run_id": now.run_id},
-        }
-        row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
-        promotions.intend(row)
-        champions.give_place(now)
-        keep(row)
-        say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
-        try:
-            champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": reason})
-            champions.store_evidence(left.run_id, row["promotion_id"], row)
-        except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
-            why = str(error.__cause__ or error).strip().partition("\n")[0]
-            say(f"rollback: done and recorded, but MLflow took no note of it ({why}). Again would go back one further")
+        row = finish(name)
+        if row is None or row["outcome"] != "rolled back":
+            left, now = champions.former(name)
+            sides = {
+                "from": {"version": left.version, "run_id": left.run_id},
+                "to": {"version": now.version, "run_id": now.run_id},
+            }
+            row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
+            promotions.intend(row)
+            champions.give_place(now)
+            keep(row)
+            say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
+        _note_rollback(name, row)
     return row
+
+
+def _note_rollback(name: str, row: dict[str, Any]) -> None:
+    """In the registry, where people look at the version that left."""
+    from models import champions
+    from models.registry import TrackingAway
+
+    left = champions.Registered(name, row["from"]["version"], row["from"]["run_id"], {})
+    try:
+        champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": row["reason"]})
+        champions.store_evidence(left.run_id, row["promotion_id"], row)
+    except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
+        why = str(error.__cause__ or error).strip().partition("\n")[0]
+        say(f"rollback: done and recorded, but MLflow took no note of it ({why}). Again would go back one further")
 
 
 def champion_run(name: str) -> str:

@@ -16,7 +16,8 @@ def describe(row: Row) -> str:
     lines = [f"**{row['name']}: {row['outcome']}**, version {row['challenger']['version']}", ""]
     lines += [f"- {reason}" for reason in row["decision"]["reasons"]]
     lines += ["", *_table(row["decision"]), ""]
-    if row["decision"].get("headline") and "policy" not in row["decision"]["guards"]:
+    decision = row["decision"]
+    if decision.get("headline") and "policy" not in decision["guards"] and not row.get("policy_due"):
         lines.append("Policy is not guarded here: the two played no episodes in common.")
     lines.append(
         f"Judged on {', '.join(row['splits'])} of dataset {row['dataset_version']}, "

@@ -12,7 +12,7 @@ import pytest
 
 from data.decision_points import decision_points
 from data.outcomes import OUTCOME_SCHEMA, read_outcomes, write_outcomes
-from data.schema import Conversation, DecisionPoint
+from data.schema import Conversation, DecisionPoint, Message, ToolCall, ToolSpec
 from models.evaluation import document
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
 from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
@@ -272,6 +272,51 @@ def test_gold_has_no_cause_and_each_mistake_has_its_own(points: list[DecisionPoi
         "invented": "answer:ungrounded",
     }
     assert ungrounded(answered, "That is 99481276.") == ["99481276"]
+
+
+def test_a_default_is_no_cause_and_one_that_is_due_is_no_other() -> None:
+    tool = ToolSpec(
+        name="FindRoom",
+        parameters={
+            "type": "object",
+            "properties": {"city": {"type": "string"}, "rooms": {"type": "integer", "default": 1}},
+            "required": ["city"],
+        },
+    )
+
+    def caused(due: dict[str, Any], made: dict[str, Any], beside: str = "") -> str | None:
+        call = ToolCall(id="1", name="FindRoom", arguments=due, arguments_raw=json.dumps(due))
+        point = DecisionPoint(
+            id="made/1#1",
+            conversation_id="made/1",
+            message_index=1,
+            source="made",
+            split="validation_seen",
+            domain="Rooms",
+            kind="call",
+            tool="FindRoom",
+            tools=(tool,),
+            history=(Message(role="user", content="A room in Oslo"),),
+            expected=Message(role="assistant", content=None, tool_calls=(call,)),
+        )
+        text = f"<tool_call>\n{json.dumps({'name': 'FindRoom', 'arguments': made})}\n</tool_call>"
+        return cause(point, f"{beside}{text}")
+
+    assert caused({"city": "Oslo"}, {"rooms": 1, "city": "Bergen"}) == "value_error:string"
+    assert caused({"city": "Oslo", "rooms": 1}, {"city": "Oslo", "rooms": 1}, "Sure!\n") == "format:text_beside_call"
+    assert caused({"city": "Oslo"}, {"city": "Oslo", "rooms": 1}) is None
+    assert str(caused({"city": "Oslo", "rooms": 2}, {"city": "Oslo", "rooms": 1})).startswith("value_error")
+
+
+def test_a_turn_that_was_cut_off_has_that_for_a_cause(points: list[DecisionPoint]) -> None:
+    said = [completion_text(point.expected, None) for point in points]
+    made = [
+        {"decision_point_id": point.id, "kind": point.kind, "tool": point.tool, "text": text, "thinking": False}
+        for point, text in zip(points, said, strict=True)
+    ]
+    rows = pd.DataFrame(made).assign(truncated=[True] + [False] * (len(points) - 1))
+    found = causes(rows, {point.id: point for point in points})
+    assert found["cause"].tolist() == ["format:truncated", *[None] * (len(points) - 1)]
 
 
 def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> None:

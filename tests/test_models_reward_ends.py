@@ -11,7 +11,7 @@ from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.speech.template import completion_text
 from models.training.rejection import best_completions
-from models.training.scoring import PARTS, BatchScorer, Discarded, cut_short
+from models.training.scoring import BatchScorer, Discarded, cut_short
 
 LONGEST, END = 8, 2
 
@@ -82,17 +82,14 @@ def test_no_reward_passes_what_never_ends(point):
 
 
 def test_discarded_draws_are_stored_as_what_they_were(point):
-    """While draws are compared, nobody tells which were cut; when they are stored, it is known."""
     scorer = scorer_of(point)
-    members = scorer.judge([right(point)] * 2, [point.id] * 2)
+    members = scorer.judge([right(point)] * 2, [point.id] * 2, [False, True])
     scorer.discarded.append(Discarded(0, members, [2, LONGEST], [False, True]))
     rows = scorer.rows([], [], [])
     assert [(row["reward"] == scorer.maximum(point), row["passed"], row["parse_status"]) for row in rows] == [
         (True, True, "ok"),
         (False, False, "truncated"),
     ]
-    judged = scorer.judge([right(point)] * 2, [point.id] * 2, [False, True])
-    assert [one.parts for one in judged] == [[row[f"reward_{part}"] for part in PARTS] for row in rows]
 
 
 def test_what_never_ended_is_not_taught_however_it_was_paid():

@@ -252,6 +252,8 @@ def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
     assert (row["reason"], row["to"]["run_id"]) == ("books twice", two.run_id)
     assert list(promotions.decisions(house.name)) == [*before, row]
     assert "was stopped before it could say so" in capsys.readouterr().out
+    left = tracking.store.ask()[0].get_model_version(house.name, "3")
+    assert left.tags["rolled_back_reason"] == "books twice"
     # One whose alias never moved is as if it had not been asked for.
     with monkeypatch.context() as refuses:
         refuses.setattr(champions, "give_place", away)
@@ -308,7 +310,10 @@ def test_where_policy_is_due_having_played_nothing_stands_in_the_way(
     assert [reason.partition(" (")[0] for reason in row["decision"]["reasons"]] == [
         "policy: both models played no episodes in common"
     ]
-    assert "Policy is not guarded here" in describe(row)
+    assert "Policy is not guarded" not in describe(row), "it is what stands in the way"
+    other = decide(house, model(), evaluations)
+    assert other["outcome"] == "promoted"
+    assert "Policy is not guarded here" in describe(other)
 
 
 def test_the_card_tells_greedy_results_of_the_model_s_own_thoughts_only(house: SimpleNamespace) -> None:

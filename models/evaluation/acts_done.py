@@ -17,9 +17,17 @@ from models.wording import asks, plain
 #: Question words beyond one for each thing that is due: more of them is a list of all there is to ask.
 SPARE_QUESTIONS = 2
 _QUESTION_WORD = re.compile(r"\b(?:what|which|when|where|who|whom|whose|how|why)\b")
+_CONSOLATION = re.compile(r"\b(?:no|not a) (?:problems?|worries|trouble)\b")
+#: Each part of a sentence is read by itself: "Booked, and don't forget your ID" reports success.
+_CLAUSE_END = re.compile(r"[.!?,;]+|\b(?:but|and)\b")
 _FAILED = re.compile(
     r"\b(?:sorry|unfortunately|afraid|unable|can ?not|fail\w*|unsuccess\w*|error|problem|not|none|nothing|unavailable"
-    r"|sold out|fully booked|no longer|no\b(?! (?:problem|worries|trouble)))\b|n't\b"
+    r"|sold out|fully booked|no longer|no)\b|n't\b"
+)
+#: What no report of a failure says beside it.
+_CLAIMED = re.compile(
+    r"\b(?:success\w*|(?:is|are|was|were|been|have|has) (?:now |been )*(?:booked|reserved|scheduled|purchased|bought"
+    r"|transferred|confirmed|made|sent|paid|done|completed))\b"
 )
 _SUCCEEDED = re.compile(
     r"succe|\b(?:done|ready|set|made|sent|paid|got|through|completed?|confirmed|congrat\w*|enjoy\w*|fun|yours?|way"
@@ -61,10 +69,19 @@ def _does(act: Act, point: DecisionPoint, text: str, said: str) -> bool:
     if point.expected.facts:
         return True
     if act is Act.REPORT_SUCCESS:
-        return bool(_SUCCEEDED.search(said)) and not _FAILED.search(said)
+        return _says(_SUCCEEDED, said)
     if act is Act.REPORT_FAILURE:
-        return bool(_FAILED.search(said))
+        return any(map(_FAILED.search, _clauses(said))) and not _says(_CLAIMED, said)
     return act is not Act.GOODBYE or bool(_LEAVE.search(said))
+
+
+def _says(success: re.Pattern[str], said: str) -> bool:
+    """Whether a clause speaks of success and of no failure."""
+    return any(success.search(clause) and not _FAILED.search(clause) for clause in _clauses(said))
+
+
+def _clauses(said: str) -> list[str]:
+    return _CLAUSE_END.split(_CONSOLATION.sub(" ", said))
 
 
 def _asks_for_one(point: DecisionPoint, text: str, said: str) -> bool:

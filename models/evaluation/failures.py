@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from data.schema import ASKING_ACTS, Act, DecisionPoint
-from models.equality import asks, conveys, stated_arguments
+from data.schema import ASKING_ACTS, Act, DecisionPoint, ToolCall
+from models.equality import asks, conveys, same_calls, stated_arguments
 from models.evaluation.acts_done import does_what_was_due
 from models.evaluation.bfcl import calls_error
 from models.evaluation.metrics import judge
@@ -37,16 +37,27 @@ def _call_failure(point: DecisionPoint, parsed: Parsed) -> str:
         return "decision:answered_instead" if parsed.answer else f"format:{parsed.status}"
     if not parsed.calls or parsed.lost_call:
         return f"format:{parsed.status}"
-    several = "parallel" if len(point.expected.tool_calls) > 1 else "simple"
-    specs = {tool.name: tool for tool in point.tools}
-    # What only repeats a default is no argument to the judge, so it is no cause either.
-    made = [
-        call.model_copy(update={"arguments": stated_arguments(call, specs.get(call.name))}) for call in parsed.calls
-    ]
-    error = calls_error(point.expected.tool_calls, made, point.tools, several)
+    expected = point.expected.tool_calls
+    if same_calls(expected, parsed.calls, point.tools):
+        return f"format:{parsed.status}"
+    several = "parallel" if len(expected) > 1 else "simple"
+    error = calls_error(expected, _without_defaults(point, parsed), point.tools, several)
     if error is not None:
         return error
     return "value_error:others" if parsed.ok else f"format:{parsed.status}"
+
+
+def _without_defaults(point: DecisionPoint, parsed: Parsed) -> list[ToolCall]:
+    """The calls without arguments that only repeat a default nobody expected to be stated: to the judge they are none,
+    so they are no cause either."""
+    specs = {tool.name: tool for tool in point.tools}
+    due = {(call.name, argument) for call in point.expected.tool_calls for argument in call.arguments}
+    made = []
+    for call in parsed.calls:
+        stated = stated_arguments(call, specs.get(call.name))
+        kept = {name: value for name, value in call.arguments.items() if name in stated or (call.name, name) in due}
+        made.append(call.model_copy(update={"arguments": kept}))
+    return made
 
 
 def _answer_failure(point: DecisionPoint, parsed: Parsed) -> str:
@@ -110,7 +121,8 @@ def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataF
             tools=point.tools,
             text_beside_call=point.speaks_beside_call,
         )
-        found.append(failure(point, parsed))
+        cut = "format:truncated" if row.get("truncated") else None  # well as it reads, it has no end
+        found.append(failure(point, parsed) or cut)
         answered = point.kind == "answer" and bool(parsed.answer) and not parsed.attempted_call
         grounded.append(not ungrounded(point, parsed.answer or "") if answered else None)
     return kept.assign(cause=pd.Series(found, dtype=object), grounded=pd.Series(grounded, dtype=object))

@@ -78,4 +78,7 @@ def _verdict_on(row: Mapping[Any, Any], point: DecisionPoint) -> dict[str, Any] 
     _, judged = read_and_judged(
         met, str(row["text"]), thinking=bool(row["thinking"]), forced=forced, truncated=truncated
     )
-    return judged.as_row()
+    verdict = judged.as_row()
+    if changed.startswith("distractors"):  # which tools were added is not stored: calls of these cannot be read here
+        del verdict["format_ok"]
+    return verdict

@@ -164,12 +164,8 @@ class BatchScorer:
             self._row(one, index, other.draw, other.lengths[index], other.truncated[index])
             | {"advantage": 0.0, "discarded": True}
             for other in self.discarded
-            for index, one in enumerate(map(self._as_cut, other.members, other.truncated))
+            for index, one in enumerate(other.members)
         ]
-
-    def _as_cut(self, one: Judged, cut: bool) -> Judged:
-        """The same, scored as what it is: while draws are compared, nobody tells which were cut."""
-        return one if one.cut == cut else self._judged(one.point, one.text, cut)
 
     def draw_of(self, group: int) -> int:
         """Which draw a group of the batch comes from, counted from 0."""
