@@ -251,6 +251,7 @@ def judge(made: SimpleNamespace, right: dict[str, int]) -> Any:
 def without_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins judge turns of no dataset."""
     monkeypatch.setattr("tasks.comparison_outcomes.read_points_by_id", lambda version, wanted: {})
+    monkeypatch.setattr("data.snapshot.read_points_by_id", lambda version, wanted: {})
     monkeypatch.setattr("tasks.comparison_outcomes.source_of", {VERSION: "sgd"}.get)
 
 
@@ -261,6 +262,7 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
 
     settings = resolve("smoke", {})
     made = opened("paper-table", chosen_arms("paper-table"), range(2), settings, VERSION, {}, None)
+    without_a_dataset(monkeypatch)
     for step in steps(made):
         comparison_steps.do(made, step)
     assert all(made.result(step) for step in steps(made))
@@ -275,7 +277,6 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     for step in steps(made):
         comparison_steps.do(made, step)  # the stages' own records answer: nothing is trained again
     assert [stage for stage, _ in stand_ins.calls] == trained
-    without_a_dataset(monkeypatch)
     page = report(made)
     assert page is not None
     text = page.read_text()
