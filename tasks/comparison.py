@@ -19,9 +19,9 @@ from pydantic import BaseModel, Field
 from data import paths, profiles
 from data.arms import Arm
 from data.files import write_whole
-from data.parquet import DamagedFile
 from data.settings import ProfileName, Settings
 from tasks import locks
+from tasks.records import read_whole
 
 #: Draws per model for the noise floor.
 SAMPLES = 3
@@ -192,13 +192,8 @@ def newest() -> State | None:
 
 
 def _read(file: Path) -> State:
-    try:
-        return State.model_validate_json(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DamagedFile(
-            f"{file} cannot be read as the record of a comparison ({str(error).splitlines()[0]}). Move it away: the "
-            "same command begins it again, and reuses every stage that is finished"
-        ) from error
+    cure = "the same command begins it again, and reuses every stage that is finished"
+    return read_whole(State, file, "the record of a comparison", cure)
 
 
 def steps(state: State, *, final: bool = False, only_seed: int | None = None) -> list[Step]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +31,9 @@ COMMANDS = {"base": "evaluate --model base", "sft": "sft", "primed": "prime", "g
 }
 #: Neither where nor how often something is saved changes what comes out.
 WITHOUT_EFFECT = frozenset({"save_every_minutes"})
+
+
+Kept = TypeVar("Kept", bound=BaseModel)
 
 
 class MissingUpstream(Exception):
@@ -128,13 +131,27 @@ def load(stage: str, key: str) -> Record | None:
 
 
 def _read(file: Path) -> Record:
+    cure = "what it told of counts as not done then, and is made again where it is needed"
+    return read_whole(Record, file, "the record of a stage", cure)
+
+
+def read_whole(kind: type[Kept], file: Path, what: str, cure: str) -> Kept:
+    """A record from its file of JSON.
+
+    Args:
+        kind: Its class.
+        file: Where it lies.
+        what: What it is, for the message.
+        cure: What follows once the file was moved away.
+
+    Raises:
+        data.parquet.DamagedFile: It cannot be read; the message names the file.
+    """
     try:
-        return Record.model_validate_json(file.read_text(encoding="utf-8"))
+        return kind.model_validate_json(file.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DamagedFile(
-            f"{file} cannot be read as the record of a stage ({str(error).splitlines()[0]}). Move it away: what it "
-            "told of counts as not done then, and is made again where it is needed"
-        ) from error
+        reason = str(error).partition("\n")[0]
+        raise DamagedFile(f"{file} cannot be read as {what} ({reason}). Move it away: {cure}") from error
 
 
 def save(record: Record) -> None:

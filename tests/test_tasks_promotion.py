@@ -216,13 +216,19 @@ def away(*given: object, **named: object) -> None:
     raise TrackingAway("database is locked")
 
 
-def test_a_rollback_without_a_note_is_done_once_and_says_not_to_repeat_it(
-    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    one, two, three = model(), model(), model()
+def three_champions(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> list[records.Record]:
+    """Three models, each of which took the place of the one before."""
+    one, two, three = models = [model() for _ in range(3)]
     decide(house, one, judged(monkeypatch, challenger=20))
     decide(house, two, judged(monkeypatch, champion=20, challenger=50))
     decide(house, three, judged(monkeypatch, champion=50, challenger=80))
+    return models
+
+
+def test_a_rollback_without_a_note_is_done_once_and_says_not_to_repeat_it(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, two, _ = three_champions(house, monkeypatch)
     monkeypatch.setattr(champions, "annotate", away)
     row = roll_back(house.name, "books twice")
     assert champion_run(house.name) == two.run_id
@@ -233,10 +239,7 @@ def test_a_rollback_without_a_note_is_done_once_and_says_not_to_repeat_it(
 def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    one, two, three = model(), model(), model()
-    decide(house, one, judged(monkeypatch, challenger=20))
-    decide(house, two, judged(monkeypatch, champion=20, challenger=50))
-    decide(house, three, judged(monkeypatch, champion=50, challenger=80))
+    one, two, _ = three_champions(house, monkeypatch)
     before = list(promotions.decisions(house.name))
 
     def killed(row: dict) -> None:
