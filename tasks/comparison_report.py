@@ -10,7 +10,7 @@ from typing import Any
 
 from data.arms import GUARDED, QUESTIONS
 from data.files import write_whole
-from models.evaluation import document
+from models.evaluation import by_domain, document
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
 from models.evaluation.slices import part
@@ -134,6 +134,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         f"{document.guard_table(guarded, titles)}"
         if any(guarded.values())
         else "",
+        by_domain.section(arms, QUESTIONS, target),
         comparison_pages.claims(arms, target),
         *(f"## Every metric, {name}, in percent\n\n{document.metrics(arms, name)}" for name in where[:2]),
         comparison_pages.noise_section(floors, titles, target),
