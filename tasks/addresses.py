@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from data.schema import TEST_SPLITS, VALIDATION_SPLITS
-from data.settings import Settings, SFTSettings
+from data.settings import ChosenSettings, Settings
 from models.rewards.variants import reward_digest
 from tasks import choices, records
 from tasks.code import code_digest
@@ -58,8 +58,8 @@ def training_address(stage: Stage, settings: Settings, start: Record, dataset_ve
     """Of a trained model; the dataset is the one of the run it starts from unless another is named."""
     trainer = TRAINERS[stage]
     section = getattr(settings, trainer.section)
-    # SFT's validation, which chooses the weights, cuts completions where GRPO's does.
-    validated = isinstance(section, SFTSettings) and section.validate_every is not None
+    # Validation that chooses the weights cuts completions where GRPO's does.
+    validated = isinstance(section, ChosenSettings) and section.validate_every is not None
     return records.address(
         stage,
         code=code_digest(trainer.module),

@@ -38,6 +38,7 @@ def conversations(tiny_conversations: list[Conversation], monkeypatch: pytest.Mo
     read = lambda version, splits=None: tiny_conversations  # noqa: E731
     monkeypatch.setattr("models.training.sft.read_conversations", read)
     monkeypatch.setattr("models.training.early_stopping.read_decision_points", lambda version, splits: points[:3])
+    monkeypatch.setattr("models.training.priming.read_decision_points", lambda version, splits: points)
     monkeypatch.setattr(
         "models.training.rejection.read_points_by_id",
         lambda version, wanted: {point.id: point for point in points if point.id in wanted},
@@ -141,6 +142,36 @@ def test_sft_that_goes_on_and_does_not_improve_leaves_its_start(
     assert steps == [1, 2, 3, 4]
 
 
+def test_priming_is_validated_with_thoughts_and_leaves_the_best_weights_and_never_its_start(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.training.priming import prime_thinking
+    from models.training.validation import keep_best
+
+    scores = {1: 0.2, 2: 0.6, 3: 0.5, 4: 0.6}
+    seen: list[tuple[int, bool]] = []
+    kept: list[int] = []
+
+    def validate(job: TrainingJob, step: int, *what: Any, thinking: bool) -> dict[str, float]:
+        seen.append((step, thinking))
+        return {"validation/turn_success": scores[step], "validation/exact_call": 0.5}
+
+    monkeypatch.setattr("models.training.early_stopping.validate", validate)
+
+    def noted(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
+        kept.append(step)
+        keep_best(directory, model, step, reached)
+
+    monkeypatch.setattr("models.training.early_stopping.keep_best", noted)
+    stage = {"max_steps": 6, "max_length": 4096, "validate_every": 1, "patience": 2, "validation_decision_points": 4}
+    outcome = prime_thinking(job(base_model, tmp_path / "chosen", prime=stage), Silent())
+    assert seen == [(step, True) for step in (1, 2, 3, 4)]
+    assert (outcome.steps, outcome.metrics["best_step"], kept) == (4, 2, [1, 2])
+    seen.clear()
+    last = prime_thinking(job(base_model, tmp_path / "last", prime={**stage, "validate_every": None}), Silent())
+    assert (last.steps, last.metrics, seen) == (6, {}, [])
+
+
 def test_the_time_of_a_validation_is_kept_free_for_the_last_one_also_after_a_resumption(
     base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +206,7 @@ def test_sft_that_validates_is_addressed_by_where_validation_cuts_completions() 
         return {training_address(stage, one, start).key for one in settings}
 
     assert len(keys("sft", sft={"validate_every": 20})) == len(keys("continued", continued={"validate_every": 20})) == 2
+    assert len(keys("primed", prime={"validate_every": 20})) == 2
     for stage in ("sft", "continued", "primed", "rejection"):
         assert len(keys(stage)) == 1
     plain = training_address("sft", resolve("smoke"), start)

@@ -16,6 +16,7 @@ from data.settings.evaluation import EpisodeEvaluationSettings, EvaluationSettin
 from data.settings.grpo import GRPOSettings, MonitorSettings, RewardWeights
 from data.settings.source import BaseModelSettings, DataSettings
 from data.settings.training import (
+    ChosenSettings,
     ContinuedSettings,
     PrimingSettings,
     RejectionSettings,
@@ -26,6 +27,7 @@ from data.settings.training import (
 
 __all__ = [
     "BaseModelSettings",
+    "ChosenSettings",
     "ContinuedSettings",
     "DataSettings",
     "EnvironmentSettings",

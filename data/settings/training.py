@@ -50,7 +50,17 @@ class TrainingSettings(StageSettings):
         return self
 
 
-class SFTSettings(TrainingSettings):
+class ChosenSettings(TrainingSettings):
+    """Imitation whose weights validation may choose: else the last ones are kept, whatever they have unlearned."""
+
+    validate_every: int | None = Field(None, ge=1)
+    """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
+    patience: int = Field(3, ge=1)
+    """Validations without improvement after which the stage ends, where it is validated."""
+    validation_decision_points: int = Field(60, ge=1)
+
+
+class SFTSettings(ChosenSettings):
     """SFT without thinking on whole conversations: the paper's baseline."""
 
     epochs: Positive = 3.0
@@ -58,11 +68,6 @@ class SFTSettings(TrainingSettings):
     """Which conversations come first. ``coverage``: those whose turns teach most per token, rare tools before frequent
     ones (models/training/coverage.py), for budgets that end within the first epoch; what comes last, the long ones of
     frequent tools, would weigh too much on a model that reads them all."""
-    validate_every: int | None = Field(None, ge=1)
-    """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
-    patience: int = Field(3, ge=1)
-    """Validations without improvement after which SFT ends, where it is validated."""
-    validation_decision_points: int = Field(60, ge=1)
 
 
 class ContinuedSettings(SFTSettings):
@@ -102,8 +107,9 @@ class RejectionSettings(TreeSettings):
     """GRPO run whose stored rollouts are chosen from."""
 
 
-class PrimingSettings(TreeSettings):
-    """A short SFT on brief rationales, so that GRPO starts from a model that thinks at all."""
+class PrimingSettings(TreeSettings, ChosenSettings):
+    """A short SFT on brief rationales, so that GRPO starts from a model that thinks at all. Where it is validated, that
+    is with thinking; the model it starts from, which does not think yet, is no candidate."""
 
     max_steps: int = Field(60, ge=1)
     learning_rate: Positive = 2e-4

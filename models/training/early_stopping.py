@@ -1,8 +1,9 @@
-"""SFT until validation stops improving: the judge's turn success every so many steps, the best weights kept."""
+"""SFT and priming until validation stops improving: the judge's turn success every so many steps, the best kept."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from data.reporting import Reporter
 from data.schema import VALIDATION_SPLITS, DecisionPoint
-from data.settings import ContinuedSettings, SFTSettings
+from data.settings import ChosenSettings, ContinuedSettings, PrimingSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name
 from models.engine.rollout import decoder, refresh
@@ -30,6 +31,15 @@ def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
     return [point for conversation in chosen for point in conversation]
 
 
+def chosen_by_validation(
+    job: TrainingJob, stage: ChosenSettings, tokenizer: Any, reporter: Reporter
+) -> Callable[[BudgetCallback, Shown], TrainerCallback] | None:
+    """What makes ``EarlyStopping`` for a training; None where it is not validated."""
+    if stage.validate_every is None:
+        return None
+    return lambda budget, shown: EarlyStopping(job, stage, tokenizer, reporter, budget, shown)
+
+
 class EarlyStopping(TrainerCallback):
     """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
 
@@ -41,7 +51,7 @@ class EarlyStopping(TrainerCallback):
     def __init__(
         self,
         job: TrainingJob,
-        stage: SFTSettings,
+        stage: ChosenSettings,
         tokenizer: Any,
         reporter: Reporter,
         budget: BudgetCallback,
@@ -53,7 +63,9 @@ class EarlyStopping(TrainerCallback):
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
         self._shown = shown
         # From the base model there is nothing to keep: it does not know the format, and to find that out takes minutes.
+        # What priming starts from does not think yet.
         self._start_counts = isinstance(stage, ContinuedSettings)
+        self._thinking = isinstance(stage, PrimingSettings)
         self._points = validation_points(job, stage.validation_decision_points)
         settings = job.settings
         self._twin = decoder(load_model(job.start_model, device=device_name(settings)), decode_dtype(settings))
@@ -90,7 +102,7 @@ class EarlyStopping(TrainerCallback):
         """The step of the best weights so far, this one included."""
         started = time.monotonic()
         refresh(self._twin, model)
-        figures = validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=False)
+        figures = validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=self._thinking)
         self._reporter.metrics(figures, step)
         reached, best = standing(figures, "turn_success"), read_best(self._directory)
         if best is None or better(reached, best):

@@ -19,6 +19,7 @@ from models.engine.completions import prompt_ids
 from models.policy import load_tokenizer
 from models.practice.transcript import prompt_in_episode
 from models.speech.template import THINK_OPEN, TURN_END, action_text, completion_text
+from models.training.early_stopping import chosen_by_validation
 from models.training.exchanged import exchanged_thoughts
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import finished_before
@@ -49,7 +50,8 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         f"{counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens and left out"
     )
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
-    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer)
+    watch = chosen_by_validation(job, stage, tokenizer, reporter)
+    return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer, watch)
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:

@@ -29,6 +29,7 @@ from models.speech.template import conversation_tokens
 from models.training import ranks
 from models.training.averaging import Shown, averaged
 from models.training.coverage import covering_order, lessons
+from models.training.early_stopping import chosen_by_validation
 from models.training.job import TrainingJob, TrainingOutcome
 from models.training.loop import (
     BudgetCallback,
@@ -79,7 +80,7 @@ def train_on_conversations(job: TrainingJob, reporter: Reporter, name: str, stag
         f"{counts['used']} conversations, {counts['cut']} of them cut at a turn's end to {stage.max_length} tokens, "
         f"{counts['too_long']} without a turn within them dropped{_not_taught(counts)}"
     )
-    watch = _watch(job, stage, tokenizer, reporter)
+    watch = chosen_by_validation(job, stage, tokenizer, reporter)
     return fit(job, reporter, name, stage, tokenizer, rows, counts, trainer, watch)
 
 
@@ -105,14 +106,6 @@ def _not_taught(counts: dict[str, int]) -> str:
     left_out, turns = counts["turns_left_out"], counts["turns"]
     told = f"; {left_out:,} of {turns:,} turns ({left_out / turns:.0%}) are not taught for it"
     return told if left_out * 50 <= turns else f"{told}, at max_length={counts['long_enough']} it would be one in fifty"
-
-
-def _watch(job: TrainingJob, stage: SFTSettings, tokenizer: Any, reporter: Reporter) -> Watch | None:
-    from models.training.early_stopping import EarlyStopping
-
-    if stage.validate_every is None:
-        return None
-    return lambda budget, shown: EarlyStopping(job, stage, tokenizer, reporter, budget, shown)
 
 
 def labelled_rows(
