@@ -36,6 +36,13 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    take: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="ARM/SEED=RUN: take this model instead of training it, if it was trained as asked, by whatever code.",
+            show_default=False,
+        ),
+    ] = None,
     minutes: TotalMinutes = None,
     slice_: Annotated[
         float | None,
@@ -92,6 +99,7 @@ def compare(
         from tasks.comparison_datasets import OthersHeldOut
         from tasks.comparison_outcomes import NotOneComparison
         from tasks.comparison_report import page_file, pooled_report, report
+        from tasks.comparison_taken import NotTakable
 
         if pool:
             try:
@@ -135,6 +143,7 @@ def compare(
                 conversations=conversations,
                 dataset_version=dataset,
                 practice_version=practice,
+                taken=take or (),
                 minutes=minutes,
                 slice_minutes=slice_,
                 seeds=seeds,
@@ -143,7 +152,7 @@ def compare(
                 overrides=overrides if seed is None else {**overrides, "seed": seed},
                 command=_command(),
             )
-        except (UnknownArm, comparison.UnknownSeed, OthersHeldOut) as error:
+        except (UnknownArm, comparison.UnknownSeed, OthersHeldOut, NotTakable) as error:
             raise typer.BadParameter(str(error)) from error
         state = comparison.load(made) if made else None
         if state is not None and (page := page_file(state.directory, final=final)).exists():

@@ -10,7 +10,7 @@ from prefect import flow
 from data.arms import chosen_arms
 from data.settings import ProfileName
 from flows.ingest_data import ingest_data
-from tasks import comparison, comparison_steps
+from tasks import comparison, comparison_steps, comparison_taken
 from tasks.choices import stated
 from tasks.comparison_datasets import elsewhere, practised, whole
 from tasks.comparison_report import report
@@ -35,6 +35,7 @@ def compare_arms(
     conversations: int | None = None,
     dataset_version: str | None = None,
     practice_version: str | None = None,
+    taken: Sequence[str] = (),
     minutes: float | None = None,
     slice_minutes: float | None = None,
     seeds: int | None = None,
@@ -58,6 +59,7 @@ def compare_arms(
         conversations: At most this many.
         dataset_version: A published dataset instead.
         practice_version: Another that holds out the same, which RL and its twins learn from.
+        taken: Trained models to take instead of training them, ARM/SEED=RUN each.
         minutes: Budget of the whole, shared out over trainings and judgements.
         slice_minutes: Budget of this call: work under way is kept, the next call goes on.
         seeds: Seeds of the arms that are trained several times.
@@ -80,6 +82,7 @@ def compare_arms(
             version = whole(dataset_version) if dataset_version else ingest_data(profile=profile, overrides=resolved)
             practice = practised(practice_version, version) if practice_version else None
             state = comparison.opened(preset, chosen, all_seeds, settings, version, elsewhere(), minutes, practice)
+            comparison_taken.take(state, taken)
             state.note_command(command)
             planned = comparison.steps(state, final=final, only_seed=only_seed)
             for place, step in enumerate(planned, start=1):

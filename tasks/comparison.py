@@ -95,6 +95,8 @@ class State(BaseModel):
     done: dict[str, Done] = Field(default_factory=dict)
     impossible: dict[str, str] = Field(default_factory=dict)
     """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
+    taken: dict[str, str] = Field(default_factory=dict)
+    """By key of a training step: run id of a model that was there already and stands for it."""
     commands: list[str] = Field(default_factory=list)
     """What was typed to work on it, each once: a page that is made later names these."""
 
@@ -113,6 +115,7 @@ class State(BaseModel):
             there = load(self.id)
             if there is not None:
                 self.done = {**there.done, **self.done}
+                self.taken = {**there.taken, **self.taken}
                 failed = {**there.impossible, **self.impossible}
                 self.impossible = {key: why for key, why in failed.items() if key not in self.done}
                 self.commands = list(dict.fromkeys([*there.commands, *self.commands]))

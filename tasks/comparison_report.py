@@ -15,7 +15,7 @@ from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
 from models.evaluation.slices import part
 from models.evaluation.verdicts import MARGIN, Verdict
-from tasks import comparison, comparison_pages
+from tasks import comparison, comparison_pages, comparison_taken
 from tasks.comparison import SAMPLES, State, Step
 from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
 from tasks.evaluation import rows_of
@@ -185,6 +185,7 @@ def _head(made: Outcomes, final: bool) -> str:
         ("base model", state.settings["base_model"]["uri"]),
         ("dataset", f"{state.dataset_version}, source {made.source}"),
         *([("practised on by RL and its twins", state.practice_version)] if state.practice_version else []),
+        *([("taken, not trained here", told)] if (told := comparison_taken.told(state)) else []),
         ("judged on", "the test splits" if final else "validation; test was not looked at"),
         ("seeds", _seeds(state, final)),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),

@@ -7,8 +7,8 @@ from typing import Any
 from data import profiles
 from data.arms import Arm
 from data.settings import Settings, StageSettings
-from tasks import evaluation, records, training
-from tasks.addresses import TRAINERS
+from tasks import comparison_taken, evaluation, records, training
+from tasks.addresses import TRAINERS, training_address
 from tasks.base_model import prepare_base_model
 from tasks.comparison import ASIDE, Done, State, Step
 from tasks.machine import described
@@ -28,18 +28,22 @@ UNREACHED = 100_000
 
 def do(state: State, step: Step) -> None:
     """Do a step and remember what answers it."""
-    from models.tracking import git_commit
-
     try:
-        result = _train(state, step) if step.kind == "train" else _judge(state, step)
+        answer = _train(state, step) if step.kind == "train" else _done(_judge(state, step))
     except Exception as error:  # what is expected becomes a line of the page: one empty arm is no reason to end all
         if type(error).__name__ not in NOTHING_THERE:
             raise
         say(f"{step.key}: left out, {error}")
         state.impossible[step.key] = str(error)
     else:
-        state.done[step.key] = Done(result=result, git_commit=git_commit(), machine=described(), at=now())
+        state.done[step.key] = answer
     state.save()
+
+
+def _done(result: str) -> Done:
+    from models.tracking import git_commit
+
+    return Done(result=result, git_commit=git_commit(), machine=described(), at=now())
 
 
 def settings_of(state: State, arm: Arm, seed: int, changes: dict[str, Any]) -> Settings:
@@ -48,15 +52,19 @@ def settings_of(state: State, arm: Arm, seed: int, changes: dict[str, Any]) -> S
     return profiles.resolve(state.profile, profiles.merge(own, {"seed": seed}))
 
 
-def _train(state: State, step: Step) -> str:
+def _train(state: State, step: Step) -> Done:
     arm = state.arms[step.arm]
     if arm.recipe == "base":
-        return prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version)
+        return _done(prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version))
     (start,) = arm.starts
     run = _model(state, start, step.seed)
     settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
     version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
-    return training.train(_stage(arm), settings, run, dataset_version=version)
+    if there := state.taken.get(step.key):
+        record = comparison_taken.taken(there, training_address(_stage(arm), settings, records.of_run(run), version))
+        say(f"{step.key}: taken, run {record.run_id}")
+        return comparison_taken.done(record)
+    return _done(training.train(_stage(arm), settings, run, dataset_version=version))
 
 
 def _stage(arm: Arm) -> records.Stage:
