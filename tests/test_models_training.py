@@ -260,13 +260,12 @@ def test_an_exchanged_thought_is_given_and_only_its_action_is_learned(base_model
     chosen = with_rationale(points, resolve("smoke").prime, seed=0)
     others = exchanged_thoughts(chosen, 1.0, seed=0)
     rows, counts = primed_rows(tokenizer, chosen, 10**6, exchanged=others)
-    assert counts["exchanged"] == len(others) == len(rows) - len(chosen) > len(chosen) / 2
-    left = iter(rows)
-    for point in chosen:
-        own = next(left)
-        if (other := others.get(point.id)) is None:
+    pairs = [(point, other) for point in chosen for other in (None, *others.get(point.id, ()))]
+    assert counts["exchanged"] == len(pairs) - len(chosen) == len(rows) - len(chosen) > len(chosen) / 2
+    for (point, other), row in zip(pairs, rows, strict=True):
+        if other is None:
+            own = row
             continue
-        row = next(left)
         learned = [token for token, label in zip(row["input_ids"], row["labels"], strict=True) if label != -100]
         said, given = tokenizer.decode(learned), tokenizer.decode(row["input_ids"][: -len(learned)])
         assert other.rationale != point.expected.rationale
@@ -291,7 +290,30 @@ def test_which_thoughts_are_exchanged_depends_on_the_seed_and_the_share(train_se
     for index, point in enumerate(first):
         if point.id in half:
             near = [one.expected for one in first[max(0, index - REACH) : index + REACH + 1] if one is not point]
-            assert half[point.id] in near
+            assert half[point.id][0] in near
+
+
+def test_a_call_borrows_the_thought_of_a_call_of_the_same_tool_in_another_conversation(train_set):
+    from models.training.exchanged import exchanged_thoughts
+
+    points = list({point.id: point for conversation in train_set for point in decision_points(conversation)}.values())
+    others = exchanged_thoughts(points, 1.0, seed=0)
+    borrowed = 0
+    for point in points:
+        names = [call.name for call in point.expected.tool_calls]
+        own = [one.expected for one in points if one.conversation_id == point.conversation_id]
+        elsewhere = [one for one in others.get(point.id, ()) if all(one is not mine for mine in own)]
+        assert names or not elsewhere  # an answer borrows from its own conversation alone
+        for other in elsewhere:
+            assert [call.name for call in other.tool_calls] == names
+            assert other.rationale != point.expected.rationale
+            borrowed += 1
+    assert borrowed > 3
+    # Where a name means another tool, nothing is borrowed.
+    point = next(point for point in points if point.expected.tool_calls and len(others.get(point.id, ())) == 2)
+    renamed = tuple(tool.model_copy(update={"description": "Does something else."}) for tool in point.tools)
+    changed = [point.model_copy(update={"tools": renamed}) if one is point else one for one in points]
+    assert exchanged_thoughts(changed, 1.0, seed=0)[point.id] == others[point.id][:1]
 
 
 def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):

@@ -44,14 +44,20 @@ def prime_thinking(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         tokenizer, points, stage.max_length, reasoned=stage.history == "reasoned", exchanged=others
     )
     epochs = max(1, -(-stage.max_steps * stage.batch_size // len(rows)))
-    more = f", {counts['exchanged']} once more with that of another turn" if stage.exchanged else ""
+    more = f", {counts['exchanged']} rows with that of another turn" if stage.exchanged else ""
     reporter.say(
-        f"{counts['used']} decision points with rationales{more}, up to {epochs} passes; "
+        f"{counts['used']} decision points with rationales{more}, up to {epochs} passes{_part_read(stage, len(rows))}; "
         f"{counts['too_long']} of {len(points)} are longer than {stage.max_length} tokens and left out"
     )
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
     watch = chosen_by_validation(job, stage, tokenizer, reporter)
     return fit(job, reporter, "prime", stage, tokenizer, rows, counts, trainer, watch)
+
+
+def _part_read(stage: PrimingSettings, rows: int) -> str:
+    """Where the steps end before every row was read once, how many are."""
+    read = stage.max_steps * stage.batch_size
+    return f", {read} of their {rows} rows in {stage.max_steps} steps" if read < rows else ""
 
 
 def with_rationale(points: Sequence[DecisionPoint], stage: PrimingSettings, seed: int) -> list[DecisionPoint]:
@@ -73,7 +79,7 @@ def primed_rows(
     max_length: int,
     *,
     reasoned: bool = False,
-    exchanged: Mapping[str, Message] | None = None,
+    exchanged: Mapping[str, Sequence[Message]] | None = None,
 ) -> tuple[list[dict[str, list[int]]], dict[str, int]]:
     """Token rows of prompt plus reasoned completion, labelled on the completion less its opener.
 
@@ -82,8 +88,8 @@ def primed_rows(
         points: Decision points with a rationale.
         max_length: Tokens of a row; longer ones are left out.
         reasoned: The prompt holds the rationales of earlier turns as well, as an episode does.
-        exchanged: Decision point id → the message whose thought its history gets in one row more, right after its own
-            (they share the history), labelled on that message's action only.
+        exchanged: Decision point id → messages whose thoughts its history gets in one row more each, right after its
+            own (they share the history), labelled on that message's action only.
 
     Raises:
         EmptySplit: Nothing is left.
@@ -110,7 +116,7 @@ def primed_rows(
         )
         used = add(prompt, point.expected, whole=True)
         counts["used" if used else "too_long"] += 1
-        if used and exchanged and (other := exchanged.get(point.id)):
+        for other in exchanged.get(point.id, ()) if used and exchanged else ():
             counts["exchanged"] += add(prompt, other, whole=False)
     if not rows:
         raise EmptySplit(

@@ -18,6 +18,8 @@ from data.sources.sgd.rationale import Moment, for_answer, for_call
 from data.sources.sgd.raw import RawAction, RawCall, RawDialogue, RawFrame, RawState, RawTurn
 from data.sources.sgd.tools import Services, offered_tools, tool_name
 
+#: SGD's value where the user does not mind.
+DONTCARE = "dontcare"
 SYSTEM_MESSAGE = (
     "You are a helpful assistant who looks things up and books them for the user with the tools on offer. "
     "Today is Friday, 2019-03-01."
@@ -163,8 +165,14 @@ class Translator:
         return None, {}
 
     def _known(self, state: RawState, tool: ToolSpec) -> dict[str, str]:
-        """Arguments of ``tool`` that the user has settled on, as services write them."""
-        settled = {slot: forms for slot, forms in state.slot_values.items() if forms}
+        """Arguments of ``tool`` that the user has settled on, as services write them. That any value would do is stated
+        by no call where it may be left out."""
+        needed = tool.parameters.get("required", [])
+        settled = {
+            slot: forms
+            for slot, forms in state.slot_values.items()
+            if forms and (slot in needed or DONTCARE not in forms)
+        }
         return {
             name: self._as_written(name, settled[name]) for name in tool.parameters["properties"] if name in settled
         }
