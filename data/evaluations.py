@@ -5,6 +5,7 @@ One file per call under ``paths.evaluations()/<evaluation_id>/``. A resumed eval
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data import paths
+from data.files import write_whole
 from data.parquet import append_part, check_name, read_shards, schema_of, shards, table_of
 
 if TYPE_CHECKING:
@@ -68,6 +70,10 @@ EVALUATION_SCHEMA: pa.Schema = schema_of(
 )
 
 
+#: Beside the rows: how long they have taken.
+SPENT = "spent.json"
+
+
 def append_evaluations(evaluation_id: str, rows: Sequence[Mapping[str, Any]]) -> Path:
     """Store some judged decision points.
 
@@ -112,6 +118,20 @@ def read_evaluations(evaluation_id: str) -> pandas.DataFrame:
 def files_of(evaluation_id: str) -> list[Path]:
     """The finished files of one evaluation, in the order they were written."""
     return shards(_directory(evaluation_id))
+
+
+def seconds_spent(evaluation_id: str) -> float:
+    """How long its earlier attempts have judged: a budget is of all of them together."""
+    file = _directory(evaluation_id) / SPENT
+    try:
+        return float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
+    except (FileNotFoundError, ValueError, KeyError):  # never begun, or cut while it was written: it begins to count
+        return 0.0
+
+
+def note_seconds(evaluation_id: str, seconds: float) -> None:
+    """Remember how long it has judged so far."""
+    write_whole(_directory(evaluation_id) / SPENT, json.dumps({"seconds": seconds}))
 
 
 def _directory(evaluation_id: str) -> Path:

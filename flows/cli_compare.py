@@ -90,7 +90,7 @@ def compare(
         apprentice compare --preset minimum --seeds 3 --only-seed 1 …
         apprentice compare --pool comparisons/machine-a --pool comparisons/machine-b
 
-    What is published for evaluation only (bfcl, sgd-x-v5) is judged too.
+    What is published for evaluation only (bfcl, sgd-x-v5) is judged too; that, and --final, is not in --minutes.
     """
     with plain_errors():
         overrides = checked(profile, set_)

@@ -94,8 +94,9 @@ def compare_arms(
         say(f"compare: {over}")
     if state is None:
         return ""
-    if (page := report(state, final=final)) is not None:
-        say(f"results: {page}")
+    for on_test in (False, True) if final else (False,):
+        if (page := report(state, final=on_test)) is not None:
+            say(f"results: {page}")
     return state.id
 
 

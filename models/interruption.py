@@ -19,6 +19,15 @@ class Interruption:
     heeded: bool = False
 
 
+#: The requests that are being waited for, innermost last.
+_open: list[Interruption] = []
+
+
+def asked_to_stop() -> bool:
+    """Whether somebody has asked work under way to stop, and it is about to."""
+    return any(one.asked for one in _open)
+
+
 @contextmanager
 def interruption() -> Iterator[Interruption]:
     """Within the block SIGINT and SIGTERM only raise a flag, so that the current step can end and be saved.
@@ -40,9 +49,11 @@ def interruption() -> Iterator[Interruption]:
 
     for number in previous:
         signal.signal(number, ask)
+    _open.append(state)
     try:
         yield state
     finally:
+        _open.pop()
         for number, handler in previous.items():
             signal.signal(number, handler)
     if state.asked and not state.heeded:

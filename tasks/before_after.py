@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data import snapshot
-from data.evaluations import read_evaluations
 from data.json_text import to_json
 from data.schema import DecisionPoint, Message
+from tasks.judged import judged_now
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +69,7 @@ def turns(evaluation_ids: Sequence[str], most: int = MOST_TURNS) -> list[Turn]:
 
     Empty where the snapshot that holds their histories is gone.
     """
-    frames = [read_evaluations(evaluation_id).set_index("decision_point_id") for evaluation_id in evaluation_ids]
+    frames = [judged_now(evaluation_id).set_index("decision_point_id") for evaluation_id in evaluation_ids]
     if not frames or frames[-1].empty:
         return []
     shared = [name for name in frames[-1].index if all(name in frame.index for frame in frames)]

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from pydantic import BaseModel, Field
 from data import paths, profiles
 from data.arms import Arm
 from data.files import write_whole
+from data.parquet import DamagedFile
 from data.settings import ProfileName, Settings
 from tasks import locks
 from tasks.records import read_whole
@@ -28,6 +30,8 @@ SAMPLES = 3
 #: Arms that are judged on changed turns and elsewhere, too.
 LOOKED_AT = ("sft", "sft-continued", "grpo-plain", "grpo-thinking")
 SAMPLED = ("sft", "grpo-thinking")
+#: The arm whose completions rejection sampling learns from, and whose time the twins get.
+GRPO = "grpo-thinking"
 #: Minutes of ``--minutes`` that no budget of a stage knows of, measured on two cores: a judgement loads its model and
 #: ends the batch it is in, ingestion fetches the base model. They take at most half.
 BEGINNING_MINUTES, A_JUDGEMENTS_MINUTES = 1.5, 0.2
@@ -97,6 +101,8 @@ class State(BaseModel):
     """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
     taken: dict[str, str] = Field(default_factory=dict)
     """By key of a training step: run id of a model that was there already and stands for it."""
+    preferred: dict[str, str] = Field(default_factory=dict)
+    """By the names of the arms that one was to be chosen of (joined by ``|``): the one that was."""
     commands: list[str] = Field(default_factory=list)
     """What was typed to work on it, each once: a page that is made later names these."""
 
@@ -116,6 +122,7 @@ class State(BaseModel):
             if there is not None:
                 self.done = {**there.done, **self.done}
                 self.taken = {**there.taken, **self.taken}
+                self.preferred = {**self.preferred, **there.preferred}  # what was chosen first stays
                 failed = {**there.impossible, **self.impossible}
                 self.impossible = {key: why for key, why in failed.items() if key not in self.done}
                 self.commands = list(dict.fromkeys([*there.commands, *self.commands]))
@@ -131,7 +138,9 @@ class State(BaseModel):
     def failed(self, step: Step) -> str | None:
         """Why a step cannot be done, or the one it needs; None where nothing is known against it."""
         arm = self.arms[step.arm]
-        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in (arm.name, *arm.starts))]
+        rollouts = (GRPO,) if arm.recipe == "rejection" and GRPO in self.arms else ()
+        names = (arm.name, *arm.starts, *rollouts)
+        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in names)]
         return next((self.impossible[one.key] for one in needed if one.key in self.impossible), None)
 
     def result(self, step: Step) -> str | None:
@@ -166,16 +175,43 @@ def opened(
         "dataset_version": dataset_version,
         **({"practice_version": practice_version} if practice_version else {}),
     }
-    # Where the files lie is no part of the question: on another machine it is the same comparison.
-    placeless = {**asked["settings"], "data": {**asked["settings"]["data"], "path": None}}
-    key = hashlib.sha256(json.dumps({**asked, "settings": placeless}, sort_keys=True).encode()).hexdigest()[:12]
-    there = load(key)
-    if there is not None:
-        _record(key).touch()  # the newest is the one that was asked for last, whether or not anything is left to do
-        return there
+    key = hashlib.sha256(
+        json.dumps({**asked, "settings": _placeless(asked["settings"])}, sort_keys=True).encode()
+    ).hexdigest()[:12]
     state = State(id=key, preset=preset, profile=settings.profile, minutes=minutes, elsewhere=dict(elsewhere), **asked)
+    there = load(key) or next((one for one in _every() if same_question(one, state)), None)
+    if there is not None:
+        _record(there.id).touch()  # the newest is the one that was asked for last, even if nothing is left to do
+        return there
     state.save()
     return state
+
+
+def same_question(one: State, other: State) -> bool:
+    """Whether two comparisons were asked the same, whatever their names: a setting that is younger than one of them
+    counts as its default there, so a comparison goes on when the settings have grown."""
+    return _question(one) == _question(other)
+
+
+def _question(state: State) -> dict[str, Any]:
+    try:
+        settings = Settings.model_validate(state.settings).model_dump(mode="json")
+    except ValueError:  # a setting is gone: what it asked cannot be asked any more
+        settings = state.settings
+    asked = state.model_dump(mode="json", include={"arms", "seeds", "dataset_version", "practice_version"})
+    return {**asked, "settings": _placeless(settings)}
+
+
+def _placeless(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the files lie is no part of the question: on another machine it is the same comparison."""
+    return {**settings, "data": {**settings["data"], "path": None}}
+
+
+def _every() -> Iterator[State]:
+    """The comparisons of this machine; one that cannot be read stands in nobody's way."""
+    for file in sorted(paths.comparisons().glob("*/state.json")):
+        with suppress(DamagedFile):
+            yield _read(file)
 
 
 def load(comparison_id: str) -> State | None:
@@ -255,7 +291,7 @@ def _in_order(arms: Mapping[str, Arm]) -> list[str]:
 
     def place(name: str) -> None:
         arm = arms[name]
-        needed = [*arm.starts, *(("grpo-thinking",) if arm.recipe in ("continued", "rejection") else ())]
+        needed = [*arm.starts, *((GRPO,) if arm.recipe in ("continued", "rejection") else ())]
         for other in needed:
             if other in arms and other not in ordered:
                 place(other)
@@ -272,7 +308,9 @@ def budgeted(
 ) -> Settings:
     """Settings of a comparison; ``minutes`` of the whole are shared out over trainings and judgements.
 
-    Whole episodes are left out of those: a comparison's page is of turns. What is stated explicitly stays as stated.
+    Judgements elsewhere (bfcl, sgd-x) and on the test splits come on top: counted, they would make another question of
+    the same command as soon as one of those sources was ingested. Whole episodes are left out: a comparison's page is
+    of turns. What is stated explicitly stays as stated.
     """
     if minutes is None:
         return profiles.resolve(profile, dict(overrides))

@@ -13,9 +13,11 @@ from data.files import write_whole
 from data.snapshot import read_points_by_id
 from tasks import records
 from tasks.choices import source_of
-from tasks.comparison import State, Step
+from tasks.comparison import State, Step, same_question
 from tasks.comparison_datasets import overlap
-from tasks.evaluation import rows_of
+from tasks.evaluation import final_uses, rows_of
+from tasks.held_out import chosen_on
+from tasks.records import Record
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +50,10 @@ class Outcomes:
     commands: list[str]
     monitored: dict[str, str] = field(default_factory=dict)
     """By key of a training step: what the hacking monitor said of it, where it watched."""
+    chosen_on: list[str] = field(default_factory=list)
+    """Conversations by which weights were chosen, as far as validations were stored; seldom judged as well."""
+    other_looks: int = 0
+    """Judgements on the test splits of its dataset that are not of this comparison."""
     judged_by: str = ""
     """Commit whose judge the verdicts are of; of several, where parts of several were pooled."""
 
@@ -62,6 +68,11 @@ class Outcomes:
         each = [self.costs[key] for key in keys if key in self.costs]
         told = [fact for fact in each[0] if all(fact in one for one in each)] if each else []
         return {fact: sum(one[fact] for one in each) / len(each) for fact in told}
+
+    def kept_steps(self, name: str) -> dict[int, float]:
+        """By seed, the step whose weights were kept."""
+        told = {seed: self.costs.get(Step(name, seed, "train").key, {}) for seed in self.state.seeds}
+        return {seed: cost["kept_step"] for seed, cost in told.items() if "kept_step" in cost}
 
     @property
     def unmoved(self) -> list[tuple[str, int]]:
@@ -83,6 +94,8 @@ class Outcomes:
             "overlaps": self.overlaps,
             "commands": self.commands,
             "monitored": self.monitored,
+            "chosen_on": self.chosen_on,
+            "other_looks": self.other_looks,
             "judged_by": self.judged_by,
         }
         write_outcomes(directory / ROWS, self.rows)
@@ -109,12 +122,27 @@ def gathered(state: State) -> Outcomes | None:
             if any(key.endswith(f"/on {source}") for key in judged)
         },
         commands=list(state.commands),
+        chosen_on=sorted({name for record in _trained(state) for name in chosen_on(record)}),
+        other_looks=_other_looks(state),
         monitored={
             key: in_words(verdict)
             for key, done in state.done.items()
             if key.endswith("/train") and (verdict := records.of_run(done.result).outputs.get("verdict"))
         },
     )
+
+
+def _trained(state: State) -> Iterator[Record]:
+    """Records of the models that are trained."""
+    for key, done in state.done.items():
+        if key.endswith("/train"):
+            yield records.of_run(done.result)
+
+
+def _other_looks(state: State) -> int:
+    own = {done.result for key, done in state.done.items() if key.endswith("/final")}
+    uses = [use for use in final_uses() if use["dataset_version"] == state.dataset_version]
+    return sum(use["evaluation_id"] not in own for use in uses)
 
 
 def read(directory: Path) -> Outcomes:
@@ -149,7 +177,7 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
 
     first = parts[0]
     for part in parts[1:]:
-        if part.state.id != first.state.id:
+        if not same_question(part.state, first.state):
             raise NotOneComparison(_difference(first.state, part.state))
     owner = {seed: max(parts, key=lambda part: _steps_of(part, seed)) for seed in first.state.seeds}
 
@@ -167,6 +195,8 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
         costs=owned(lambda part: part.costs),
         overlaps=looked.overlaps,
         commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
+        chosen_on=sorted({name for part in owner.values() for name in part.chosen_on}),
+        other_looks=sum(part.other_looks for part in parts),
         monitored=owned(lambda part: part.monitored),
     )
 
@@ -227,7 +257,8 @@ def _cost(run_id: str) -> dict[str, float]:
     before = _cost(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
     counts, steps = outputs.get("counts") or {}, float(record.steps)
     rows = steps * float(record.settings.get("batch_size", 0))
-    each = float(counts.get("labelled_tokens", 0)) / max(1.0, float(counts.get("used", 0)))
+    made = float(counts.get("used", 0)) + float(counts.get("exchanged", 0))
+    each = float(counts.get("labelled_tokens", 0)) / max(1.0, made)
     sampled, learned = _rollout_tokens(record.run_id) if record.stage == "grpo" else (0.0, rows * each)
     return {
         "minutes": minutes,

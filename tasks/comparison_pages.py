@@ -13,13 +13,16 @@ from models.evaluation.document import ArmRows, matched, sliced, table
 from models.evaluation.heeding import heeding
 from models.evaluation.ledger import thinking_ledger
 from models.evaluation.pairing import paired
+from tasks.before_after import action_text
 from tasks.comparison import State
 
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Rows of a table of causes or tools.
-MOST = 12
+    from data.schema import DecisionPoint
+
+#: Rows of a table of causes or tools, and turns that are quoted of each kind.
+MOST, EXAMPLES = 12, 10
 
 
 def claims(arms: Sequence[ArmRows], where: str) -> str:
@@ -107,13 +110,14 @@ def _ledger_table(entries: Sequence[Any]) -> str:
             f"{100 * one.without:.1f}",
             f"{100 * one.with_thinking:.1f}",
             one.verdict.line(),
+            f"{one.verdict.adjusted_p:.3f}",
             f"{one.tokens_without:.0f} / {one.tokens_with:.0f}",
             "–" if math.isinf(one.tokens_per_extra_turn) else f"{one.tokens_per_extra_turn:.0f}",
         ]
         for one in entries
     ]
-    heads = ["turns", "without, %", "with, %", "difference", "tokens without / with", "tokens per extra right turn"]
-    return table(heads, rows)
+    heads = ["turns", "without, %", "with, %", "difference", "p after Holm", "tokens without / with"]
+    return table([*heads, "tokens per extra right turn"], rows)
 
 
 def _thought_first(arm: ArmRows) -> str:
@@ -145,7 +149,17 @@ def _heeding_table(arms: Sequence[ArmRows]) -> str:
         for kind, one in heeding(sliced(arm, where).values()).items()
     ]
     heads = ["arm", "seeds", "tools", "announced", "followed", "turn success where followed", "where not"]
-    return table(heads, rows) if rows else ""
+    return f"{table(heads, rows)}\n\n{_announcing_nothing(arms)}" if rows else ""
+
+
+def _announcing_nothing(arms: Sequence[ArmRows]) -> str:
+    told = []
+    for arm in arms:
+        said = [frame["announced"] for frame in arm.frames.values() if frame["announced"].notna().any()]
+        if said:
+            silent, turns = sum(int(one.isna().sum()) for one in said), sum(map(len, said))
+            told.append(f"{silent} of {turns} ({arm.title})")
+    return f"Turns whose thought announces neither a call nor a question: {', '.join(told)}."
 
 
 def _seeds(arm: ArmRows) -> str:
@@ -205,7 +219,8 @@ def failure_section(arms: Sequence[ArmRows]) -> str:
     heads = ["cause", *(titles[name] for name in shares.columns)]
     parts = [f"Share of turns that failed for each cause, in percent, first seed.\n\n{table(heads, rows)}"]
     grounded = [[titles[name], _share_of(frame["grounded"])] for name, frame in found.items()]
-    parts.append(f"Answers whose figures somebody or some tool had said:\n\n{table(['model', 'grounded'], grounded)}")
+    figures = table(["model", "grounded"], grounded)
+    parts.append(f"Of answers with figures, those whose figures somebody or some tool had said:\n\n{figures}")
     best = "grpo-thinking" if "grpo-thinking" in found else next(reversed(found))
     by_tool = failures.by_tool(found[best]).head(MOST)
     tools = [[str(row.tool), str(row.cause), str(row.turns)] for row in by_tool.itertuples()]
@@ -218,40 +233,49 @@ def _share_of(column: Any) -> str:
     return f"{100 * float(there.astype(bool).mean()):.1f} % (n = {len(there)})" if len(there) else "–"
 
 
-def examples(directory: Path, found: Mapping[str, pd.DataFrame]) -> None:
+def examples(file: Path, found: Mapping[str, pd.DataFrame], points: Mapping[str, DecisionPoint], seed: int) -> None:
     """Ten turns each that turned right and wrong, from SFT to each GRPO arm; beside the page, since they quote data.
 
     Args:
-        directory: Where ``examples.md`` is written.
+        file: Where they are written.
         found: Rows with ``cause`` and ``text`` by arm.
+        points: Their decision points, as far as the dataset is here: what the user said and what was due.
+        seed: The training seed that all rows are of.
     """
-    parts = ["# Examples\n\nCompletions quote the dataset: do not publish them without its licence."]
+    parts = [
+        "# Examples\n\nCompletions and turns quote the dataset: do not publish them without its licence. All of seed "
+        f"{seed}; of as many causes as possible, so not as often as they occur."
+    ]
     for after in ("grpo-thinking", "grpo-plain", "sft-continued"):
         if "sft" not in found or after not in found:
             continue
         for right, heading in ((True, "wrong → right"), (False, "right → wrong")):
-            rows = failures.turned(found["sft"], found[after], right=right)
-            parts.append(f"## sft → {after}, {heading}")
-            parts += [_example(row) for row in rows.to_dict("records")]
-    write_whole(directory / "examples.md", "\n\n".join(parts) + "\n")
+            every = failures.turned(found["sft"], found[after], right=right, most=len(found[after]))
+            rows = every.head(EXAMPLES).to_dict("records")
+            parts.append(f"## sft → {after}, {heading}: {len(rows)} of {len(every)}")
+            parts += [_example(row, points.get(row["decision_point_id"])) for row in rows]
+    write_whole(file, "\n\n".join(parts) + "\n")
 
 
-def _example(row: Mapping[Any, Any]) -> str:
+def _example(row: Mapping[Any, Any], point: DecisionPoint | None) -> str:
     causes = [row["cause_before"] or "right", row["cause_after"] or "right"]
-    texts = [str(row[side]).replace("\n", "\n    ") for side in ("text_before", "text_after")]
-    return (
-        f"`{row['decision_point_id']}` ({row['kind']})\n\nbefore, {causes[0]}:\n\n    {texts[0]}\n\n"
-        f"after, {causes[1]}:\n\n    {texts[1]}"
-    )
+    texts = [str(row[side]) for side in ("text_before", "text_after")]
+    told = [(f"before, {causes[0]}", texts[0]), (f"after, {causes[1]}", texts[1])]
+    if point is not None:
+        last = point.history[-1]
+        told = [(f"last, by the {last.role}", action_text(last)), ("due", action_text(point.expected)), *told]
+    quoted = (f"{what}:\n\n    " + text.replace("\n", "\n    ") for what, text in told)
+    return "\n\n".join([f"`{row['decision_point_id']}` ({row['kind']})", *quoted])
 
 
-def plots(directory: Path, arms: Sequence[ArmRows], rewards: Mapping[str, Any]) -> None:
-    """Turn success by arm, by history length, against cost; reward curves, where their logs are at hand."""
+def plots(file: Path, arms: Sequence[ArmRows], rewards: Mapping[str, Any]) -> None:
+    """Turn success by arm, by history length, against cost; reward curves, where their logs are at hand. ``{}`` in the
+    name of ``file`` stands for the plot's."""
     from models.evaluation.pictures import draw
 
     for name, figure in draw(arms, rewards).items():
-        directory.mkdir(parents=True, exist_ok=True)
-        figure.savefig(directory / f"{name}.png", dpi=120)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(file.with_name(file.name.format(name)), dpi=120)
 
 
 def reward_logs(state: State) -> dict[str, Any]:

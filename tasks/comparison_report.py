@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from data import snapshot
 from data.arms import GUARDED, QUESTIONS
 from data.files import write_whole
 from models.evaluation import by_domain, document
@@ -29,7 +30,11 @@ def report(state: State, *, final: bool = False) -> Path | None:
     made.write(state.directory)
     page = page_of(made, state.directory, final=final, rewards=comparison_pages.reward_logs(state))
     if page is not None:
-        comparison_pages.examples(state.directory, _with_texts(state, made, final))
+        found = _with_texts(state, made, final)
+        quoted = {name for frame in found.values() for name in frame["decision_point_id"]}
+        points = snapshot.read_points_by_id(state.dataset_version, quoted)
+        seed = comparison_pages.first_seed(judged_arms(made, final))
+        comparison_pages.examples(_named(state.directory, "examples.md", final), found, points, seed)
     return page
 
 
@@ -47,7 +52,13 @@ def pooled_report(directories: Sequence[Path], *, final: bool = False) -> Path |
 
 def page_file(directory: Path, *, final: bool = False) -> Path:
     """Where the page of a comparison lies, once there is one."""
-    return directory / ("results-final.md" if final else "results.md")
+    return _named(directory, "results.md", final)
+
+
+def _named(directory: Path, name: str, final: bool) -> Path:
+    """A file of the page: what is of the test splits has names of its own and leaves validation's as they are."""
+    file = directory / name
+    return file.with_stem(f"{file.stem}-final") if final else file
 
 
 def page_of(
@@ -63,7 +74,7 @@ def page_of(
     page = _page(made, common, directory, final)
     file = page_file(directory, final=final)
     write_whole(file, page)
-    comparison_pages.plots(directory, common, rewards or {})
+    comparison_pages.plots(_named(directory, "{}.png", final), common, rewards or {})
     return file
 
 
@@ -77,7 +88,8 @@ def judged_arms(made: Outcomes, final: bool) -> list[ArmRows]:
         if frames:
             # Looks aside stand beside the first seed's rows, so without these there is nothing to hold them against.
             aside = _aside(made, name) if not final and state.seeds[0] in frames else {}
-            found.append(ArmRows(arm.number, name, arm.title, frames, aside, made.cost(name), trained(state, name)))
+            cost, kept = made.cost(name), made.kept_steps(name)
+            found.append(ArmRows(arm.number, name, arm.title, frames, aside, cost, kept, trained(state, name)))
     return sorted(found, key=lambda arm: arm.number)
 
 
@@ -123,11 +135,11 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         "guarded": {name: [one.as_row() for one in there.values()] for name, there in guarded.items()},
         "noise": {name: asdict(one) for name, one in floors.items()},
     }
-    write_whole(directory / "verdicts.json", json.dumps(evidence, indent=2, default=str))
+    write_whole(_named(directory, "verdicts.json", final), json.dumps(evidence, indent=2, default=str))
     floor = max((one.floor for one in floors.values()), default=None)
     sections = [
         _head(made, final),
-        f"## Turn success\n\n{document.headline(arms, where)}",
+        f"## Turn success\n\n{document.unlike_seeds(arms)}{document.headline(arms, where)}",
         _unmoved(made, titles),
         f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n{document.answer_table(found, titles, floor)}",
         f"## Guarded slices\n\nThe words are corrected for the questions of one slice.\n\n"
@@ -186,7 +198,7 @@ def _head(made: Outcomes, final: bool) -> str:
         ("dataset", f"{state.dataset_version}, source {made.source}"),
         *([("practised on by RL and its twins", state.practice_version)] if state.practice_version else []),
         *([("taken, not trained here", told)] if (told := comparison_taken.told(state)) else []),
-        ("judged on", "the test splits" if final else "validation; test was not looked at"),
+        ("judged on", _judged_on(made, final)),
         ("seeds", _seeds(state, final)),
         ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),
         ("hardware", "; ".join(machines) or "not recorded"),
@@ -201,6 +213,26 @@ def _head(made: Outcomes, final: bool) -> str:
         "without a call elsewhere. *Unseen* tools were not in training. Brackets are 95 % intervals: bootstrap over "
         "whole conversations; with several seeds, conversations and seeds both count as chance.\n\n"
         f"{rows}"
+    )
+
+
+def _judged_on(made: Outcomes, final: bool) -> str:
+    looked = any(key.endswith("/final") for key in made.state.done)
+    if final:
+        others = (
+            f"; {made.other_looks} other judgements have looked at them before or since" if made.other_looks else ""
+        )
+        return f"the test splits{others}"
+    told = "validation; " + (
+        f"test was looked at too ({page_file(Path(), final=True).name})" if looked else "test was not looked at"
+    )
+    main = made.rows[made.rows["step"].str.endswith("/judge")]
+    judged = set(main["conversation_id"])
+    chosen = judged & set(made.chosen_on)
+    if not chosen:
+        return told
+    return (
+        f"{told}. **By {len(chosen)} of the {len(judged)} conversations weights were chosen as well**, which flatters"
     )
 
 
@@ -241,16 +273,16 @@ def _how_to_read(found: Mapping[Any, Verdict]) -> str:
 
 def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
     """What the seeds of these verdicts can say of the method, as benchmarks/verdicts.py measures it."""
-    fewest = min((one.seeds for one in found.values()), default=0)
-    if fewest < 2:
-        return (
-            "**A verdict from one seed is about these models, not about the method**: how much another training would "
-            "differ is not in its interval."
-        )
-    return (
+    seeds = {one.seeds for one in found.values()}
+    alone = (
+        "**A verdict from one seed is about these models, not about the method**: how much another training would "
+        "differ is not in its interval."
+    )
+    several = (
         "Two or three seeds say little about how much trainings differ, so compare them one by one: where they do "
         "differ, a difference that is none is claimed more often than in 5 of 100 (docs/comparison.md)."
     )
+    return " ".join([alone] * (min(seeds, default=0) < 2) + [several] * (max(seeds, default=0) > 1))
 
 
 def _missing(state: State, final: bool) -> str:

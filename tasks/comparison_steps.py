@@ -10,12 +10,11 @@ from data.settings import Settings, StageSettings
 from tasks import comparison_taken, evaluation, records, training
 from tasks.addresses import TRAINERS, training_address
 from tasks.base_model import prepare_base_model
-from tasks.comparison import ASIDE, Done, State, Step
+from tasks.comparison import ASIDE, GRPO, Done, State, Step
 from tasks.machine import described
 from tasks.records import MissingUpstream
 from tasks.stage import now, say
 
-GRPO = "grpo-thinking"
 #: What is imitated before RL: it stays with the comparison's own dataset where RL and its twins practise on another.
 BEFORE_PRACTICE = ("sft", "primed")
 #: Errors of ours that say that there was nothing to train on or to judge; by name, since their modules load torch.
@@ -186,6 +185,16 @@ def _aside(state: State, step: Step) -> dict[str, Any]:
 
 
 def best_of(state: State, names: tuple[str, ...]) -> str:
+    """The better of the arms, as it was found when it was first asked for: what is judged without its thoughts, with an
+    empty one and on test is one and the same model, even if the judge has changed in between."""
+    key = "|".join(names)
+    if key not in state.preferred:
+        state.preferred[key] = _best_of(state, names)
+        state.save()
+    return state.preferred[key]
+
+
+def _best_of(state: State, names: tuple[str, ...]) -> str:
     """The arm with the highest turn success on validation, over the turns that all of them were judged on, by the judge
     as it is, as the page has it."""
     from data.snapshot import read_points_by_id
@@ -212,7 +221,15 @@ def best_of(state: State, names: tuple[str, ...]) -> str:
 
 
 def _model(state: State, name: str, seed: int) -> str:
-    return _known(state, Step(name, state.seed_of(name, seed), "train"))
+    run = _known(state, Step(name, state.seed_of(name, seed), "train"))
+    try:
+        records.of_run(run)
+    except MissingUpstream as error:
+        raise MissingUpstream(
+            f"{error}. Comparison {state.id} counts it as done: move {state.directory} away and give the same command, "
+            "which makes again what is gone and reuses all that is there"
+        ) from error
+    return run
 
 
 def _known(state: State, step: Step) -> str:

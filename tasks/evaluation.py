@@ -193,6 +193,12 @@ def episodes_of(evaluation_id: str) -> pd.DataFrame:
     return read_episodes("evaluation", evaluation_id)
 
 
+def final_uses() -> list[dict[str, str]]:
+    """Each look at test splits on this machine: run, dataset, evaluation and time."""
+    file = paths.final_uses()
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+
 def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> None:
     row = {
         "at": now(),
@@ -204,6 +210,5 @@ def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> N
     }
     with paths.final_uses().open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
-    uses = [json.loads(line) for line in paths.final_uses().read_text(encoding="utf-8").splitlines()]
-    number = sum(use["run_id"] == model.run_id for use in uses)
+    number = sum(use["run_id"] == model.run_id for use in final_uses())
     tracking.StageRun(model.run_id, lambda text: None).tag({"final_uses": str(number)})

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from data import snapshot
+from data.content import content_hash, words_of
 from data.schema import TEST_SPLITS, VALIDATION_SPLITS, Split
-from data.splits import content_key
 from tasks import records
 from tasks.records import Record
 
@@ -60,6 +60,20 @@ def require_unread(start: Record, version: str, thoughts: str | None = None) -> 
             )
 
 
+def chosen_on(record: Record) -> set[str]:
+    """Conversations by which weights of a model, or of one it came from, were chosen: it is at its best on them. Of
+    runs from before validations were stored nothing is known."""
+    from data.validations import read_validations
+
+    known = {one.run_id: one for one in records.every(*records.EVERY_MODEL)}
+    found: set[str] = set()
+    at: Record | None = record
+    while at is not None:
+        found |= {str(name).rpartition("#")[0] for name in read_validations(at.run_id)["decision_point_id"]}
+        at = known.get(at.start_run_id or "")
+    return found
+
+
 def _read_by(start: Record) -> dict[str, str]:
     """Dataset version → a run that learned from it, over the model and all it came from."""
     by_id = {record.run_id: record for record in records.every(*records.EVERY_MODEL) if record.status == "done"}
@@ -72,5 +86,7 @@ def _read_by(start: Record) -> dict[str, str]:
 
 
 def _contents(version: str, splits: Sequence[Split]) -> dict[str, str]:
-    """What the conversations of the splits say (a hash) → the id of one that does."""
-    return {content_key(one): one.id for one in snapshot.read_conversations(version, splits=splits)}
+    """What is said in the conversations of the splits (a hash) → the id of one that does. Not which tools are called:
+    where a dataset has them under other names (``data.rename_tools``) it is the same conversation all the same."""
+    said = ((words_of(one), one.id) for one in snapshot.read_conversations(version, splits=splits))
+    return {content_hash(words): name for words, name in said if words}

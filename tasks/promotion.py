@@ -16,6 +16,7 @@ from data.schema import Split
 from models import tracking
 from tasks import locks, records
 from tasks.export import export
+from tasks.held_out import chosen_on
 from tasks.promotion_record import finish, keep, lock_of, tell
 from tasks.promotion_text import describe
 from tasks.records import Record
@@ -121,7 +122,7 @@ def _compared(
 
     versions = [one.model_place[1] for one in (challenger, champion) if one is not None]
     frozen = {item.conversation_id for item in shared_items(list(dict.fromkeys(versions)), splits)}
-    chose = frozen & {name for one in (challenger, champion) if one is not None for name in _chosen_on(one)}
+    chose = frozen & {name for one in (challenger, champion) if one is not None for name in chosen_on(one)}
     if chose and champion is not None:
         say(f"promote: {len(chose)} conversations on which weights of either were chosen are left out")
         frozen -= chose
@@ -136,19 +137,6 @@ def _compared(
     before = rows_of(evaluations["champion"])
     policy = _policy(evaluations)
     return decide(before, after, conversations=frozen, policy=policy, policy_due=policy_due), len(frozen)
-
-
-def _chosen_on(record: Record) -> set[str]:
-    """Conversations by which weights of a model, or of one it came from, were chosen: it is at its best on them."""
-    from data.validations import read_validations
-
-    known = {one.run_id: one for one in records.every(*records.EVERY_MODEL)}
-    found: set[str] = set()
-    at: Record | None = record
-    while at is not None:
-        found |= {str(name).rpartition("#")[0] for name in read_validations(at.run_id)["decision_point_id"]}
-        at = known.get(at.start_run_id or "")
-    return found
 
 
 def _policy(evaluations: dict[str, str]) -> Pairs | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.evaluation.statistics import Interval, clustered_interval
 from models.evaluation.table import METRICS, exposure
-from tasks.evaluation import rows_of
+from tasks.judged import judged_now
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ class Line:
 
 def compare(evaluation_ids: Sequence[str]) -> list[Line]:
     """Lines by split, then model in the given order, over the decision points that all evaluations reached."""
-    frames = [rows_of(evaluation_id) for evaluation_id in evaluation_ids]
+    frames = [judged_now(evaluation_id) for evaluation_id in evaluation_ids]
     shared = set.intersection(*(set(frame["decision_point_id"]) for frame in frames)) if frames else set()
     lines = []
     for frame in frames:
@@ -132,7 +132,7 @@ def print_model(evaluation_id: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    frame = rows_of(evaluation_id)
+    frame = judged_now(evaluation_id)
     parts = dict(sorted((str(where), part) for where, part in frame.groupby(frame["split"].map(exposure))))
     first = frame.iloc[0]
     thinks = "thinking" if first["thinking"] else "no thinking"

@@ -12,6 +12,8 @@ import threading
 import time
 from types import TracebackType
 
+from models.interruption import asked_to_stop
+
 #: A step is not begun with less than this left: loading alone takes longer.
 LEAST_SECONDS = 30.0
 
@@ -27,12 +29,13 @@ class Slice:
         self._seconds = None if minutes is None else minutes * 60
         self._started = time.monotonic()
         self._timer: threading.Timer | None = None
+        self._ended = False
 
     def __enter__(self) -> Slice:
         if self._seconds is not None:
             if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells leave it to jobs in the background
                 signal.signal(signal.SIGINT, signal.default_int_handler)
-            self._timer = threading.Timer(self._seconds, os.kill, (os.getpid(), signal.SIGINT))
+            self._timer = threading.Timer(self._seconds, self._end)
             self._timer.daemon = True
             self._timer.start()
         return self
@@ -42,13 +45,15 @@ class Slice:
     ) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if isinstance(error, KeyboardInterrupt) and not isinstance(error, SliceOver) and self.over:
+        if isinstance(error, KeyboardInterrupt) and not isinstance(error, SliceOver) and self._ended:
             raise SliceOver(str(error) or "the slice is over; run the same command again to go on") from error
 
-    @property
-    def over(self) -> bool:
-        """Whether the time is up."""
-        return self._seconds is not None and time.monotonic() - self._started >= self._seconds
+    def _end(self) -> None:
+        """Ask for an end as Ctrl-C would, unless somebody has: a second request would cut what is being saved, and who
+        pressed Ctrl-C wants no loop to go on."""
+        if not asked_to_stop():
+            self._ended = True
+            os.kill(os.getpid(), signal.SIGINT)
 
     def require(self, progress: str) -> None:
         """Raise ``SliceOver`` if too little is left to begin anything."""

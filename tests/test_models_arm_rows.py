@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from models.evaluation.slices import calls_begun, conversation_figures, decision
 from models.evaluation.variants import without_required_information
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
+from models.wording import normalise
 from tasks.comparison_pages import caused, claims
 from tasks.comparison_report import noise
 
@@ -187,6 +189,34 @@ def test_thinking_is_charged_for_the_turns_it_brings() -> None:
     assert everything.tokens_per_extra_turn == pytest.approx((60 - 10) / 0.25)
     none, *_ = thinking_ledger({0: thought}, {0: plain}, ())
     assert none.tokens_per_extra_turn == float("inf")
+    few, *_ = thinking_ledger({0: plain.head(4)}, {0: thought.head(4)}, ())
+    assert (few.with_thinking > few.without, few.verdict.word) == (True, "underpowered")
+    assert few.tokens_per_extra_turn == float("inf")  # a gain that is not shown has no price
+
+
+def test_arms_of_other_seeds_are_not_held_against_each_other_unsaid() -> None:
+    """A row is the mean over its own seeds: beside one of other seeds it would be read as a difference of arms."""
+    random = np.random.default_rng(5)
+    both = ArmRows(3, "sft", "SFT", {seed: frame(random, 0.5) for seed in (0, 1)}, kept_steps={0: 600.0, 1: 400.0})
+    one = ArmRows(4, "sft-continued", "continued", {0: frame(random, 0.5)})
+    base = ArmRows(1, "base", "base", {0: frame(random, 0.1)}, trained=False)
+    for text in (document.metrics([base, both, one], "seen"), document.cost_table([base, both, one])):
+        assert text.startswith("**Not all arms have the same seeds")
+        ends = [line.rsplit("|", 2)[1].strip() for line in text.splitlines() if line.startswith("| ")]
+        assert ends[2:] == ["–", "0, 1", "0"]
+    assert document.unlike_seeds([base, both]) == ""
+    assert "| 600, 400 |" in document.cost_table([both])
+    assert "Of 40 call turns" in document.metrics([both], "seen")
+    assert "and 40 others" in document.metrics([both], "seen")
+    assert "seen, n = 80 of 20 conversations" in headline([both], ["seen"])
+    labels = [text.get_text() for text in draw([base, both, one], {})["turn-success"].axes[0].get_yticklabels()]
+    assert labels == ["base", "SFT (seed 0, 1)", "continued (seed 0)"]
+    labels = [text.get_text() for text in draw([base, both], {})["turn-success"].axes[0].get_yticklabels()]
+    assert labels == ["base", "SFT"]
+
+
+def test_a_difference_that_cannot_be_is_not_called_detectable() -> None:
+    assert [document._in_points(value) for value in (0.031, 1.0, 1.717, float("inf"))] == ["3.1", "100.0", "–", "–"]
 
 
 def test_values_are_looked_for_in_the_thought_before_the_call() -> None:
@@ -272,6 +302,23 @@ def test_gold_has_no_cause_and_each_mistake_has_its_own(points: list[DecisionPoi
         "invented": "answer:ungrounded",
     }
     assert ungrounded(answered, "That is 99481276.") == ["99481276"]
+
+
+def test_what_was_cut_failed_by_that_and_an_answer_without_figures_has_none_to_ground(
+    tiny_conversations: list[Conversation],
+) -> None:
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    answered = next(point for point in points if point.kind == "answer" and point.expected.facts)
+    said = {"cut": "The code is", "invented": "Your code is 99481276.", "no figure": "I am glad to help."}
+    rows = pd.DataFrame(
+        [
+            {"decision_point_id": answered.id, "text": text, "thinking": False, "truncated": name == "cut"}
+            for name, text in said.items()
+        ]
+    )
+    caused_rows = causes(rows, {answered.id: answered})
+    assert caused_rows["cause"].tolist() == ["format:truncated", "answer:ungrounded", "answer:missed_fact"]
+    assert caused_rows["grounded"].tolist() == [None, False, None]
 
 
 def test_a_default_is_no_cause_and_one_that_is_due_is_no_other() -> None:
@@ -374,7 +421,12 @@ def test_outcomes_hold_verdicts_and_causes_and_no_word_that_was_said(
     assert back["called"].tolist() == [point.kind == "call" and point.id != mute for point in points]
     grounded = back.set_index("decision_point_id")["grounded"].dropna().to_dict()
     answers_said = [point for point in points if point.kind == "answer" and point.id != mute]
-    assert grounded == {point.id: not ungrounded(point, said[point.id]) for point in answers_said}
+    assert grounded == {
+        point.id: not ungrounded(point, said[point.id])
+        for point in answers_said
+        if re.search(r"\d[\d.:/-]*\d", normalise(said[point.id]))  # else there is no figure to ground
+    }
+    assert 0 < len(grounded) < len(answers_said)
     assert back["turn_success"].tolist() == made["turn_success"].tolist()
     # Turns of a conversation that was erased keep their verdict; those and changed turns have no cause.
     erased = outcomes(made, {}, step="s")

@@ -20,7 +20,7 @@ from data.schema import Conversation
 from models.base import fetch_base_model
 from models.speech.template import completion_text
 from models.training.job import TrainingJob
-from models.training.rejection import best_completions
+from models.training.rejection import best_completions, shuffled
 from models.training.sft import EmptySplit
 
 
@@ -243,6 +243,28 @@ def test_the_best_of_each_group_is_learned_if_there_is_anything_to_learn() -> No
         rollout("e#1", 1, 2.0, passed=True, truncated=True),  # stored before a cut one was paid less: it has no end
     ]
     assert best_completions(pd.DataFrame(rows))["text"].tolist() == ["a#1 2", "c#1 1"]
+
+
+def test_of_several_groups_of_one_turn_the_best_of_all_is_learned() -> None:
+    """Drawn anew later, a turn may have gone worse: that is not what the rollouts have to teach of it."""
+    groups = [(1, (2.0, 0.1)), (9, (0.2, 0.1)), (12, (2.0, 0.0))]
+    rows = [
+        rollout("a#1", index, reward, step=step, draw=0, text=f"step {step}, {index}")
+        for step, rewards in groups
+        for index, reward in enumerate(rewards)
+    ]
+    assert best_completions(pd.DataFrame(rows))["text"].tolist() == ["step 12, 0"]  # of equals the latest
+    assert best_completions(pd.DataFrame(rows[:4]))["text"].tolist() == ["step 1, 0"]
+
+
+def test_chosen_completions_are_learned_in_whole_conversations_by_seed() -> None:
+    best = pd.DataFrame({"decision_point_id": [f"sgd/{name}#{at}" for name in "abcdef" for at in (1, 3)]})
+    orders = [shuffled(best, seed)["decision_point_id"].tolist() for seed in (0, 0, 1)]
+    assert orders[0] == orders[1] != orders[2]
+    assert all(sorted(order) == sorted(best["decision_point_id"]) != order for order in orders)
+    homes = [one.partition("#")[0] for one in orders[0]]
+    assert homes[::2] == homes[1::2]
+    assert all(order.index(f"sgd/{name}#1") < order.index(f"sgd/{name}#3") for order in orders for name in "abcdef")
 
 
 def test_chosen_completions_are_trained_on_and_none_says_so(

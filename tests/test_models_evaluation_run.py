@@ -92,6 +92,18 @@ def test_a_budget_that_is_up_still_judges_one_batch(model, points):
     assert 0 < outcome.rows < len(points)
 
 
+def test_a_budget_counts_what_earlier_attempts_took(model, points):
+    assert judged(model, reporter=Impatient(), minutes=60.0).stopped == "interrupted"
+    spent = evaluations.seconds_spent("e1")
+    assert 0 < spent < 3600
+    evaluations.note_seconds("e1", 3600.0)
+    again = judged(model, minutes=60.0)
+    assert (again.stopped, again.seconds > 3600) == ("budget", True)
+    assert judged(model, minutes=120.0).stopped == "finished"
+    assert evaluations.seconds_spent("e1") > 3600
+    assert evaluations.seconds_spent("e2") == 0
+
+
 def test_conversations_longer_than_the_context_are_left_out_and_said(model, points):
     said = []
     reporter = Silent()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -15,11 +16,15 @@ import pytest
 
 from data.arms import PAPER_TABLE, UnknownArm, chosen_arms
 from data.profiles import PROFILES, resolve
+from data.schema import DecisionPoint, Message
 from flows.assignments import nested
 from models import tracking
+from models.interruption import interruption
 from tasks import comparison, comparison_steps, evaluation, training
 from tasks.comparison import State, Step, budgeted, opened, steps
+from tasks.records import MissingUpstream
 from tasks.slices import Slice, SliceOver
+from tasks.stage import Interrupted
 
 STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
 VERSION = "d" * 12
@@ -99,6 +104,23 @@ def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> Non
     assert state(sft={"learning_rate": 1e-5}).id != first.id
     assert state(data={"path": "elsewhere"}).id == first.id  # on another machine
     assert comparison.newest() is not None
+
+
+def test_a_comparison_goes_on_when_the_settings_have_grown() -> None:
+    """Its name follows from all settings, so one from before a setting was added has another name than it would now."""
+    first = state()
+    old = first.model_dump(mode="json") | {"id": "0123456789ab"}
+    del old["settings"]["prime"]["validate_every"]
+    shutil.rmtree(first.directory)
+    State.model_validate(old).save()
+    assert state().id == "0123456789ab"
+    assert state(prime={"validate_every": 20}).id not in ("0123456789ab", first.id)
+    gone = old | {"id": "ba9876543210"}
+    gone["settings"]["prime"]["a_setting_that_is_gone"] = 1
+    State.model_validate(gone).save()
+    (first.directory.parent / "torn").mkdir()
+    (first.directory.parent / "torn" / "state.json").write_text('{"id"')
+    assert state().id == "0123456789ab"
 
 
 def test_two_calls_at_once_lose_nothing_that_the_other_entered() -> None:
@@ -181,6 +203,27 @@ def test_an_arm_that_cannot_be_made_takes_only_what_needs_it_along() -> None:
     made.impossible["rejection/0/train"] = "nothing was solved"
     assert made.failed(Step("rejection", 0, "judge")) == "nothing was solved"
     assert made.failed(Step("grpo-thinking", 0, "judge")) is None
+    without_rollouts = state()
+    without_rollouts.impossible["grpo-thinking/0/train"] = "no thoughts"
+    assert without_rollouts.failed(Step("rejection", 0, "train")) == "no thoughts"  # it learns that one's rollouts
+    assert without_rollouts.failed(Step("sft-continued", 0, "train")) is None  # a budget is known all the same
+
+
+def test_a_model_that_is_gone_says_how_it_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = state()
+    made.done["sft/0/train"] = comparison.Done(result="gone")
+    with pytest.raises(MissingUpstream, match=f"move {made.directory} away and give the same command"):
+        comparison_steps.do(made, Step("primed", 0, "train"))
+
+
+def test_the_better_of_two_arms_stays_the_one_that_was_found_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, other, names = state(), state(), ("grpo-thinking", "grpo-from-base")
+    found = iter(["grpo-from-base", "grpo-thinking"])
+    monkeypatch.setattr(comparison_steps, "_best_of", lambda state, names: next(found))
+    assert comparison_steps.best_of(made, names) == "grpo-from-base"
+    assert comparison_steps.best_of(made, names) == "grpo-from-base"
+    assert comparison_steps.best_of(other, names) == "grpo-from-base"  # another process that has found otherwise
+    assert state().preferred == {"grpo-thinking|grpo-from-base": "grpo-from-base"}
 
 
 def stop_by_hand() -> None:
@@ -199,6 +242,22 @@ def test_a_slice_ends_the_work_as_ctrl_c_does_and_says_so() -> None:
     with pytest.raises(KeyboardInterrupt) as stopped:
         stop_by_hand()
     assert not isinstance(stopped.value, SliceOver)
+
+
+def test_a_slice_that_ends_while_ctrl_c_is_being_heeded_neither_cuts_the_work_nor_goes_on() -> None:
+    saved = []
+
+    def work() -> None:
+        with Slice(0.005), interruption() as asked:
+            os.kill(os.getpid(), signal.SIGINT)  # long before the slice's end at 0.3 s
+            time.sleep(0.6)
+            asked.heeded = True
+            saved.append(asked.asked)
+            raise Interrupted("stopped at step 3")
+
+    with pytest.raises(Interrupted, match="step 3"):
+        work()
+    assert saved == [True]
 
 
 @pytest.fixture
@@ -290,6 +349,8 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
     said = "2 steps are too few to tell"
     assert {f"| GRPO, thinking | 1 | {said} |", f"| GRPO, no thinking | 0 | {said} |"} <= set(text.splitlines())
     assert "Not done yet" not in text
+    assert "judged on: validation; test was not looked at" in text
+    assert "Not all arms have the same seeds" in text  # most are trained under both, some once
     assert {file.name for file in made.directory.iterdir()} >= {
         "results.md",
         "verdicts.json",
@@ -298,6 +359,36 @@ def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
         "history-length.png",
         "cost.png",
     }
+
+
+def test_a_look_at_test_is_told_on_both_pages_and_leaves_validations_files(
+    stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from data import paths
+    from tasks.comparison_report import report
+
+    without_a_dataset(monkeypatch)
+    made = opened("minimum", chosen_arms("minimum", ("sft",)), range(1), resolve("smoke", {}), VERSION, {}, None)
+    for step in steps(made):
+        comparison_steps.do(made, step)
+    assert "test was not looked at" in report(made).read_text()  # type: ignore[union-attr]
+    before = {file.name: file.read_bytes() for file in made.directory.iterdir() if file.name != "results.md"}
+    for step in steps(made, final=True):
+        comparison_steps.do(made, step)
+    uses = paths.final_uses().read_text().splitlines()
+    with paths.final_uses().open("a") as stream:  # somebody judges one of the models on test beside the comparison
+        stream.write(uses[0].replace('"evaluation_id": "', '"evaluation_id": "another-') + "\n")
+    page = report(made, final=True)
+    assert page is not None
+    assert page.name == "results-final.md"
+    assert "judged on: the test splits; 1 other judgements have looked at them before or since" in page.read_text()
+    finals = {"verdicts-final.json", "examples-final.md", "turn-success-final.png", "results-final.md"}
+    assert finals <= {file.name for file in made.directory.iterdir()}
+    kept = {name: (made.directory / name).read_bytes() for name in before if not name.startswith(("outcomes", "state"))}
+    assert kept.items() <= before.items()
+    monkeypatch.setattr("tasks.comparison_outcomes.chosen_on", lambda record: {"made/validation_seen3", "elsewhere/1"})
+    text = report(made).read_text()  # type: ignore[union-attr]
+    assert "validation; test was looked at too (results-final.md). **By 1 of the 12 conversations weights were" in text
 
 
 def test_seeds_of_several_machines_make_the_page_of_one(
@@ -537,11 +628,26 @@ def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
         return pd.DataFrame({"decision_point_id": ids, "kind": "answer", "text": texts, "cause": causes}, dtype=object)
 
     found = {"sft": rows("missed fact", None, None), "grpo-plain": rows(None, "wrong decision", None)}
-    comparison_pages.examples(tmp_path, found)
-    better, worse = (tmp_path / "examples.md").read_text().split("## ")[1:]
-    assert better.startswith("sft → grpo-plain, wrong → right")
-    assert worse.startswith("sft → grpo-plain, right → wrong")
-    assert "`made#0` (answer)\n\nbefore, missed fact:\n\n    said missed fact\n\nafter, right" in better
+    point = DecisionPoint(
+        id="made#0",
+        conversation_id="made",
+        message_index=1,
+        source="made",
+        split="validation_seen",
+        domain="Ferries",
+        kind="answer",
+        tool=None,
+        tools=(),
+        history=(Message(role="user", content="What is\nthe price?"),),
+        expected=Message(role="assistant", content="It is $9."),
+    )
+    comparison_pages.examples(tmp_path / "examples.md", found, {"made#0": point}, seed=1)
+    head, better, worse = (tmp_path / "examples.md").read_text().split("## ")
+    assert "All of seed 1" in head
+    assert better.startswith("sft → grpo-plain, wrong → right: 1 of 1\n")
+    assert worse.startswith("sft → grpo-plain, right → wrong: 1 of 1\n")
+    quoted = "`made#0` (answer)\n\nlast, by the user:\n\n    What is\n    the price?\n\ndue:\n\n    It is $9.\n\n"
+    assert f"{quoted}before, missed fact:\n\n    said missed fact\n\nafter, right" in better
     assert "`made#1` (answer)\n\nbefore, right:\n\n    said well\n\nafter, wrong decision" in worse
     assert "made#2" not in better + worse
 

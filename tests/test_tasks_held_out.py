@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from data import snapshot
-from data.schema import Conversation, Message, Split
+from data.schema import Conversation, Message, Split, ToolCall
 from tasks import records
 from tasks.held_out import ReadBefore, require_unread
 from tasks.records import Record
@@ -95,3 +95,28 @@ def test_thoughts_that_are_about_to_be_learned_count_whatever_the_model_has_read
     require_unread(run("sft", "other", "week-1"), "week-1", thoughts="thoughts")  # nothing of it is held out there
     with pytest.raises(ReadBefore, match="dataset gone, which is not here"):
         require_unread(sft, "week-2", thoughts="gone")
+
+
+def test_a_conversation_is_the_same_under_other_names_of_its_tools(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As ``data.rename_tools`` publishes them: what is said stays."""
+    monkeypatch.setitem(DATASETS, "renamed", {"plane": "train"})
+    read = snapshot.read_conversations
+
+    def renamed(version: str, splits: Sequence[Split] | None = None) -> list[Conversation]:
+        calls = (ToolCall(id="c", name=f"Find{version}", arguments={}, arguments_raw="{}"),)
+        said = Message(role="assistant", tool_calls=calls)
+        return [
+            one.model_copy(update={"messages": (*one.messages, said), "tools": ()}) for one in read(version, splits)
+        ]
+
+    monkeypatch.setattr(snapshot, "read_conversations", renamed)
+    run("base", "base", "renamed")
+    with pytest.raises(ReadBefore, match="renamed, whose train split has 1 conversations"):
+        require_unread(run("sft", "sft", "renamed", "base"), "week-2")
+
+
+def test_what_says_nothing_is_no_conversation_that_both_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = conversation("week-2", "", "test_seen").model_copy(update={"messages": (Message(role="system"),)})
+    monkeypatch.setattr(snapshot, "read_conversations", lambda version, splits=None: [silent])
+    run("base", "base", "week-1")
+    require_unread(run("sft", "sft", "week-1", "base"), "week-2")

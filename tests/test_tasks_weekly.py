@@ -16,6 +16,7 @@ from data.schema import VALIDATION_SPLITS, Conversation, DecisionPoint, Quaranti
 from data.settings import DataSettings
 from data.versions import describe_version
 from models.metric_log import MetricLog
+from models.speech.template import completion_text
 from tasks.records import MissingUpstream, Record, save
 from tasks.weekly.facts import gather
 from tasks.weekly.report import write_report
@@ -23,6 +24,8 @@ from tasks.weekly.report import write_report
 EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
 BREACH = {"signal": "length_drift", "step": 30, "before": 40.0, "now": 90.0, "says": "completions went from 40 to 90"}
 SFT, GRPO = "a" * 32, "b" * 32
+#: What is wrong at every turn, without and with a thought.
+NOTHING = {False: "Please wait.", True: "<think>\n<script>alert(1)</script>\n</think>\n\nPlease wait."}
 
 
 def record(stage: str, run_id: str, **changes: Any) -> None:
@@ -43,12 +46,14 @@ def judge(
         row = {field.name: EXAMPLES[str(field.type)] for field in EVALUATION_SCHEMA if field.name != "created_at"}
         row.pop("evaluation_id")
         success = right if number else stage == "sft"
+        thought = "<script>alert(1)</script>" if thinking else None
+        said = completion_text(point.expected, thought) if success else NOTHING[thinking]
         rows.append(
             row
             | {"run_id": run_id, "stage": stage, "dataset_version": "two", "decision_point_id": point.id}
             | {"conversation_id": point.conversation_id, "split": VALIDATION_SPLITS[number % 2], "thinking": thinking}
             | {"kind": point.kind, "tool": point.tool, "turn_success": success, "domain": "Ferries"}
-            | {"text": "<think>\n<script>alert(1)</script>\n</think>\n\nOn which day?", "reasoning": "none"}
+            | {"text": said, "reasoning": "none", "truncated": False, "variant": None}
         )
     evaluation = named or f"e{stage}"
     append_evaluations(evaluation, rows)
@@ -158,20 +163,25 @@ def test_a_whole_job_that_judged_on_test_alone_ends_well(
 def test_causes_of_failure_are_told_week_on_week(week: None, tiny_conversations: list[Conversation]) -> None:
     """An older GRPO model that failed nearly everywhere, one whose dataset is gone, and SFT, which is another story."""
     points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
-    older, lost = "c" * 32, "d" * 32
-    record("grpo", older, thinking=True)
+    older, lost, earlier, plain = "c" * 32, "d" * 32, "e" * 32, "f" * 32
+    record("grpo", older, thinking=True, ended="2025-12-20T00:00:00+00:00")
     judge(older, "grpo", points, right=False, thinking=True, named="older")
-    record("grpo", lost, thinking=True, dataset_version="one")
+    record("grpo", lost, thinking=True, dataset_version="one", ended="2025-12-25T00:00:00+00:00")
     judge(lost, "grpo", points, right=False, thinking=True, named="lost")
+    record("grpo", earlier, thinking=True, ended="2026-01-01T00:00:00+00:00")  # of the newest's own week
+    judge(earlier, "grpo", points, right=False, thinking=True, named="earlier")
+    record("grpo", plain, thinking=False, ended="2025-12-29T00:00:00+00:00")  # another story
+    judge(plain, "grpo", points, right=False, thinking=False, named="plain")
     trend = gather().trend
-    assert trend.weeks == ("2026-01-01 (cccc)", "2026-01-01 (dddd)", "2026-01-02 (bbbb)")
+    assert trend.weeks == ("2025-12-20 (cccc)", "2025-12-25 (dddd)", "2026-01-02 (bbbb)")
     assert trend.turns == (len(points),) * 3
+    assert trend.others == 2
     shares = dict(trend.causes)
     due = sum(point.kind == "call" for point in points) / len(points)
-    assert shares["decision:answered_instead"] == pytest.approx((due, due, due))
+    assert shares["decision:answered_instead"] == pytest.approx((due, due, 0.0))
     shutil.rmtree(paths.datasets() / "one")
     left = gather().trend
-    assert (left.weeks, left.gone) == (("2026-01-01 (cccc)", "2026-01-02 (bbbb)"), 1)
+    assert (left.weeks, left.gone) == (("2025-12-20 (cccc)", "2026-01-02 (bbbb)"), 1)
 
 
 def test_the_champion_is_marked_in_the_table_of_runs(week: None) -> None:

@@ -41,6 +41,8 @@ class ArmRows:
     aside: dict[str, pd.DataFrame] = field(default_factory=dict)
     """Looks at changed turns and elsewhere, first seed."""
     cost: dict[str, float] = field(default_factory=dict)
+    kept_steps: dict[int, float] = field(default_factory=dict)
+    """By training seed, the step whose weights were kept: the one that validation chose, else the last."""
     trained: bool = True
     """Whether a training's chance is in it; the base model is the same under every seed."""
 
@@ -104,16 +106,35 @@ def headline(arms: Sequence[ArmRows], slices: Sequence[str]) -> str:
     rows = []
     for arm in arms:
         found = [interval(sliced(arm, name)) for name in slices]
-        seeds = ", ".join(map(str, sorted(arm.frames))) if arm.trained else "–"
-        rows.append([str(arm.number), arm.title, *(percent(one) for one in found), seeds])
-    first = arms[0]
-    sizes = [f"{name}, n = {interval(sliced(first, name)).n}" for name in slices]
+        rows.append([str(arm.number), arm.title, *(percent(one) for one in found), seeds_of(arm)])
+    sizes = [f"{name}, n = {one.n} of {one.clusters} conversations" for name in slices for one in [_size(arms, name)]]
     return table(["arm", "model", *sizes, "seeds"], rows)
 
 
+def _size(arms: Sequence[ArmRows], where: str) -> Interval:
+    """Turns and conversations of a slice, which are the same for every arm."""
+    return interval(sliced(arms[0], where))
+
+
+def seeds_of(arm: ArmRows) -> str:
+    """``0, 1``; a dash where no training's chance is in it."""
+    return ", ".join(map(str, sorted(arm.frames))) if arm.trained else "–"
+
+
+def unlike_seeds(arms: Sequence[ArmRows]) -> str:
+    """Says so where trained arms were judged under different seeds: then their columns are no comparison."""
+    if len({seeds_of(arm) for arm in arms if arm.trained}) < 2:
+        return ""
+    return (
+        "**Not all arms have the same seeds, and each row is the mean over its own**: rows of different seeds are not "
+        "to be held against each other; the answers below compare seed by seed.\n\n"
+    )
+
+
 def metrics(arms: Sequence[ArmRows], where: str) -> str:
-    """Every metric of every arm on one slice, in percent."""
+    """Every metric of every arm on one slice, in percent, with how many turns it is of."""
     rows = []
+    calls, others = (int((_first_frame(arms, where)["kind"] == kind).sum()) for kind in ("call", "answer"))
     for arm in arms:
         frames = sliced(arm, where)
         decisions = _mean_of([decision_figures(frame) for frame in frames.values()])
@@ -127,10 +148,20 @@ def metrics(arms: Sequence[ArmRows], where: str) -> str:
                 *cells,
                 _share(whole["all_right"]),
                 _number(whole["first_failing_turn"]),
+                seeds_of(arm),
             ]
         )
     heads = ["model", "decision: precision", "recall", *METRIC_COLUMNS.values(), "conversation: all right"]
-    return table([*heads, "first failing turn"], rows)
+    told = (
+        f"Of {calls} call turns (tool name to call turns right, recall) and {others} others; precision is of the calls "
+        "that were begun."
+    )
+    return f"{unlike_seeds(arms)}{told}\n\n{table([*heads, 'first failing turn', 'seeds'], rows)}"
+
+
+def _first_frame(arms: Sequence[ArmRows], where: str) -> pd.DataFrame:
+    frames = sliced(arms[0], where)
+    return frames[min(frames)]
 
 
 def _mean_of(figures: Sequence[Mapping[str, float]]) -> dict[str, float]:
@@ -189,7 +220,8 @@ def answer_table(
         )
     heads = ["question", "difference of", "points [95 %]", "turns / conversations", "by seed"]
     return table(
-        [*heads, "detectable / after Holm", "p / after Holm", "better / worse turns, McNemar", "verdict"], rows
+        [*heads, "detectable / after Holm", "p / after Holm", "better / worse turns times seeds, McNemar", "verdict"],
+        rows,
     )
 
 
@@ -199,7 +231,8 @@ def _by_seed(one: Verdict) -> str:
 
 
 def _in_points(value: float) -> str:
-    return f"{100 * value:.1f}" if math.isfinite(value) else "–"
+    """A dash for what no difference of two shares can be."""
+    return f"{100 * value:.1f}" if value <= 1 else "–"
 
 
 def guard_table(found: Mapping[str, Mapping[tuple[str, str, str], Verdict]], titles: Mapping[str, str]) -> str:
@@ -267,22 +300,24 @@ def _drop(recorded: Seeded, changed: Seeded) -> list[str]:
 def cost_table(arms: Sequence[ArmRows]) -> str:
     """What each arm cost: its own training and all before it, and a completion's tokens. Learned from are the tokens
     with a loss: what the assistant says in SFT, in GRPO what the policy sampled and had an advantage. Kept is the step
-    that validation chose."""
+    whose weights each seed left: the one that validation chose, else the last."""
     rows = [
         [
             arm.title,
             _number(arm.cost.get("minutes", math.nan)),
             _number(arm.cost.get("minutes_in_all", math.nan)),
             f"{arm.cost.get('steps', 0):.0f}",
-            f"{arm.cost.get('kept_step', arm.cost.get('steps', 0)):.0f}",
+            ", ".join(f"{step:.0f}" for _, step in sorted(arm.kept_steps.items())) or "–",
             f"{arm.cost.get('learned_tokens', 0) / 1000:.0f}",
             f"{arm.cost.get('sampled_tokens', 0) / 1000:.0f}",
             _number(float(scores_mean(arm, "completion_tokens"))),
+            seeds_of(arm),
         ]
         for arm in arms
     ]
-    heads = ["model", "minutes", "with all before", "steps", "kept", "thousand tokens learned from"]
-    return table([*heads, "thousand tokens sampled", "tokens a judged turn"], rows)
+    heads = ["model", "minutes", "with all before", "steps", "kept, by seed", "thousand tokens learned from"]
+    heads += ["thousand tokens sampled", "tokens a judged turn", "seeds"]
+    return f"{unlike_seeds(arms)}{table(heads, rows)}"
 
 
 def scores_mean(arm: ArmRows, column: str) -> float:

@@ -1,7 +1,9 @@
 """Why a turn went wrong: one cause each, BFCL's names where a call is wrong, ours for decisions, answers and format.
 
-The first cause in the order in which an agent decides counts: whether to call, whether what it wrote can be read, which
-tool, which arguments, which values; for answers, whether it says what is not known before whether it says all it must.
+What was cut at its token limit failed by that, whatever else it lacks: the rest may have been about to come. Else the
+first cause in the order in which an agent decides counts: whether to call, whether what it wrote can be read, which
+tool, then BFCL's own order (arguments that are required, those that are made one after the other with their values,
+optional ones that were left out); for answers, whether it says what is not known before whether it says all it must.
 """
 
 from __future__ import annotations
@@ -104,7 +106,8 @@ def _unknown(answer: str, said: str) -> list[str]:
 
 
 def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataFrame:
-    """The rows of an evaluation with columns ``cause`` (None: right) and ``grounded`` (None on call turns).
+    """The rows of an evaluation with columns ``cause`` (None: right) and ``grounded`` (None on call turns and where an
+    answer tells no figure).
 
     Rows whose decision point is not among ``points`` are left out.
     """
@@ -121,10 +124,10 @@ def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataF
             tools=point.tools,
             text_beside_call=point.speaks_beside_call,
         )
-        cut = "format:truncated" if row.get("truncated") else None  # well as it reads, it has no end
-        found.append(failure(point, parsed) or cut)
+        found.append("format:truncated" if row.get("truncated") else failure(point, parsed))
         answered = point.kind == "answer" and bool(parsed.answer) and not parsed.attempted_call
-        grounded.append(not ungrounded(point, parsed.answer or "") if answered else None)
+        tells = answered and bool(_FIGURE.search(normalise(parsed.answer or "")))
+        grounded.append(not ungrounded(point, parsed.answer or "") if tells else None)
     return kept.assign(cause=pd.Series(found, dtype=object), grounded=pd.Series(grounded, dtype=object))
 
 

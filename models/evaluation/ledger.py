@@ -31,7 +31,7 @@ class Entry:
     """Tokens of a completion."""
     tokens_with: float
     tokens_per_extra_turn: float
-    """Tokens spent on thinking for each turn that came right by it; infinite where none did."""
+    """Tokens spent on thinking for each turn that came right by it; infinite where no gain is shown."""
 
 
 def thinking_ledger(
@@ -62,7 +62,8 @@ def _entry(where: str, both: tuple[Mapping[int, Any], Mapping[int, Any]], verdic
         verdict=verdict,
         tokens_without=tokens[0],
         tokens_with=tokens[1],
-        tokens_per_extra_turn=(tokens[1] - tokens[0]) / gain if gain > 0 else math.inf,
+        # Of a gain that is not shown a price would be read as if it were one.
+        tokens_per_extra_turn=(tokens[1] - tokens[0]) / gain if verdict.word == "better" else math.inf,
     )
 
 

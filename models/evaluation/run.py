@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from data.evaluations import append_evaluations, done, files_of, read_evaluations
+from data.evaluations import append_evaluations, done, files_of, note_seconds, read_evaluations, seconds_spent
 from data.parquet import set_aside_damaged
 from data.pass_rates import content_digest, count_evaluation, store
 from data.reporting import Reporter
@@ -69,10 +69,11 @@ def evaluate(
     ``alike`` is the dataset that the model is otherwise judged on: where this one has the same conversations under
     other tool names (SGD-X), those come first, so that what the names cost is told by the same turns.
 
-    Stops at ``settings.evaluation.minutes`` or on SIGINT/SIGTERM after the batch under way.
+    Stops at ``settings.evaluation.minutes``, what earlier attempts took included, or on SIGINT/SIGTERM after the batch
+    under way.
     """
     chosen = settings.evaluation
-    started = time.monotonic()
+    started = time.monotonic() - seconds_spent(evaluation_id)
     tell_what_is_slow(settings, reporter)
     tokenizer = load_tokenizer(model_dir)
     first = judged_first(alike, splits, chosen.decision_points) if alike else ()
@@ -125,6 +126,7 @@ def evaluate(
                 evaluation_id, [{**head, **row(one, thinking, forced=forced is not None)} for one in completions]
             )
             judged += len(completions)
+            note_seconds(evaluation_id, time.monotonic() - started)
             reporter.update(judged)
     if chosen.changes is None:  # pass rates are of what was recorded
         contents = {point.id: content_digest(point) for point in points}

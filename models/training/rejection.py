@@ -1,11 +1,12 @@
 """Rejection sampling: SFT on the best of the completions that a GRPO run sampled (RAFT, arXiv 2304.06767).
 
 It tells what GRPO's rollouts teach from what its loss does: same prompts, same completions, same reward, but only
-the best of each group is learned, as if a person had written it.
+the best at each turn is learned, as if a person had written it.
 """
 
 from __future__ import annotations
 
+import random
 from typing import TYPE_CHECKING, Any
 
 from data.reporting import Reporter
@@ -44,17 +45,19 @@ def train_on_best(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     best = best_completions(read_rollouts(stage.rollouts_of or ""))
     if best.empty:
         raise EmptySplit(_NOTHING.format(chosen=0, too_long=0, longest=stage.max_length))
+    best = shuffled(best, job.settings.seed)
     wanted = set(best["decision_point_id"])
     points = as_practised(read_points_by_id(job.dataset_version, recorded_ids(wanted)), wanted)
     rows, counts = rejection_rows(tokenizer, best, points, stage.max_length)
-    reporter.say(f"{counts['used']} completions are the best of their group in run {stage.rollouts_of}")
+    reporter.say(f"{counts['used']} completions are the best at their turn in run {stage.rollouts_of}")
     trainer = TreeSFTTrainer if stage.engine == "tree" else InOrderSFTTrainer
     return fit(job, reporter, "rejection", bounded_by_epochs(stage, len(rows)), tokenizer, rows, counts, trainer)
 
 
 def best_completions(rollouts: pandas.DataFrame) -> pandas.DataFrame:
-    """One completion of each group that has a well-formed one with more than the group's mean reward, or all of the
-    reward there is; the shortest of equals. In order of conversation, whose history is then computed once.
+    """For each decision point the best well-formed completion that has more than its group's mean reward, or all of the
+    reward there is: of several groups of one decision point the best of all; the shortest of equals. In order of
+    conversation, whose history is then computed once.
 
     One that was cut at its token limit is never chosen, whatever it was paid: it would be taught as if it had ended.
     """
@@ -62,9 +65,20 @@ def best_completions(rollouts: pandas.DataFrame) -> pandas.DataFrame:
     above = numbered["reward"] > numbered.groupby("group")["reward"].transform("mean") + 1e-9
     whole = (numbered["parse_status"] == "ok") & numbered["truncated"].ne(True)
     worth = numbered[whole & (above | numbered["passed"].eq(True))]
-    ranked = worth.sort_values(["group", "reward", "completion_tokens"], ascending=[True, False, True])
-    best = ranked.drop_duplicates("group").drop_duplicates("decision_point_id", keep="last")
-    return best.sort_values(["decision_point_id"]).reset_index(drop=True)
+    # Of equals in everything the latest, which is nearest to what the policy became.
+    order = ["decision_point_id", "reward", "completion_tokens", "group"]
+    ranked = worth.sort_values(order, ascending=[True, False, True, False])
+    return ranked.drop_duplicates("decision_point_id").reset_index(drop=True)
+
+
+def shuffled(best: pandas.DataFrame, seed: int) -> pandas.DataFrame:
+    """Whole conversations one after the other by ``seed``, as priming takes them: in the order of their ids neighbours
+    are of the same services, and those that come last would weigh most."""
+    homes = best["decision_point_id"].str.rpartition("#")[0]
+    names = sorted(set(homes))
+    random.Random(f"rejection-{seed}").shuffle(names)
+    place = {name: number for number, name in enumerate(names)}
+    return best.iloc[homes.map(place).argsort(kind="stable")].reset_index(drop=True)
 
 
 def rejection_rows(

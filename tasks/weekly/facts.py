@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from data import paths, snapshot
@@ -18,6 +19,7 @@ from data.schema import VALIDATION_SPLITS
 from data.versions import DatasetVersion
 from models.metric_log import MetricLog
 from tasks import before_after, records, results
+from tasks.judged import judged_now
 from tasks.records import MODEL_STAGES, MissingUpstream, Record
 
 if TYPE_CHECKING:
@@ -61,13 +63,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Trend:
-    """Causes of failure of models of one stage and source, week on week: shares of all turns judged."""
+    """Causes of failure of models of one stage and source that think alike, the newest of each week, week on week:
+    shares of all turns judged."""
 
     weeks: tuple[str, ...] = ()
     turns: tuple[int, ...] = ()
     causes: tuple[tuple[str, tuple[float, ...]], ...] = ()
     gone: int = 0
     """Models of that stage, of whatever source, left out because the dataset that holds their turns is gone."""
+    others: int = 0
+    """Models of that stage and source left out since a later one of their week stands for it, or they think otherwise
+    than the newest does."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ def gather() -> Week:
         raise MissingUpstream("nothing to report: no model was trained and judged yet; run `apprentice run` first")
     models = _line_of_descent(max(trained, key=lambda record: record.ended or ""), trained)
     evaluations = tuple(judged[record.run_id] for record in models)
-    frames = [read_evaluations(evaluation) for evaluation in evaluations]
+    frames = [judged_now(evaluation) for evaluation in evaluations]
     newest = models[-1]
     return Week(
         models=tuple(models),
@@ -182,16 +188,24 @@ def _trend(newest: Record, judged: Sequence[Record], evaluations: dict[str, str]
     sources = {one.version: one.source for one in snapshot.published()}
     source = sources.get(newest.dataset_version or "")
     alike = [one for one in judged if one.stage == newest.stage]
-    chosen = [one for one in alike if source is not None and sources.get(one.dataset_version or "") == source]
+    there = [one for one in alike if source is not None and sources.get(one.dataset_version or "") == source]
+    ordered = sorted(there, key=lambda one: one.ended or "")
+    weeks = {_week(one.ended): one for one in ordered if one.thinking == newest.thinking}  # the newest of each
     caused: dict[str, pd.DataFrame] = {}
-    for record in sorted(chosen, key=lambda one: one.ended or "")[-WEEKS:]:
+    for record in list(weeks.values())[-WEEKS:]:
         frame = read_evaluations(evaluations[record.run_id])
         points = snapshot.read_points_by_id(record.dataset_version or "", list(frame["decision_point_id"]))
         caused[f"{(record.ended or '')[:10]} ({record.run_id[:4]})"] = failures.causes(frame, points)
     table = failures.between(caused).head(CAUSES)
     rows = tuple((str(cause), tuple(float(share) for share in row)) for cause, row in table.iterrows())
     gone = sum(one.dataset_version not in sources for one in alike)
-    return Trend(tuple(caused), tuple(map(len, caused.values())), rows, gone)
+    return Trend(tuple(caused), tuple(map(len, caused.values())), rows, gone, len(there) - len(weeks))
+
+
+def _week(ended: str | None) -> tuple[int, int]:
+    """ISO year and week."""
+    year, week, _ = date.fromisoformat((ended or "")[:10]).isocalendar()
+    return year, week
 
 
 def _told(turns: Iterable[before_after.Turn]) -> list[before_after.Turn]:
