@@ -25,7 +25,8 @@ _TAKEN = [field for field in EVALUATION_SCHEMA if field.name not in LEFT_OUT]
 #: changed before it was judged, and where its conversation has been erased since. ``grounded`` is whether an answer's
 #: figures had been said before, ``values`` how many argument values its calls have, ``values_thought_first`` how many
 #: of these stand in the thought before. ``announced`` is what a thought says will follow it (``call``,
-#: ``question``), null where it says neither.
+#: ``question``), null where it says neither, ``same_arguments`` whether the calls have the arguments that the thought
+#: names, null where it names none or no call can be read.
 OUTCOME_SCHEMA: pa.Schema = schema_of(
     {
         "step": pa.string(),
@@ -36,8 +37,9 @@ OUTCOME_SCHEMA: pa.Schema = schema_of(
         "values": pa.int64(),
         "values_thought_first": pa.int64(),
         "announced": pa.string(),
+        "same_arguments": pa.bool_(),
     },
-    nullable=(*(field.name for field in _TAKEN if field.nullable), "cause", "grounded", "announced"),
+    nullable=(*(field.name for field in _TAKEN if field.nullable), "cause", "grounded", "announced", "same_arguments"),
 )
 
 

@@ -143,12 +143,14 @@ def _heeding_table(arms: Sequence[ArmRows]) -> str:
             f"{one.followed} of {one.thoughts}",
             _share(one.right),
             _share(one.right_against),
+            f"{one.same} of {one.named}" if one.named else "–",
         ]
         for arm in arms
         for where in ("seen", "unseen")
         for kind, one in heeding(sliced(arm, where).values()).items()
     ]
     heads = ["arm", "seeds", "tools", "announced", "followed", "turn success where followed", "where not"]
+    heads.append("with the very arguments that the thought names")
     return f"{table(heads, rows)}\n\n{_announcing_nothing(arms)}" if rows else ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from models.evaluation import bfcl, failures
-from models.evaluation.heeding import announced
+from models.evaluation.heeding import announced, same_arguments
 from models.evaluation.ledger import thought_first
 from models.evaluation.rejudge import judged_again
 from models.evaluation.slices import calls_begun
@@ -51,4 +51,9 @@ def outcomes(
         values=[total for _, total in counted],
         values_thought_first=[found for found, _ in counted],
         announced=pd.Series([announced(thought) for thought in rows["reasoning"]], index=rows.index, dtype=object),
+        same_arguments=pd.Series(
+            [same_arguments(*pair) for pair in zip(rows["reasoning"], rows["action"], strict=True)],
+            index=rows.index,
+            dtype=object,
+        ),
     )
