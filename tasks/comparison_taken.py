@@ -7,6 +7,7 @@ it.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -95,7 +96,8 @@ def taken(run: str, address: Address) -> Record:
 def differences(record: Record, address: Address) -> list[str]:
     """In what the model of ``record`` was made otherwise than ``address`` asks, its code apart.
 
-    A setting that is younger than the run counts as its default, which is how the run was made.
+    A setting that is younger than the run counts as its default, which is how the run was made. A clock that a run did
+    not need, since its steps or its validation ended it before, may be any that is long enough.
     """
     facts = {
         "dataset": (record.dataset_version, address.dataset_version),
@@ -103,9 +105,17 @@ def differences(record: Record, address: Address) -> list[str]:
     }
     there, asked = flat(record.settings), flat(address.settings)
     defaults = _defaults(address.stage)
+    if _ended_before(record, asked.get("minutes")):
+        there["minutes"] = asked.get("minutes")
     for name in sorted(there.keys() | asked.keys()):
         facts[name] = (there.get(name, defaults.get(name)), asked.get(name))
     return [f"{name} {was}, asked {wanted}" for name, (was, wanted) in facts.items() if was != wanted]
+
+
+def _ended_before(record: Record, minutes: float | None) -> bool:
+    if record.outputs.get("stopped") != "finished":
+        return False
+    return minutes is None or float(record.outputs.get("seconds", math.inf)) <= 60 * minutes
 
 
 def _defaults(stage: str) -> Mapping[str, Any]:

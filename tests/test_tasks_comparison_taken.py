@@ -118,6 +118,20 @@ def test_a_setting_younger_than_the_run_counts_as_its_default(state: State, monk
     assert "validate_every None, asked 20" in others
 
 
+@pytest.mark.parametrize(
+    ("stopped", "asked", "same"),
+    [("finished", 2.0, True), ("finished", None, True), ("finished", 0.5, False), ("budget", 2.0, False)],
+)
+def test_a_clock_that_a_run_did_not_need_may_be_another(
+    state: State, stopped: str, asked: float | None, same: bool
+) -> None:
+    """Ended by its validation after a minute of five, it would have ended so within two as well."""
+    record = trained("a" * 32, outputs={"seconds": 60.0, "stopped": stopped})
+    made = record.model_copy(update={"settings": {**record.settings, "minutes": 5.0}})
+    address = training_address("sft", resolve("smoke", {"sft": {"minutes": asked}}), BASE, VERSION)
+    assert (comparison_taken.differences(made, address) == []) is same
+
+
 def test_only_a_training_of_this_comparison_can_be_taken(state: State) -> None:
     trained("5" * 32)
     trained("6" * 32, stage="primed")
