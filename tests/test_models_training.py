@@ -1,5 +1,6 @@
 """The seams to TRL against TRL's own results, and training stages that resume where they were."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -293,27 +294,70 @@ def test_which_thoughts_are_exchanged_depends_on_the_seed_and_the_share(train_se
             assert half[point.id][0] in near
 
 
-def test_a_call_borrows_the_thought_of_a_call_of_the_same_tool_in_another_conversation(train_set):
+def test_what_calls_or_tells_borrows_the_thought_of_its_kind_in_another_conversation(train_set):
     from models.training.exchanged import exchanged_thoughts
 
     points = list({point.id: point for conversation in train_set for point in decision_points(conversation)}.values())
     others = exchanged_thoughts(points, 1.0, seed=0)
-    borrowed = 0
+
+    def kind(message):
+        return [call.name for call in message.tool_calls], message.acts, sorted(fact.name for fact in message.facts)
+
+    borrowed = {"call": 0, "answer": 0}
     for point in points:
-        names = [call.name for call in point.expected.tool_calls]
         own = [one.expected for one in points if one.conversation_id == point.conversation_id]
         elsewhere = [one for one in others.get(point.id, ()) if all(one is not mine for mine in own)]
-        assert names or not elsewhere  # an answer borrows from its own conversation alone
+        assert len(elsewhere) <= 1
+        assert point.expected.tool_calls or point.expected.facts or not elsewhere  # there is nothing to copy
         for other in elsewhere:
-            assert [call.name for call in other.tool_calls] == names
+            assert kind(other) == kind(point.expected)
             assert other.rationale != point.expected.rationale
-            borrowed += 1
-    assert borrowed > 3
+            borrowed[point.kind] += 1
+    assert borrowed["call"] > 3
     # Where a name means another tool, nothing is borrowed.
     point = next(point for point in points if point.expected.tool_calls and len(others.get(point.id, ())) == 2)
     renamed = tuple(tool.model_copy(update={"description": "Does something else."}) for tool in point.tools)
     changed = [point.model_copy(update={"tools": renamed}) if one is point else one for one in points]
     assert exchanged_thoughts(changed, 1.0, seed=0)[point.id] == others[point.id][:1]
+
+
+def test_an_answer_that_tells_borrows_only_where_the_same_is_told(train_set):
+    from models.training.exchanged import exchanged_thoughts
+
+    points = [point for conversation in train_set for point in decision_points(conversation)]
+    telling = next(point for point in points if point.expected.facts and not point.expected.tool_calls)
+
+    def elsewhere(home, **changes):
+        facts = tuple(fact.model_copy(update=changes) for fact in telling.expected.facts)
+        message = telling.expected.model_copy(update={"facts": facts, "rationale": f"{home} tells something else."})
+        return telling.model_copy(update={"id": f"{home}#1", "conversation_id": home, "expected": message})
+
+    alike, unlike = elsewhere("alike"), elsewhere("unlike", name="something_else")
+    assert exchanged_thoughts([telling, alike], 1.0, 0)[telling.id] == (alike.expected,)
+    assert telling.id not in exchanged_thoughts([telling, unlike], 1.0, 0)
+    named = alike.expected.model_copy(update={"rationale": f"{telling.tools[0].name} tells it."})
+    other = alike.model_copy(update={"expected": named, "tools": telling.tools})
+    assert exchanged_thoughts([telling, other], 1.0, 0)[telling.id] == (named,)
+    assert telling.id not in exchanged_thoughts([telling.model_copy(update={"tools": ()}), other], 1.0, 0)
+
+
+def test_a_primed_call_is_its_thought_read_from_left_to_right():
+    from data.schema import Message, ToolCall
+    from models.training.priming import as_its_thought_lists
+
+    arguments = {"airline": "Delta", "day": "Friday", "from": "Oslo", "seats": "2", "to": "Rome"}
+    raw = json.dumps(arguments)
+    call = ToolCall(id="c", name="FindFlight", arguments=arguments, arguments_raw=raw)
+    thought = "FindFlight needs to=Rome, from=Oslo, day=Friday; also airline=Delta. Nothing is missing, so I call it."
+    made = as_its_thought_lists(Message(role="assistant", tool_calls=(call, call), rationale=thought))
+    for one in made.tool_calls:
+        assert list(one.arguments) == ["to", "from", "day", "airline", "seats"]  # what it does not name comes last
+        assert one.arguments == arguments
+        assert json.loads(one.arguments_raw) == arguments
+        assert list(json.loads(one.arguments_raw)) == list(one.arguments)
+    without = Message(role="assistant", tool_calls=(call,), rationale="I look it up.")
+    assert list(as_its_thought_lists(without).tool_calls[0].arguments) == list(arguments)
+    assert as_its_thought_lists(Message(role="assistant", content="Hello")).content == "Hello"
 
 
 def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):

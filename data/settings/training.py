@@ -121,8 +121,8 @@ class PrimingSettings(TreeSettings, ChosenSettings):
     """Earlier turns without their reasoning, as at a recorded decision point, or with it, as within an episode (then
     GRPO on episodes begins with what it will see)."""
     exchanged: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of the decision points that are learned once more with the thought of a turn nearby, and at calls of a call
-    of the same tool elsewhere, before that turn's action: only the action counts, so that it has to follow from its
-    thought (models/training/exchanged.py). These rows count as steps do: raise ``max_steps`` with it."""
+    """Share of the decision points that are learned once more with the thought of a turn nearby, and of one of the same
+    kind elsewhere, before that turn's action: only the action counts, so that it has to follow from its thought
+    (models/training/exchanged.py). These rows take steps as others do: raise ``max_steps`` with it."""
     rationales: str | None = None
     """Dataset version whose thoughts to learn instead of those of the run's own (``--thoughts toolrl``)."""

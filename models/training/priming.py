@@ -6,6 +6,7 @@ loss is on the reasoning, the action and the end of turn; the think block's open
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -126,8 +127,27 @@ def primed_rows(
     return rows, counts
 
 
+def as_its_thought_lists(message: Message) -> Message:
+    """The message with each call's arguments in the order in which its thought names them, others after them.
+
+    A call is then its thought read from left to right. SGD's thoughts name required arguments first, its calls name all
+    by the alphabet: 62 % of the training calls had to be sorted while they were copied, and of the calls with an
+    argument twice nearly all followed such a thought (docs/log.md, 2026-11-30). To judge and reward it is the same.
+    """
+    thought = message.rationale or ""
+    calls = []
+    for call in message.tool_calls:
+        place = {name: at for name in call.arguments if (at := thought.find(f" {name}=")) >= 0}
+        ordered = sorted(call.arguments, key=lambda name: place.get(name, len(thought)))
+        arguments = {name: call.arguments[name] for name in ordered}
+        raw = json.dumps(arguments, ensure_ascii=False)
+        calls.append(call.model_copy(update={"arguments": arguments, "arguments_raw": raw}))
+    return message.model_copy(update={"tool_calls": tuple(calls)})
+
+
 def _completion(tokenizer: Any, message: Message) -> tuple[list[int], int]:
     """Token ids of a reasoned completion less its opener, and how many of them are the thought with its end."""
+    message = as_its_thought_lists(message)
     text = completion_text(message, message.rationale).removeprefix(THINK_OPEN) + TURN_END
     encoded = tokenizer(text, add_special_tokens=False)
     return list(encoded["input_ids"]), encoded.char_to_token(len(text) - len(action_text(message) + TURN_END))

@@ -44,7 +44,7 @@ def for_call(tool: ToolSpec, arguments: Mapping[str, Any], confirmed: bool) -> s
     if _lacks(tool, arguments):
         return ""
     wish = "confirmed" if tool.is_write and confirmed else f"wants to {_goal(tool)}"
-    return f"The user {wish}: {_takes(tool, arguments, list(arguments))} Nothing is missing, so I call it."
+    return f"The user {wish}: {_needs(tool, arguments)} Nothing is missing, so I call it."
 
 
 def for_answer(moment: Moment) -> str:
@@ -67,26 +67,24 @@ def _situation(moment: Moment) -> str:
     if moment.intent is not None and {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
         # As before a call: whether to call or to ask follows from what is known, so that is told first.
         wish = "changes that" if "NEGATE" in moment.user_acts else f"wants to {_goal(moment.intent)}"
-        return f"The user {wish}: {_before_a_call(moment.intent, _settled(moment))}"
+        return f"The user {wish}: {_needs(moment.intent, _settled(moment))}"
     if {Act.OFFER_INTENT, Act.REQUEST_MORE} & set(moment.acts):
         return next((said for act, said in _DONE_BY_USER.items() if act in moment.user_acts), "")
     return ""
 
 
-def _takes(tool: ToolSpec, known: Mapping[str, Any], names: Sequence[str]) -> str:
-    """The tool before any value, and then its arguments: named after values, they were those of tools learned by heart
-    (docs/log.md, 2026-11-28). Each with its value, or a question mark: what is missing then stands there, where two
-    lists, of what is needed and of what is known, would have to be compared. Optional arguments only with a value:
-    going through the others as well, models asked less for what was missing (docs/log.md, 2026-11-29). In the order in
-    which a call names them, so that the call is its thought read from left to right: with required ones first and the
-    others after them, calls added and repeated arguments (docs/log.md, 2026-11-30)."""
-    listed = _listed([f"{name}={known.get(name, '?')}" for name in names])
-    return f"{tool.name} takes {listed or 'nothing'}."
-
-
-def _before_a_call(tool: ToolSpec, known: Mapping[str, Any]) -> str:
-    """The same where there is no call yet: SGD's calls name their arguments by the alphabet."""
-    return _takes(tool, known, sorted({*tool.parameters.get("required", []), *known}))
+def _needs(tool: ToolSpec, known: Mapping[str, Any]) -> str:
+    """The tool before any value, and its arguments as it declares them: named after values, they were those of tools
+    learned by heart (docs/log.md, 2026-11-28). Each with its value, or a question mark: what is missing then stands
+    there, where two lists, of what is needed and of what is known, would have to be compared. Optional arguments only
+    with a value: going through the others as well, models asked less for what was missing (docs/log.md, 2026-11-29).
+    Required ones first, as they are declared: by the alphabet, as SGD's calls name them, models of 135M missed values
+    that had been said and made up others (docs/log.md, 2026-11-30); the call follows the thought instead
+    (models/training/priming.py)."""
+    required = tool.parameters.get("required", [])
+    needed = _listed([f"{name}={known.get(name, '?')}" for name in required]) or "nothing"
+    more = _listed([f"{name}={value}" for name, value in known.items() if name not in required])
+    return f"{tool.name} needs {needed}{f'; also {more}' if more else ''}."
 
 
 def _settled(moment: Moment) -> dict[str, str]:
@@ -107,8 +105,9 @@ def _lacks(tool: ToolSpec, known: Mapping[str, Any]) -> bool:
 
 
 def _in_order(moment: Moment) -> list[str]:
-    """What is asked for, as the thought has just listed it."""
-    return sorted(moment.requested)
+    """What is asked for, as the tool lists it."""
+    listed = moment.intent.parameters.get("required", []) if moment.intent else []
+    return sorted(moment.requested, key=lambda slot: listed.index(slot) if slot in listed else len(listed))
 
 
 def _outcome(tool: ToolSpec, results: int, failed: bool) -> str:
