@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from data.files import write_whole
 from models.evaluation import bfcl, failures
-from models.evaluation.document import ArmRows, matched, sliced, table
+from models.evaluation.document import ArmRows, aside_table, matched, sliced, table
 from models.evaluation.heeding import heeding
 from models.evaluation.ledger import thinking_ledger
 from models.evaluation.pairing import paired
+from models.evaluation.slices import part
 from tasks.before_after import action_text
 from tasks.comparison import State
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Rows of a table of causes or tools, and turns that are quoted of each kind.
 MOST, EXAMPLES = 12, 10
+#: The source that has SGD's conversations under other names of all tools.
+RENAMED = "sgd-x-v5"
 
 
 def claims(arms: Sequence[ArmRows], where: str) -> str:
@@ -170,6 +173,22 @@ def _seeds(arm: ArmRows) -> str:
 
 def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{100 * value:.0f} %"
+
+
+def changed_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:
+    """Turns that were changed before they were judged, and other names for all tools."""
+    told = aside_table(arms, ["distractors", "withheld", f"on {RENAMED}"])
+    if not told:
+        return ""
+    renamed = [arm.aside[f"on {RENAMED}"] for arm in arms if len(arm.aside.get(f"on {RENAMED}", ()))]
+    if renamed:
+        first = renamed[0]
+        kinds = ", ".join(f"{len(part(first, where))} {where}" for where in ("seen", "unseen", "mixed"))
+        told += (
+            f"\n\n{RENAMED}: its turns are of tools that are {kinds} under their own names. Of all its conversations "
+            f"{overlaps.get(RENAMED, 0)} begin with the words of a training conversation."
+        )
+    return f"## Changed turns, first seed\n\n{told}"
 
 
 def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:

@@ -150,7 +150,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         comparison_pages.claims(arms, target),
         *(f"## Every metric, {name}, in percent\n\n{document.metrics(arms, name)}" for name in where[:2]),
         comparison_pages.noise_section(floors, titles, target),
-        _section("Changed turns, first seed", document.aside_table(arms, ["distractors", "withheld", "on sgd-x-v5"])),
+        comparison_pages.changed_section(made.overlaps, arms),
         comparison_pages.ledger_section(arms),
         comparison_pages.bfcl_section(made.overlaps, arms),
         comparison_pages.failure_section(arms),

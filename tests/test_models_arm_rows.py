@@ -28,7 +28,7 @@ from models.evaluation.variants import without_required_information
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
 from models.wording import normalise
-from tasks.comparison_pages import caused, claims
+from tasks.comparison_pages import caused, changed_section, claims
 from tasks.comparison_report import noise
 
 
@@ -179,6 +179,18 @@ def test_reward_curves_are_drawn_as_running_means_over_the_steps_themselves() ->
     assert list(raw) == [0.0, 1.0] * 15
     assert list(smooth)[9:] == pytest.approx([0.5] * 21)
     assert "rewards" not in draw(arms, {})
+
+
+def test_other_names_for_all_tools_are_told_with_what_their_turns_are_of() -> None:
+    random = np.random.default_rng(6)
+    renamed = frame(random, 0.4, 12)
+    arm = ArmRows(3, "sft", "SFT", {0: frame(random, 0.5)}, {"on sgd-x-v5": renamed})
+    text = changed_section({"sgd-x-v5": 7}, [arm])
+    assert "tools that are 24 seen, 24 unseen, 0 mixed under their own names" in text
+    assert "7 begin with the words of a training conversation" in text
+    aside = ArmRows(3, "sft", "SFT", {0: frame(random, 0.5)}, {"withheld": renamed})
+    assert "sgd-x-v5" not in changed_section({}, [aside])
+    assert changed_section({}, [ArmRows(3, "sft", "SFT", {0: frame(random, 0.5)})]) == ""
 
 
 def test_thinking_is_charged_for_the_turns_it_brings() -> None:
