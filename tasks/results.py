@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 #: What the table shows, headline first.
-SHOWN = {"turn_success": "turn success", "exact_call": "exact call", "no_call_right": "no-call right"}
+SHOWN = {"turn_success": "turn success", "exact_call": "exact call", "no_call_right": "answered when due"}
 #: What one model's table shows, headline first.
 ALL_SHOWN = {
     "turn_success": "turn success",

@@ -219,7 +219,7 @@ def test_arms_of_other_seeds_are_not_held_against_each_other_unsaid() -> None:
     assert document.unlike_seeds([base, both]) == ""
     assert "| 600, 400 |" in document.cost_table([both])
     assert "Of 40 call turns" in document.metrics([both], "seen")
-    assert "and 40 others" in document.metrics([both], "seen")
+    assert "and 40 answer turns" in document.metrics([both], "seen")
     assert "seen, n = 80 of 20 conversations" in headline([both], ["seen"])
     labels = [text.get_text() for text in draw([base, both, one], {})["turn-success"].axes[0].get_yticklabels()]
     assert labels == ["base", "SFT (seed 0, 1)", "continued (seed 0)"]

@@ -22,8 +22,8 @@ METRIC_COLUMNS = {
     "argument_values": "argument values",
     "exact_call": "exact call",
     "call_success": "call turns right",
-    "answer_success": "no-call turns right",
-    "no_call_right": "no call made when none due",
+    "answer_success": "answers right",
+    "no_call_right": "answered when due",
     "facts": "facts",
     "format_ok": "format",
 }
@@ -153,7 +153,7 @@ def metrics(arms: Sequence[ArmRows], where: str) -> str:
         )
     heads = ["model", "decision: precision", "recall", *METRIC_COLUMNS.values(), "conversation: all right"]
     told = (
-        f"Of {calls} call turns (tool name to call turns right, recall) and {others} others; precision is of the calls "
+        f"Of {calls} call turns (tool name to call turns right, recall) and {others} answer turns; precision is of the calls "
         "that were begun."
     )
     return f"{unlike_seeds(arms)}{told}\n\n{table([*heads, 'first failing turn', 'seeds'], rows)}"
