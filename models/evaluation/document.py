@@ -153,8 +153,8 @@ def metrics(arms: Sequence[ArmRows], where: str) -> str:
         )
     heads = ["model", "decision: precision", "recall", *METRIC_COLUMNS.values(), "conversation: all right"]
     told = (
-        f"Of {calls} call turns (tool name to call turns right, recall) and {others} answer turns; precision is of the calls "
-        "that were begun."
+        f"Of {calls} call turns (tool name to call turns right, recall) and {others} answer turns; "
+        "precision is of the calls that were begun."
     )
     return f"{unlike_seeds(arms)}{told}\n\n{table([*heads, 'first failing turn', 'seeds'], rows)}"
 
