@@ -119,7 +119,7 @@ def test_a_model_goes_on_with_another_dataset(stages: SimpleNamespace, monkeypat
     assert own == named  # the start model's dataset, whether it is said or not
     assert of_run(other).dataset_version == "f" * 12
     assert of_run(other).start_run_id == primed
-    monkeypatch.setattr("tasks.held_out.content_key", str)
+    monkeypatch.setattr("tasks.held_out.words_of", lambda said: ["hello"])
     held_out.append(SimpleNamespace(id="s/1"))  # type: ignore[arg-type]
     with pytest.raises(ReadBefore, match="s/1"):
         train_grpo(profile="smoke", start_run_id=primed, dataset_version="d" * 12)
