@@ -10,7 +10,7 @@ from prefect import flow
 from data.arms import chosen_arms
 from data.settings import ProfileName
 from flows.ingest_data import ingest_data
-from tasks import comparison, comparison_steps, comparison_taken
+from tasks import comparison, comparison_budget, comparison_steps, comparison_taken
 from tasks.choices import stated
 from tasks.comparison_datasets import elsewhere, practised, whole
 from tasks.comparison_report import report
@@ -69,9 +69,9 @@ def compare_arms(
         command: What was typed to ask for it, which the page tells.
     """
     chosen = chosen_arms(preset, tuple(arms), tuple(rewards))
-    number = seeds or comparison.affordable_seeds(minutes)
+    number = seeds or comparison_budget.affordable_seeds(minutes)
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations)
-    settings = comparison.budgeted(profile, changes, chosen, number, minutes)
+    settings = comparison_budget.budgeted(profile, changes, chosen, number, minutes)
     all_seeds = range(settings.seed, settings.seed + number)
     if only_seed is not None and only_seed not in all_seeds:
         raise comparison.UnknownSeed(f"no seed {only_seed}; this comparison's are {', '.join(map(str, all_seeds))}")

@@ -7,23 +7,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from data.files import write_whole
 from models.evaluation import bfcl, failures
-from models.evaluation.document import ArmRows, aside_table, matched, sliced, table
+from models.evaluation.asides import aside_table
+from models.evaluation.document import ArmRows, matched, sliced, table
 from models.evaluation.heeding import heeding
 from models.evaluation.ledger import thinking_ledger
 from models.evaluation.pairing import paired
 from models.evaluation.slices import part
-from tasks.before_after import action_text
 from tasks.comparison import State
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from data.schema import DecisionPoint
 
-#: Rows of a table of causes or tools, and turns that are quoted of each kind.
-MOST, EXAMPLES = 12, 10
+#: Rows of a table of causes or tools.
+MOST = 12
 #: The source that has SGD's conversations under other names of all tools.
 RENAMED = "sgd-x-v5"
 
@@ -252,41 +250,6 @@ def failure_section(arms: Sequence[ArmRows]) -> str:
 def _share_of(column: Any) -> str:
     there = column.dropna()
     return f"{100 * float(there.astype(bool).mean()):.1f} % (n = {len(there)})" if len(there) else "–"
-
-
-def examples(file: Path, found: Mapping[str, pd.DataFrame], points: Mapping[str, DecisionPoint], seed: int) -> None:
-    """Ten turns each that turned right and wrong, from SFT to each GRPO arm; beside the page, since they quote data.
-
-    Args:
-        file: Where they are written.
-        found: Rows with ``cause`` and ``text`` by arm.
-        points: Their decision points, as far as the dataset is here: what the user said and what was due.
-        seed: The training seed that all rows are of.
-    """
-    parts = [
-        "# Examples\n\nCompletions and turns quote the dataset: do not publish them without its licence. All of seed "
-        f"{seed}; of as many causes as possible, so not as often as they occur."
-    ]
-    for after in ("grpo-thinking", "grpo-plain", "sft-continued"):
-        if "sft" not in found or after not in found:
-            continue
-        for right, heading in ((True, "wrong → right"), (False, "right → wrong")):
-            every = failures.turned(found["sft"], found[after], right=right, most=len(found[after]))
-            rows = every.head(EXAMPLES).to_dict("records")
-            parts.append(f"## sft → {after}, {heading}: {len(rows)} of {len(every)}")
-            parts += [_example(row, points.get(row["decision_point_id"])) for row in rows]
-    write_whole(file, "\n\n".join(parts) + "\n")
-
-
-def _example(row: Mapping[Any, Any], point: DecisionPoint | None) -> str:
-    causes = [row["cause_before"] or "right", row["cause_after"] or "right"]
-    texts = [str(row[side]) for side in ("text_before", "text_after")]
-    told = [(f"before, {causes[0]}", texts[0]), (f"after, {causes[1]}", texts[1])]
-    if point is not None:
-        last = point.history[-1]
-        told = [(f"last, by the {last.role}", action_text(last)), ("due", action_text(point.expected)), *told]
-    quoted = (f"{what}:\n\n    " + text.replace("\n", "\n    ") for what, text in told)
-    return "\n\n".join([f"`{row['decision_point_id']}` ({row['kind']})", *quoted])
 
 
 def plots(file: Path, arms: Sequence[ArmRows], rewards: Mapping[str, Any]) -> None:

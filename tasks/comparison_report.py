@@ -16,7 +16,7 @@ from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
 from models.evaluation.slices import part
 from models.evaluation.verdicts import MARGIN, Verdict
-from tasks import comparison, comparison_pages, comparison_taken
+from tasks import comparison, comparison_examples, comparison_pages, comparison_taken
 from tasks.comparison import SAMPLES, State, Step
 from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
 from tasks.evaluation import rows_of
@@ -34,7 +34,7 @@ def report(state: State, *, final: bool = False) -> Path | None:
         quoted = {name for frame in found.values() for name in frame["decision_point_id"]}
         points = snapshot.read_points_by_id(state.dataset_version, quoted)
         seed = comparison_pages.first_seed(judged_arms(made, final))
-        comparison_pages.examples(_named(state.directory, "examples.md", final), found, points, seed)
+        comparison_examples.examples(_named(state.directory, "examples.md", final), found, points, seed)
     return page
 
 

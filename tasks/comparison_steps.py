@@ -10,7 +10,8 @@ from data.settings import Settings, StageSettings
 from tasks import comparison_taken, evaluation, records, training
 from tasks.addresses import TRAINERS, training_address
 from tasks.base_model import prepare_base_model
-from tasks.comparison import ASIDE, GRPO, Done, State, Step
+from tasks.comparison import GRPO, Done, State, Step
+from tasks.comparison_budget import ASIDE
 from tasks.machine import described
 from tasks.records import MissingUpstream
 from tasks.stage import now, say

@@ -15,6 +15,7 @@ from data.decision_points import decision_points
 from data.outcomes import OUTCOME_SCHEMA, read_outcomes, write_outcomes
 from data.schema import Conversation, DecisionPoint, Message, ToolCall, ToolSpec
 from models.evaluation import document
+from models.evaluation.asides import aside_table
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
 from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
 from models.evaluation.ledger import thinking_ledger, thought_first
@@ -156,14 +157,14 @@ def test_a_turn_where_no_call_is_right_is_read_beside_the_calls_as_recorded() ->
     asked = pd.DataFrame([row(c, 3, True, text="<tool_call>" if c < 5 else "When?") for c in range(20)])
     renamed = recorded.assign(decision_point_id=recorded["decision_point_id"].str.replace("made/", "made-x/"))
     arm = ArmRows(3, "sft", "SFT", {0: recorded}, aside={"withheld": asked, "on x": renamed, "empty": recorded[:0]})
-    lines = document.aside_table([arm], ["withheld", "on x", "empty", "absent"]).splitlines()[2:]
+    lines = aside_table([arm], ["withheld", "on x", "empty", "absent"]).splitlines()[2:]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert [(one[0], one[2][:4], one[3][:5], *one[5:]) for one in cells] == [
         ("withheld", "–", "100.0", "20", "100 %", "25 %"),
         ("on x", "75.0", "75.0 ", "40", "75 %", "75 %"),
     ]
     elsewhere = ArmRows(3, "sft", "SFT", {0: recorded[30:]}, aside={"withheld": asked})
-    assert document.aside_table([elsewhere], ["withheld"]).endswith("| – | – |"), "nothing in common, nothing to say"
+    assert aside_table([elsewhere], ["withheld"]).endswith("| – | – |"), "nothing in common, nothing to say"
 
 
 def test_reward_curves_are_drawn_as_running_means_over_the_steps_themselves() -> None:

@@ -20,8 +20,9 @@ from data.schema import DecisionPoint, Message
 from flows.assignments import nested
 from models import tracking
 from models.interruption import interruption
-from tasks import comparison, comparison_steps, evaluation, training
-from tasks.comparison import State, Step, budgeted, opened, steps
+from tasks import comparison, comparison_budget, comparison_steps, evaluation, training
+from tasks.comparison import State, Step, opened, steps
+from tasks.comparison_budget import affordable_seeds, budgeted
 from tasks.records import MissingUpstream
 from tasks.slices import Slice, SliceOver
 from tasks.stage import Interrupted
@@ -81,9 +82,9 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert settings.evaluation.minutes is not None
     judged = [step for step in steps(state(seeds=1)) if step.kind == "judge" and not step.aside.startswith("on ")]
     whole = sum(not step.aside for step in judged) * settings.evaluation.minutes
-    aside = sum(bool(step.aside) for step in judged) * settings.evaluation.minutes * comparison.ASIDE
-    units = sum(comparison.UNITS.get(arm.recipe, 0.0) for arm in arms.values())
-    beginnings = len(judged) * comparison.A_JUDGEMENTS_MINUTES + comparison.BEGINNING_MINUTES
+    aside = sum(bool(step.aside) for step in judged) * settings.evaluation.minutes * comparison_budget.ASIDE
+    units = sum(comparison_budget.UNITS.get(arm.recipe, 0.0) for arm in arms.values())
+    beginnings = len(judged) * comparison_budget.A_JUDGEMENTS_MINUTES + comparison_budget.BEGINNING_MINUTES
     assert 28 < whole + aside + settings.sft.minutes * units + beginnings < 30
     assert settings.evaluation.episodes.tasks == 0  # no page of a comparison tells of them
     asked = budgeted("laptop", {"evaluation": {"episodes": {"tasks": 3}}}, arms, 1, 30)
@@ -93,7 +94,7 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert short.sft.minutes > 0.1  # beginnings never take it all
     assert settings.data.conversations == 300
     assert budgeted("night", {}, arms, 3, None) == resolve("night")
-    assert [comparison.affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
+    assert [affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
 
 
 def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> None:
@@ -620,7 +621,7 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
 def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
     import pandas as pd
 
-    from tasks import comparison_pages
+    from tasks import comparison_examples
 
     def rows(*causes: str | None) -> pd.DataFrame:
         ids = [f"made#{number}" for number in range(len(causes))]
@@ -641,7 +642,7 @@ def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
         history=(Message(role="user", content="What is\nthe price?"),),
         expected=Message(role="assistant", content="It is $9."),
     )
-    comparison_pages.examples(tmp_path / "examples.md", found, {"made#0": point}, seed=1)
+    comparison_examples.examples(tmp_path / "examples.md", found, {"made#0": point}, seed=1)
     head, better, worse = (tmp_path / "examples.md").read_text().split("## ")
     assert "All of seed 1" in head
     assert better.startswith("sft → grpo-plain, wrong → right: 1 of 1\n")

@@ -1,0 +1,57 @@
+"""What a comparison's ``--minutes`` are spent on: trainings and judgements, and how many seeds they buy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from data import profiles
+from data.arms import Arm
+from data.settings import ProfileName, Settings
+from tasks.comparison import LOOKED_AT, SAMPLED, SAMPLES
+
+#: Minutes of ``--minutes`` that no budget of a stage knows of, measured on two cores: a judgement loads its model and
+#: ends the batch it is in, ingestion fetches the base model. They take at most half.
+BEGINNING_MINUTES, A_JUDGEMENTS_MINUTES = 1.5, 0.2
+#: Shares of what is left; the rest is the step or batch by which each stage goes over its budget.
+TRAINING_SHARE, JUDGING_SHARE = 0.58, 0.35
+#: Training time of a recipe against SFT's.
+UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection": 0.5}
+#: Judging time of a look at changed turns against a plain one's.
+ASIDE = 0.5
+#: Below this budget one seed has to do.
+MINUTES_FOR_SEEDS = 240.0
+#: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
+CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
+
+
+def budgeted(
+    profile: ProfileName, overrides: Mapping[str, Any], arms: Mapping[str, Arm], seeds: int, minutes: float | None
+) -> Settings:
+    """Settings of a comparison; ``minutes`` of the whole are shared out over trainings and judgements.
+
+    Judgements elsewhere (bfcl, sgd-x) and on the test splits come on top: counted, they would make another question of
+    the same command as soon as one of those sources was ingested. Whole episodes are left out: a comparison's page is
+    of turns. What is stated explicitly stays as stated.
+    """
+    if minutes is None:
+        return profiles.resolve(profile, dict(overrides))
+    times = {name: seeds if arm.seeded else 1 for name, arm in arms.items()}
+    trained = sum(UNITS.get(arm.recipe, 0.0) * times[name] for name, arm in arms.items())
+    looked = sum(name in LOOKED_AT for name in arms) * 2 + sum(name in SAMPLED for name in arms) * SAMPLES
+    judgements = sum(times.values())
+    fixed = BEGINNING_MINUTES + A_JUDGEMENTS_MINUTES * (judgements + looked)
+    left = minutes - min(fixed, minutes / 2)
+    unit = TRAINING_SHARE * left / max(trained, 1.0)
+    shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
+    shares["prime"] = {"minutes": UNITS["primed"] * unit}
+    shares["evaluation"] = {"minutes": JUDGING_SHARE * left / (judgements + ASIDE * looked), "episodes": {"tasks": 0}}
+    most = profiles.resolve(profile).data.conversations
+    fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
+    shares["data"] = {"conversations": min(fitting, most) if most else fitting}
+    return profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
+
+
+def affordable_seeds(minutes: float | None) -> int:
+    """How many seeds a budget is worth: three, or one where three would leave each training next to nothing."""
+    return 3 if minutes is None or minutes >= MINUTES_FOR_SEEDS else 1
