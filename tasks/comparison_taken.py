@@ -119,8 +119,10 @@ def _ended_before(record: Record, minutes: float | None) -> bool:
 
 
 def _defaults(stage: str) -> Mapping[str, Any]:
-    section = TRAINERS[stage].section
-    return flat(type(getattr(Settings(), section))().model_dump(mode="json"))
+    every = Settings()
+    own = type(getattr(every, TRAINERS[stage].section))().model_dump(mode="json")
+    # Beside its section an address has what it takes from GRPO's (tasks/addresses.py).
+    return {"validation_completion_length": every.grpo.max_completion_length, "reward_digest": "", **flat(own)}
 
 
 def done(record: Record) -> Done:

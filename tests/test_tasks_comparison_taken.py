@@ -180,6 +180,16 @@ def test_the_command_says_what_cannot_be_taken(monkeypatch: pytest.MonkeyPatch) 
     assert "no stage has run id 0000" in said.output
 
 
+def test_where_validation_cuts_completions_is_known_of_runs_that_did_not_record_it() -> None:
+    """SFT of the comparison in docs/comparison.md is older than that part of its address."""
+    settings = resolve("laptop", {"sft": {"validate_every": 20}})
+    address = training_address("sft", settings, BASE, VERSION)
+    record = trained("c" * 32)
+    old = {name: value for name, value in address.settings.items() if name != "validation_completion_length"}
+    assert len(old) == len(address.settings) - 1
+    assert comparison_taken.differences(record.model_copy(update={"settings": old}), address) == []
+
+
 def test_every_stage_that_trains_has_defaults_to_compare_with() -> None:
     for stage in TRAINERS:
         assert "max_steps" in comparison_taken._defaults(stage)
