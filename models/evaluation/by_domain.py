@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.evaluation.document import ArmRows, matched, table
+from models.evaluation.document import ArmRows, first_frame, matched, table
 from models.evaluation.pairing import Seeded, item_of, scores
-from models.evaluation.slices import part
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +46,8 @@ def section(arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], 
 
     The last row weighs every domain alike: where it differs from the row above, the largest ones decide that.
     """
-    named = _first_rows(arms[0], where)
+    frame = first_frame(arms[0], where)
+    named = frame.assign(domain=frame["domain"].fillna(UNNAMED))
     if not len(named):
         return ""
     sizes = named["domain"].value_counts()
@@ -78,11 +78,6 @@ def section(arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], 
         f"## By domain, {where} tools\n\n{told} Differences in points, in brackets seed by seed; with few "
         f"conversations a row is chance.\n\n{table(['domain', 'turns / conversations', *columns], rows)}"
     )
-
-
-def _first_rows(arm: ArmRows, where: str) -> pd.DataFrame:
-    frame = part(arm.frames[min(arm.frames)], where)
-    return frame.assign(domain=frame["domain"].fillna(UNNAMED))
 
 
 def _columns(arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str) -> dict[str, pd.DataFrame]:

@@ -134,7 +134,7 @@ def unlike_seeds(arms: Sequence[ArmRows]) -> str:
 def metrics(arms: Sequence[ArmRows], where: str) -> str:
     """Every metric of every arm on one slice, in percent, with how many turns it is of."""
     rows = []
-    calls, others = (int((_first_frame(arms, where)["kind"] == kind).sum()) for kind in ("call", "answer"))
+    calls, others = (int((first_frame(arms[0], where)["kind"] == kind).sum()) for kind in ("call", "answer"))
     for arm in arms:
         frames = sliced(arm, where)
         decisions = _mean_of([decision_figures(frame) for frame in frames.values()])
@@ -159,8 +159,9 @@ def metrics(arms: Sequence[ArmRows], where: str) -> str:
     return f"{unlike_seeds(arms)}{told}\n\n{table([*heads, 'first failing turn', 'seeds'], rows)}"
 
 
-def _first_frame(arms: Sequence[ArmRows], where: str) -> pd.DataFrame:
-    frames = sliced(arms[0], where)
+def first_frame(arm: ArmRows, where: str) -> pd.DataFrame:
+    """The arm's rows in a slice under its first seed; of arms on common ground, the same turns for all."""
+    frames = sliced(arm, where)
     return frames[min(frames)]
 
 

@@ -16,10 +16,8 @@ from data.schema import Act, Conversation, Message, Split, ToolCall, ToolSpec
 from data.sources.sgd import facts as annotation
 from data.sources.sgd.rationale import Moment, for_answer, for_call
 from data.sources.sgd.raw import RawAction, RawCall, RawDialogue, RawFrame, RawState, RawTurn
-from data.sources.sgd.tools import Services, offered_tools, tool_name
+from data.sources.sgd.tools import DONTCARE, Services, offered_tools, tool_name
 
-#: SGD's value where the user does not mind.
-DONTCARE = "dontcare"
 SYSTEM_MESSAGE = (
     "You are a helpful assistant who looks things up and books them for the user with the tools on offer. "
     "Today is Friday, 2019-03-01."

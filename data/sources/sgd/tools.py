@@ -20,6 +20,9 @@ from data.schema import ToolSpec
 from data.sources.base import SourceError
 from data.sources.sgd.raw import Raw
 
+#: Upstream's value where the user does not mind.
+DONTCARE = "dontcare"
+
 
 class RawSlot(Raw):
     """One slot of a service."""
@@ -86,7 +89,7 @@ def _property(slot: RawSlot, default: str | None) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string", "description": slot.description}
     if slot.is_categorical and slot.possible_values:
         schema["enum"] = list(slot.possible_values)
-    if default is not None and default != "dontcare":
+    if default is not None and default != DONTCARE:
         schema["default"] = default
     return schema
 
