@@ -101,6 +101,8 @@ def compare(
         from tasks.comparison_report import page_file, pooled_report, report
         from tasks.comparison_taken import NotTakable
 
+        if take and (pool or report_only):
+            raise typer.BadParameter("--take is for trainings that are to be made; leave it out where only a page is")
         if pool:
             try:
                 page = pooled_report(pool, final=final)
