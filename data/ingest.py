@@ -37,6 +37,7 @@ from data.versions import DatasetVersion, changed_by, describe_version
 if TYPE_CHECKING:
     from data.warehouse import Changes
 
+_OF_HELD_OUT_DOMAINS: frozenset[Split] = frozenset({"validation_unseen", "test_unseen", "test_mixed"})
 _REASONS_TOLD = 5
 
 
@@ -217,6 +218,14 @@ def _is_enough(placement: Placement, source: Source) -> bool:
 def _empty(chunks: Sequence[Chunk], settings: DataSettings, source: Source) -> EmptyDataset:
     reasons: Counter[str] = sum((chunk.rejected for chunk in chunks), Counter())
     where = f" at {settings.path}" if settings.path else ""
+    splits = {item.split for chunk in chunks for item in chunk.items}
+    if not source.evaluation_only and splits and splits <= _OF_HELD_OUT_DOMAINS:
+        # A raised limit or other files of the same domain would not change that.
+        return EmptyDataset(
+            f"source {settings.source}{where} leaves no conversation to train on: all "
+            f"{sum(len(chunk.items) for chunk in chunks):,} are about domains that are held out of training, which a "
+            "domain's name decides; leave metadata.domain out, name finer domains, or name it otherwise"
+        )
     return EmptyDataset(
         f"source {settings.source}{where} leaves no conversation to "
         f"{'judge by' if source.evaluation_only else 'train on'} "

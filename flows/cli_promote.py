@@ -33,6 +33,8 @@ def promote(
 ) -> None:
     """Let a model challenge the champion: promoted only if shown to be better on unseen tools, and worse nowhere.
 
+    Conversations that state no domain have no unseen tools; there the gain must show on seen ones.
+
         apprentice promote --profile night
 
         apprentice promote --run 3f2a --decision-points 1000

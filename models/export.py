@@ -181,11 +181,17 @@ def model_card(origin: Origin) -> str:
             "## Limits",
             "",
             "Calls are the model's wish, not a deed: check name and arguments against the tools on offer before you",
-            "execute one. It was trained on English task-oriented conversations and knows nothing of the world beyond",
-            "what its base model learned. Turn success on unseen tools, above, is what to expect on yours at best.",
+            "execute one. It was trained on task-oriented conversations and knows nothing of the world beyond what its",
+            f"base model learned. {_to_expect(origin)}",
             "",
         ]
     )
+
+
+def _to_expect(origin: Origin) -> str:
+    if any(one.metric == "turn success" and "unseen" in one.where for one in origin.results):
+        return "Turn success on unseen tools, above, is what to expect on yours at best."
+    return "How it does on tools that were not in its training is not shown above."
 
 
 def _results(origin: Origin) -> list[str]:

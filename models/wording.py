@@ -12,6 +12,7 @@ import unicodedata
 from functools import lru_cache
 
 from data.schema import Fact
+from data.scripts import SPACELESS, is_spaceless
 
 _TYPOGRAPHIC = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "–": "-", "—": "-", "\u00ad": None})
 _EDGE_PUNCTUATION = " \t.,;:!?\"'"
@@ -22,9 +23,10 @@ _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _CENTS = re.compile(r"(?<=\d)\.00(?!\d)")
 _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2})(?: ?: ?(\d{2}))? ?([ap])\.? ?m(?:\.(?= |$)|\b)")
 _SPACE_BEFORE_SIGN = re.compile(r" (?=[,.;:!?](?: |$))")
-_WORD = re.compile(r"[^\W\d_]{2,}")
+#: Of scripts without spaces two signs count as a word.
+_WORD = re.compile(rf"[{SPACELESS}]{{2}}|(?:(?![{SPACELESS}])[^\W\d_]){{2,}}")
 
-_JSON_MEMBER = re.compile(r"([\"'])\w+\1\s*:|^\s*[\[{]")
+_JSON_MEMBER = re.compile(r"([\"'])\w+\1\s*:|^\s*(?:\[(?![^\[\]{}\"]*\]\()|\{)")
 _CLAUSE_END = re.compile(r"[.!?;,]+(?:\s|$)|\b(?:but|and|however|although|though)\b")
 _NEGATION = re.compile(
     r"\b(?:no(?! (?:worries|problem|trouble|doubt)\b)|not|never|none|nothing|neither|nor|without|cannot"
@@ -131,7 +133,7 @@ def _contains(text: str, form: str) -> bool:
 
 def _ends_token(beside: str) -> bool:
     """Whether a token ends here, given the two characters beside it, nearest first."""
-    if not beside:
+    if not beside or is_spaceless(beside[0]):
         return True
     number_goes_on = len(beside) == 2 and beside[0] in ".,:" and beside[1].isdigit()
     return not (beside[0].isalnum() or beside[0] == "_" or number_goes_on)

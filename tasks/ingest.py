@@ -93,6 +93,11 @@ def check_gold(version: str, weights: RewardWeights, reporter: Reporter) -> None
             f"{len(report.unjudged):,} more answers that nobody annotated are beyond the reward (docs/data.md): "
             "learned from in SFT, listed and barred from GRPO too"
         )
+    if report.open:
+        reporter.say(
+            f"of {report.derived:,} answers that nobody annotated {report.open:,} have neither a value to tell nor a "
+            'question to ask: "right" only means there that the model answers and does not call'
+        )
     for kind in report.checked:
         if report.failed_share(kind) > GOLD_LIMIT:
             share = f"{report.failed_share(kind):.1%}"

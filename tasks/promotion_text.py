@@ -17,6 +17,8 @@ def describe(row: Row) -> str:
     lines += [f"- {reason}" for reason in row["decision"]["reasons"]]
     lines += ["", *_table(row["decision"]), ""]
     decision = row["decision"]
+    if decision.get("gain_on") == "seen tools":
+        lines.append("No domain is held out of training here, so the gain is asked for on seen tools (docs/data.md).")
     if decision.get("headline") and "policy" not in decision["guards"] and not row.get("policy_due"):
         lines.append("Policy is not guarded here: the two played no episodes in common.")
     lines.append(
@@ -39,7 +41,7 @@ def said(row: Row) -> str:
 def _table(decision: Row) -> list[str]:
     mine = decision["scores"]["challenger"]
     theirs = decision["scores"].get("champion", {})
-    compared = {"unseen tools": decision.get("headline"), **decision.get("guards", {})}
+    compared = {decision.get("gain_on", "unseen tools"): decision.get("headline"), **decision.get("guards", {})}
     lines = ["| slice | champion | challenger | difference, points | n |", "| --- | --- | --- | --- | --- |"]
     for name in dict.fromkeys([*mine, *compared]):
         one = compared.get(name)

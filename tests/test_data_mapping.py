@@ -290,6 +290,38 @@ def test_sharegpt_with_tags_and_with_roles_reads_alike() -> None:
     assert [m.role for m in messages_of(records[0]["messages"])] == ["user", "assistant", "tool", "assistant"]
 
 
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ({"status": "shipped"}, '{"status": "shipped"}'),
+        (5, "5"),
+        ([{"id": 12, "text": "Printer broken"}], '[{"id": 12, "text": "Printer broken"}]'),
+        (["Köln", "Kiel"], '["Köln", "Kiel"]'),
+        ([], "[]"),
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "a\nb"),
+        (None, ""),
+        ("as it is", "as it is"),
+    ],
+)
+def test_what_a_tool_returned_is_kept_whole_whatever_json_it_is(content: Any, kept: str) -> None:
+    asked = {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}
+    assert messages_of([asked, {"role": "tool", "tool_call_id": "c", "content": content}])[-1].content == kept
+
+
+def test_what_its_owner_does_not_want_learned_is_refused_and_weights_of_others_are_nothing() -> None:
+    kept = [{"role": "user", "content": "Hi", "weight": 0}, {"role": "assistant", "content": "Hello.", "weight": 1}]
+    assert [message.content for message in messages_of(kept)] == ["Hi", "Hello."]
+    rude = {"role": "assistant", "content": "Go away.", "weight": 0}
+    with pytest.raises(Unusable, match=r"message 2: its weight is 0; end the record before it") as caught:
+        messages_of([*kept, rude])
+    assert caught.value.reason == "not_to_learn"
+    shared = as_openai(
+        {"conversations": [{"from": "human", "value": "Hi"}, {"from": "gpt", "value": "x", "weight": 0}]}
+    )
+    with pytest.raises(Unusable, match="weight"):
+        messages_of(shared["messages"])
+
+
 def test_sharegpt_keeps_a_system_text_text_beside_calls_and_parallel_calls() -> None:
     two = '[{"name": "f", "arguments": {}}, {"name": "g", "parameters": {"a": 1}}]'
     record = as_openai(
@@ -361,13 +393,27 @@ def test_what_was_said_before_is_no_news_and_earlier_results_still_count() -> No
     assert messages[3].facts == ()
 
 
-def test_only_an_answer_without_facts_that_ends_on_a_question_is_known_to_ask() -> None:
-    first, second, third = (
-        with_derived_facts([user("Hello"), calling(), result({"name": "Old Mill"}), answer(text)])[-1]
-        for text in ("Which town?", "The Old Mill. Shall I book?", "Fine. Anything else? Bye.")
-    )
-    assert (first.acts, second.acts, third.acts) == ((Act.REQUEST,), (), ())
-    assert second.facts
+@pytest.mark.parametrize(
+    ("told", "acts", "facts"),
+    [
+        ("Which town?", (Act.REQUEST,), 0),
+        ("It is the Old Mill. Shall I book it?", (Act.REQUEST,), 1),
+        ("Thanks, Mia. Which of them shall I change?", (Act.REQUEST,), 0),
+        ("Shall I book it, or is there something else you want?", (Act.REQUEST,), 0),
+        ("Fine. Anything else? Bye.", (), 0),
+        ("I am sorry, that cannot be changed. Is there anything else I can help you with?", (), 0),
+        ("It is the Old Mill.\n\nWhat else can I do for you?", (), 1),
+        ("Is there anything else I can help you with?", (Act.REQUEST_MORE,), 0),
+        ("You are welcome!", (), 0),
+    ],
+)
+def test_what_an_answer_asks_for_is_read_from_its_end_whether_it_tells_a_value_or_not(
+    told: str, acts: tuple[Act, ...], facts: int
+) -> None:
+    place = {"name": "Old Mill", "first_name": "Mia"}
+    found = with_derived_facts([user("Hello"), calling(), result(place), answer(told)])[-1]
+    assert (found.acts, len(found.facts)) == (acts, facts)
+    assert "I ask" in str(with_derived_rationales([found], [])[0].rationale) or Act.REQUEST not in acts
 
 
 @given(st.text(max_size=30), st.text(min_size=1, max_size=8))

@@ -27,10 +27,13 @@ from data.schema import Conversation, Quarantined
 from data.settings import DataSettings, RewardWeights
 from data.snapshot import read_conversations, read_decision_points
 from data.sources import get_source
+from data.sources.base import SourceError
 from data.sources.openai import SOURCE
 from data.splits import domain_slice
+from models.evaluation.metrics import judge
 from models.rewards.gold import audit
 from models.rewards.variants import load_reward
+from models.speech.parsing import parse_completion
 
 LIBRARY = Path(__file__).parent / "fixtures" / "openai" / "library.jsonl"
 HELLO = [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Good day."}]
@@ -96,6 +99,65 @@ def test_a_limit_extends_and_keeps_splits() -> None:
     assert names[0] <= names[2]
     every = {item.record_id: item for item in read_all(LIBRARY)}
     assert all(every[item.record_id] == item for item in read_all(LIBRARY, conversations=12))
+
+
+def test_a_limit_says_what_it_leaves_out() -> None:
+    said: list[str] = []
+    reporter = Silent()
+    reporter.say = said.append  # type: ignore[method-assign]
+    for limit in (12, 20, None):
+        list(SOURCE.read(DataSettings(source="openai", path=LIBRARY, conversations=limit), reporter))
+    assert said == [
+        "8 of 20 conversations are left out, for data.conversations is 12; --set data.conversations=null takes all"
+    ]
+
+
+def test_stating_facts_of_one_answer_leaves_the_others_derived() -> None:
+    call = {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "track", "arguments": "{}"}}]}
+    result = {"role": "tool", "tool_call_id": "c", "content": '{"carrier": "DHL", "eta": "2025-03-04"}'}
+    messages = [
+        *({"role": "user", "content": "Where is it?"}, call, result, {"role": "assistant", "content": "With D.H.L."}),
+        *({"role": "user", "content": "When?"}, {"role": "assistant", "content": "It arrives on 2025-03-04."}),
+    ]
+    stated = {"facts": [{"message": 3, "name": "carrier", "value": "DHL", "forms": ["D.H.L."]}]}
+    found = one({"messages": messages, "tools": [{"name": "track"}], "metadata": stated}).messages
+    assert [(fact.name, fact.forms) for fact in (*found[3].facts, *found[5].facts)] == [
+        ("carrier", ("DHL", "D.H.L.")),
+        ("eta", ("2025-03-04",)),
+    ]
+    assert (found[3].derived, found[5].derived) == (False, True)
+
+
+def test_conversations_of_held_out_domains_alone_say_that_their_name_decides(tmp_path: Path) -> None:
+    unseen = next(name for name in map(str, range(200)) if domain_slice(name) == "unseen_in_test")
+    file = tmp_path / "faq.jsonl"
+    file.write_text(json.dumps({"messages": HELLO, "metadata": {"domain": unseen}}))
+    with pytest.raises(SourceError, match=r"all 1 are about domains that are held out .*leave metadata.domain out"):
+        ingest(DataSettings(source="openai", path=file), Silent())
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "place"),
+    [
+        ("Wo ist meine Bestellung?", "Ihre Bestellung wurde gestern verschickt und liegt im Lager Köln.", "Köln"),
+        ("¿Dónde está mi pedido?", "Su pedido salió ayer del almacén y llegará mañana a Bilbao.", "Bilbao"),
+        ("Où est mon colis ?", "Votre colis a été expédié hier depuis notre entrepôt de Lyon.", "Lyon"),
+        ("我的包裹在哪里?", "您的包裹现在在上海浦东。", "上海浦东"),
+        ("注文はどこですか?", "ご注文の商品は現在大阪にあります。", "大阪"),
+        ("소포가 어디에 있나요?", "소포는 지금 부산에 있습니다.", "부산"),
+    ],
+)
+def test_answers_in_other_languages_are_right_by_judge_and_reward(asked: str, answer: str, place: str) -> None:
+    call = {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "track", "arguments": "{}"}}]}
+    result = {"role": "tool", "tool_call_id": "c", "content": {"place": place}}
+    messages = [{"role": "user", "content": asked}, call, result, {"role": "assistant", "content": answer}]
+    point = decision_points(one({"messages": messages, "tools": [{"name": "track"}]}))[-1]
+    assert [fact.forms for fact in point.expected.facts] == [(place,)]
+    outcome = audit([point], load_reward("graded", RewardWeights()))
+    assert (outcome.failures, outcome.unjudged) == ((), ())
+    for text, right in ((answer, True), (answer.replace(place, "…"), False)):
+        parsed = parse_completion(text, thinking=False, tools=point.tools)
+        assert judge(point, parsed).turn_success is right
 
 
 def test_ids_come_from_the_record_or_from_its_content() -> None:

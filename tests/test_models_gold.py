@@ -107,6 +107,12 @@ def test_an_answer_nobody_annotated_is_barred_but_no_fault(tiny_conversations):
     result = audit([derived], GRADED)
     assert (result.failures, result.checked, len(result.unjudged)) == ((), {}, 1)
     assert result.barred == {derived.id}
+    asking = annotated([derived], content="Which town?", acts=(Act.REQUEST,))
+    assert [(one.derived, one.open) for one in (audit([known], GRADED), result, audit([derived, asking], GRADED))] == [
+        (0, 0),
+        (1, 1),
+        (2, 1),
+    ]
     fine = derived.model_copy(
         update={"expected": derived.expected.model_copy(update={"content": "Gladly, I can help."})}
     )

@@ -206,6 +206,27 @@ def test_what_the_user_said_is_no_answer_unless_it_takes_leave() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "success"),
+    [
+        ("[Track your parcel](https://parcels.example) to see where it is.", True),
+        ("[1, 2] rooms", False),
+        ('[{"room": 4}] is there', False),
+        ("[]", False),
+        ("{ rooms found }", False),
+    ],
+)
+def test_a_link_is_no_dump_and_a_result_handed_on_is(text: str, success: bool) -> None:
+    assert judged(point(), text).turn_success == success
+
+
+def test_where_one_word_was_recorded_one_word_is_an_answer() -> None:
+    due = point()
+    at = due.model_copy(update={"expected": due.expected.model_copy(update={"content": "Cancelled!"})})
+    assert judged(at, "Done.").turn_success
+    assert not judged(at, "…").turn_success
+
+
+@pytest.mark.parametrize(
     "reply",
     [
         "Please wait.",

@@ -77,6 +77,17 @@ def test_a_clear_gain_without_losses_promotes_and_its_evidence_is_json() -> None
     assert row["guards"]["format"]["margin"] == MARGINS["format"]
 
 
+def test_without_unseen_tools_the_gain_is_asked_for_on_seen_ones_and_the_decision_says_so() -> None:
+    champion = rows(0.4).assign(split="validation_seen")
+    decision = decide(champion, changed(champion, "turn_success", 0.3, True))
+    assert (decision.promote, decision.gain_on, decision.headline.word) == (True, "seen tools", "better")
+    assert "turn success on seen tools: +1" in decision.reasons[0]
+    assert set(decision.scores["challenger"]) == set(GUARDED)
+    tie = decide(champion, champion)
+    assert tie.reasons[0].startswith("no gain shown on seen tools: ")
+    assert "nan" not in " ".join((*decision.reasons, *tie.reasons))
+
+
 def test_a_tie_never_promotes() -> None:
     champion = rows(0.4)
     same = decide(champion, champion)

@@ -14,6 +14,7 @@ from data.settings import RewardWeights
 from models.rewards import compose
 from models.rewards.act_fit import claims_falsely
 from models.rewards.compose import RewardParts, maximum, score, total
+from models.rewards.language import is_language, is_list_of_keywords
 from models.rewards.matching import call_likeness, match_calls
 from models.rewards.variants import load_reward
 from models.speech.parsing import parse_completion
@@ -330,6 +331,25 @@ def test_a_claim_is_one_whatever_stands_beside_it(text):
 def test_what_is_denied_or_hangs_on_something_or_is_asked_is_no_claim(text):
     assert not claims_falsely(CONFIRMING, text)
     assert not claims_falsely(FAILING, text)
+
+
+@pytest.mark.parametrize(
+    ("asked", "text", "language"),
+    [
+        ("Where is my order, please?", "zxq vbrt plomf wekk sdfgh", False),
+        ("Heidi", "Schönen guten Tag wünschen wir Ihnen", False),  # too little to tell what she writes
+        ("Wo ist meine Bestellung?", "Sie wird morgen geliefert", True),
+        ("Gdzie jest moja paczka?", "Paczka przyjdzie jutro rano", True),
+        ("荷物はどこですか", "荷物は明日届きます", True),
+    ],
+)
+def test_words_are_held_against_an_answer_only_where_the_user_writes_english(asked, text, language):
+    at = CLOSING.model_copy(update={"history": (Message(role="user", content=asked),)})
+    assert is_language(text, at) is language
+    keywords = "room Oslo Friday price view sea city guests date hotel"
+    assert is_list_of_keywords(keywords, at) is not language
+    said = Message(role="assistant", content="Ihre Bestellung liegt im Lager und wird morgen verschickt")
+    assert is_language(text, at.model_copy(update={"history": (*at.history, said)})) is language
 
 
 def test_what_somebody_else_has_booked_is_how_a_booking_fails():

@@ -2,8 +2,9 @@
 
 A fact is a value of a tool result that the recorded answer itself passes on and that nobody has said before: whoever
 answers in its place has to convey it too. Values the answer left out are not demanded, nor are yes-or-no values, single
-digits, and status words, which stand in texts by accident. An answer without such values that ends on a question asks
-for something; of all others nothing is known about their kind.
+digits and status words, which stand in texts by accident, nor names of the people served, by which they are addressed.
+An answer that ends on a question asks for something, whether it tells a value or not; one that ends on the courtesy of
+"Anything else?" need not, unless it says nothing but that. Of all others nothing is known about their kind.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 
 from data.mapping.plain_json import NotJson, parse
 from data.schema import Act, Fact, Message
+from data.scripts import is_spaceless
 
 MAX_FORM = 80
 #: Words of a result that stand in answers by accident.
@@ -23,17 +25,34 @@ _STATUS_WORD = re.compile(
     r"|(?:un)?available|confirmed|completed|pending|booked|delivered|cancelled|active|open|closed",
     re.IGNORECASE,
 )
+#: Keys of results whose values answers address people by ("Thanks, Mia.").
+_PERSONS_NAME = re.compile(
+    r"(?:first|middle|last|given|family|full|user|customer|client|caller|member|guest)[_ -]?names?|surname",
+    re.IGNORECASE,
+)
+#: The end of a sentence before another one.
+_NEXT_SENTENCE = re.compile(r"[.!?:]['\")*]*\s+|\n+")
+#: A last question that is a courtesy, from its beginning: "Shall I book it, or something else?" is none.
+_COURTESY = re.compile(
+    r"(?:(?:and|so|now|ok(?:ay)?|great|otherwise)\b,? ?)*(?:(?:what|how) else\b|any(?:thing| other)\b"
+    r"|(?:is|are|was) there\b[^.?!]*\b(?:(?:any|some)thing|any other|further)\b"
+    r"|(?:do you|can i|could i|may i|how (?:can|may) i)\b[^.?!]*\b(?:(?:any|some)thing (?:else|more|further)"
+    r"|(?:any|some) other (?:questions?|concerns?|requests?)|(?:help|assist) you (?:with )?(?:today|further|more))\b)"
+)
 
 
 def with_derived_facts(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """A whole conversation's messages, each answer with the facts and acts that follow from the results before it."""
+    """A whole conversation's messages, each answer with the facts and acts that follow from the results before it.
+
+    Answers that have facts already, because somebody stated them, are left as they are.
+    """
     derived: list[Message] = []
     said: list[str] = []
     values: dict[tuple[str, str], Fact] = {}
     for message in messages:
         if message.role == "tool":
             values |= {(fact.name, fact.forms[-1]): fact for fact in _values(message.content or "")}
-        elif message.role == "assistant" and message.content and not message.tool_calls:
+        elif message.role == "assistant" and message.content and not message.tool_calls and not message.facts:
             message = _annotated(message, message.content, list(values.values()), said)
         derived.append(message)
         if message.role != "tool":
@@ -45,8 +64,18 @@ def with_derived_facts(messages: Sequence[Message]) -> tuple[Message, ...]:
 def _annotated(message: Message, content: str, values: Sequence[Fact], said: Sequence[str]) -> Message:
     text = _plain(content)
     facts = tuple(dict.fromkeys(fact for value in values if (fact := _passed_on(value, text, said)) is not None))
-    asks = not facts and content.rstrip(" \t\n\"'*)").endswith("?")
-    return message.model_copy(update={"facts": facts, "acts": (Act.REQUEST,) if asks else (), "derived": True})
+    return message.model_copy(update={"facts": facts, "acts": _asking(content), "derived": True})
+
+
+def _asking(content: str) -> tuple[Act, ...]:
+    """What an answer's last sentence asks for, if it is a question."""
+    text = content.strip(" \t\n\"'*)")
+    if not text.endswith("?"):
+        return ()
+    sentences = [sentence for sentence in _NEXT_SENTENCE.split(text) if sentence.strip()]
+    if not _COURTESY.match(sentences[-1].strip().lower()):
+        return (Act.REQUEST,)
+    return () if len(sentences) > 1 else (Act.REQUEST_MORE,)
 
 
 def _passed_on(value: Fact, text: str, said: Sequence[str]) -> Fact | None:
@@ -74,7 +103,7 @@ def _leaves(name: str, value: Any) -> Iterator[Fact]:
     elif isinstance(value, list):
         for inner in value:
             yield from _leaves(name, inner)
-    elif forms := _forms(value):
+    elif not _PERSONS_NAME.fullmatch(name) and (forms := _forms(value)):
         yield Fact(name=name, kind="value", forms=forms)
 
 
@@ -83,7 +112,8 @@ def _forms(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         text = " ".join(value.split())
         worded = any(map(str.isalnum, text)) and not _STATUS_WORD.fullmatch(text)
-        return (text,) if worded and (2 if text.isdigit() else 3) <= len(text) <= MAX_FORM else ()
+        least = 2 if text.isdigit() or is_spaceless(text) else 3
+        return (text,) if worded and least <= len(text) <= MAX_FORM else ()
     if isinstance(value, bool) or not isinstance(value, int | float) or (abs(value) < 10 and value == int(value)):
         return ()
     return tuple(dict.fromkeys((f"{value:,.2f}", f"{value:,}", f"{value:.2f}", str(value))))
@@ -101,7 +131,7 @@ def states(text: str, form: str) -> bool:
 
 def _ends(beside: str, edge: str) -> bool:
     """Whether a word may end here, given the two signs beside it, nearest first, and its own sign at that edge."""
-    if not beside:
+    if not beside or is_spaceless(beside[0]):
         return True
     number_goes_on = edge.isdigit() and len(beside) == 2 and beside[0] in ".,:" and beside[1].isdigit()
     return not (beside[0].isalnum() or beside[0] == "_" or number_goes_on)

@@ -1,8 +1,9 @@
 """Messages and tools as OpenAI's chat API writes them, made canonical; also its older ``functions`` form.
 
-Content may be null, a text or text parts; arguments come as a JSON string (kept as written) or as an object. A result
-without a call id answers the open calls in order, as the older form and ShareGPT mean it. What is no conversation
-raises ``Unusable`` with a reason; whether calls fit their tools is the quality gate's to say.
+Content may be null, a text or text parts; what a tool returned may be any JSON value and is kept as its text; arguments
+come as a JSON string (kept as written) or as an object. A result without a call id answers the open calls in order, as
+the older form and ShareGPT mean it. What is no conversation raises ``Unusable`` with a reason; whether calls fit their
+tools is the quality gate's to say.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from data.schema import Message, ToolCall, ToolSpec
 from data.sources.base import Unusable
 
 _THINK = re.compile(r"\s*<think>(.*?)</think>\s*", re.DOTALL)
+_TEXT_PARTS = ("text", "input_text", "output_text")
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 
 
@@ -85,10 +87,16 @@ class MessageReader:
         role = "tool" if written.get("role") == "function" else _ROLES.get(str(written.get("role")))
         if role is None:
             raise Unusable("unknown_role", f"role {_shown(written.get('role'))} is none of {', '.join(_ROLES)}")
-        content = _content(written.get("content"))
         if role == "tool":
-            return Message(role="tool", content=content or "", tool_call_id=self._answered(written.get("tool_call_id")))
+            result = _result(written.get("content"))
+            return Message(role="tool", content=result, tool_call_id=self._answered(written.get("tool_call_id")))
+        content = _content(written.get("content"))
         if role == "assistant":
+            if _is_not_to_learn(written):
+                raise Unusable(
+                    "not_to_learn",
+                    "its weight is 0; end the record before it, or take the weight away to learn from it",
+                )
             thought, content = _thought(written, content or _content(written.get("refusal")))
             calls = self._tool_calls(written)
             return Message(role="assistant", content=content, tool_calls=calls, rationale=thought)
@@ -148,6 +156,25 @@ def _thought(written: Mapping[str, Any], content: str | None) -> tuple[str | Non
         content = (content or "")[block.end() :] or None
     thought = stated.strip() if isinstance(stated, str) else ""
     return thought or None, content
+
+
+def _is_not_to_learn(written: Mapping[str, Any]) -> bool:
+    """``weight: 0`` of OpenAI's fine-tuning format: a message that stands in the history but is no example."""
+    weight = written.get("weight")
+    return isinstance(weight, int | float) and weight == 0
+
+
+def _result(written: Any) -> str:
+    """What a tool returned: text as it is, text parts joined, any other value as JSON, whose parts all count."""
+    if written is None or isinstance(written, str):
+        return written or ""
+    if isinstance(written, list) and written and all(map(_is_text_part, written)):
+        return _content(written) or ""
+    return json.dumps(written, ensure_ascii=False)
+
+
+def _is_text_part(part: Any) -> bool:
+    return isinstance(part, dict) and part.get("type") in _TEXT_PARTS and isinstance(part.get("text"), str)
 
 
 def _content(written: Any) -> str | None:

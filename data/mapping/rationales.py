@@ -48,13 +48,13 @@ def _purpose(tool: ToolSpec | None) -> str:
 
 
 def _for_answer(message: Message, after_result: bool) -> str:
+    if Act.REQUEST in message.acts:
+        return "Something is still open, so I ask before I do more."
     values = ", ".join(f"{fact.name}={fact.forms[0]}" for fact in message.facts[:_SHOWN_VALUES])
     if values and after_result:
         return f"The result tells {values}. I pass that on."
     if values:
         return f"Earlier results tell {values}; no new call is needed."
-    if Act.REQUEST in message.acts:
-        return "Something is still open, so I ask before I do more."
     if after_result:
         return "The call has come back, so I tell the user."
     return "No tool is needed for this; I answer."

@@ -58,11 +58,15 @@ def _messages(turn: Any) -> list[dict[str, Any]]:
         raise Unusable("malformed_message", f"value is no text but {type(value).__name__}")
     if role == "tool":
         return [{"role": "tool", "content": result} for result in _RESPONSE.findall(value) or [value]]
+    return [{"weight": turn.get("weight"), **_spoken(role, value)}]
+
+
+def _spoken(role: str, value: str) -> dict[str, Any]:
     if role == "call":
-        return [_calling(None, [_CALL.sub(r"\1", value)])]
+        return _calling(None, [_CALL.sub(r"\1", value)])
     if role == "assistant" and (blocks := _CALL.findall(value)):
-        return [_calling(_CALL.sub("", value).strip() or None, blocks)]
-    return [{"role": role, "content": value}]
+        return _calling(_CALL.sub("", value).strip() or None, blocks)
+    return {"role": role, "content": value}
 
 
 def _calling(content: str | None, blocks: list[str]) -> dict[str, Any]:

@@ -5,7 +5,7 @@
 Everything in ``metadata`` is optional and kept. ``id`` names the conversation (else its content does), ``domain`` says
 what it is about (a share of the domains is held out of training, to judge on unseen ones), ``facts`` states what
 answers must convey: ``{"message": 5, "name": "price", "value": "$120", "forms": ["120 dollars"]}``, counting messages
-from 0. Where a record states no facts they are derived from its tool results, see data/mapping/facts.py.
+from 0. Where none is stated for an answer they are derived from its tool results, see data/mapping/facts.py.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class OpenAIConversations:
         """Yield every conversation of the files and what was quarantined on the way."""
         files = record_files(settings.path, self.name, EXPECTED)
         reporter.phase("reading conversations", unit="records")
-        yield from limited(lambda: self._all(files, settings, reporter), settings.conversations)
+        yield from limited(lambda: self._all(files, settings, reporter), settings.conversations, reporter)
 
     def _all(
         self, files: list[Path], settings: DataSettings, reporter: Reporter
@@ -98,9 +98,7 @@ def _conversation(source: str, record: Any, record_id: str | None, domains_from:
     tools = tools_of(record.get("tools", record.get("functions")))
     messages = _with_stated_facts(messages_of(written), metadata.get("facts"))
     turns, count = joined(messages)
-    if metadata.get("facts") is None:
-        turns = with_derived_facts(turns)
-    turns = with_derived_rationales(turns, tools)
+    turns = with_derived_rationales(with_derived_facts(turns), tools)
     domains = tuple(tool.name for tool in tools) if domains_from == "tools" else _domains(metadata)
     kept = {name: value for name, value in metadata.items() if name not in ("id", "facts")}
     conversation = Conversation(

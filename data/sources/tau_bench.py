@@ -51,7 +51,7 @@ class TauBench:
         root = _root(settings.path)
         tools = _tools(root / DOMAIN / "tools.json")
         reporter.phase("reading tau-bench", unit="runs")
-        yield from limited(lambda: self._all(root, tools), settings.conversations)
+        yield from limited(lambda: self._all(root, tools), settings.conversations, reporter)
 
     def _all(self, root: Path, tools: tuple[ToolSpec, ...]) -> Iterator[Conversation | Quarantined]:
         for file in _run_files(root):

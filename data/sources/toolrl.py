@@ -49,7 +49,7 @@ class ToolRL:
         """Yield every row as a conversation that ends on its action, and what was quarantined on the way."""
         files = _files(settings.path)
         reporter.phase("reading toolrl", unit="rows")
-        yield from limited(lambda: self._all(files), settings.conversations)
+        yield from limited(lambda: self._all(files), settings.conversations, reporter)
 
     def _all(self, files: list[Path]) -> Iterator[Conversation | Quarantined]:
         for file in files:

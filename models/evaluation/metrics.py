@@ -70,8 +70,9 @@ def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     facts = point.expected.facts
     recall = sum(conveys(fact, text) for fact in facts) / len(facts) if facts else None
     due = does_what_was_due(point, text)
-    # Where nobody annotated what is due, a word alone is no answer.
-    is_one = bool(text) and not is_dump(text) and (bool(facts) or is_answer(text, 1 if point.expected.acts else 2))
+    # Where nobody annotated what is due, a word alone is no answer, unless the recorded one is no more.
+    least = 1 if point.expected.acts or len(words(point.expected.content or "")) == 1 else 2
+    is_one = bool(text) and not is_dump(text) and (bool(facts) or is_answer(text, least))
     return Judgement(
         turn_success=parsed.ok and is_one and due and not _repeats(point, text) and recall in (None, 1.0),
         decision_correct=bool(parsed.answer) and not parsed.attempted_call,

@@ -38,15 +38,18 @@ class Slice(NamedTuple):
     where: str | None = None
 
 
-HEADLINE = Slice("turn_success", "unseen")
+UNSEEN, SEEN = "unseen tools", "seen tools"
+#: Where the gain must be shown. The second counts where no domain is held out of training, as in conversations that
+#: state none: then there are no unseen tools to judge on.
+HEADLINES: dict[str, Slice] = {UNSEEN: Slice("turn_success", "unseen"), SEEN: Slice("turn_success", "seen")}
 #: What must not get worse. That calls pay better than answers makes no-call turns the first victim of a reward.
 GUARDED: dict[str, Slice] = {
     "no-call turns": Slice("no_call_right"),
-    "seen tools": Slice("turn_success", "seen"),
+    SEEN: HEADLINES[SEEN],
     "format": Slice("format_ok"),
 }
 #: Loss that is still borne, by guarded slice; ``CONVERSATIONS`` of a split are enough to rule it out.
-MARGINS: dict[str, float] = {"no-call turns": MARGIN, "seen tools": MARGIN, "format": 0.02, POLICY: 0.05}
+MARGINS: dict[str, float] = {"no-call turns": MARGIN, SEEN: MARGIN, "format": 0.02, POLICY: 0.05}
 
 #: Conversations of a split to judge, so that a model that is no worse passes the guards; benchmarks/promotion.py
 #: measures how often.
@@ -94,6 +97,8 @@ class Decision:
     reasons: tuple[str, ...]
     """One sentence for each thing that stands in the way; if none does, what the gain is."""
     headline: Verdict
+    gain_on: str
+    """The slice of ``headline``: ``UNSEEN``, or ``SEEN`` where no unseen tools were judged."""
     guards: dict[str, Guard]
     scores: dict[str, dict[str, Interval]]
     """``champion`` and ``challenger`` → name of the slice → its mean with interval, on the shared items."""
@@ -107,6 +112,7 @@ class Decision:
             "reasons": list(self.reasons),
             "items": self.items,
             "headline": finite(self.headline.as_row()),
+            "gain_on": self.gain_on,
             "guards": {name: finite(one.as_row()) for name, one in self.guards.items()},
             "scores": {
                 who: {name: finite(asdict(one)) for name, one in slices.items()} for who, slices in self.scores.items()
@@ -180,18 +186,20 @@ def decide(
         NothingShared: No decision points are left to compare.
     """
     both = _joined(champion, challenger, conversations)
-    headline = verdict(_pairs(both, HEADLINE), seed=seed)
+    gain_on = _gain_on(both)
+    headline = verdict(_pairs(both, HEADLINES[gain_on]), seed=seed)
     compared = {name: _pairs(both, one) for name, one in GUARDED.items()}
     if policy is not None:
         compared[POLICY] = policy
     guards = {name: guarded(pairs, margins[name], seed=seed) for name, pairs in compared.items()}
-    reasons = _reasons(headline, guards)
+    reasons = _reasons(headline, gain_on, guards)
     if policy_due and policy is None:
         reasons += ("policy: both models played no episodes in common (--set evaluation.episodes.tasks=…)",)
     return Decision(
         promote=not reasons,
-        reasons=reasons or (f"turn success on unseen tools: {headline.line()}",),
+        reasons=reasons or (f"turn success on {gain_on}: {headline.line()}",),
         headline=headline,
+        gain_on=gain_on,
         guards=guards,
         scores={who: _scores(both, side) for who, side in (("champion", "_before"), ("challenger", "_after"))},
         items=len(both),
@@ -228,7 +236,7 @@ _KEYS = ["decision_point_id", "conversation_id", "split", "kind"]
 
 
 def _joined(champion: pd.DataFrame, challenger: pd.DataFrame, conversations: Collection[str] | None) -> pd.DataFrame:
-    columns = sorted({METRICS[one.metric][0] for one in (HEADLINE, *GUARDED.values())})
+    columns = sorted({METRICS[one.metric][0] for one in (*HEADLINES.values(), *GUARDED.values())})
     kept = [*_KEYS, *columns]
     both = champion[kept].merge(challenger[kept], on=_KEYS, suffixes=SIDES, validate="one_to_one")
     if conversations is not None:
@@ -259,7 +267,8 @@ def _numbers(values: pd.Series) -> Any:
 
 
 def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
-    slices = {"unseen tools": HEADLINE, **GUARDED}
+    gain_on = _gain_on(both)
+    slices = {gain_on: HEADLINES[gain_on], **GUARDED}
     found = {}
     for name, part in slices.items():
         rows = _rows_of(both, part)
@@ -268,11 +277,15 @@ def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
     return found
 
 
-def _reasons(headline: Verdict, guards: Mapping[str, Guard]) -> tuple[str, ...]:
+def _gain_on(both: pd.DataFrame) -> str:
+    return UNSEEN if (both["exposure"] == "unseen").any() else SEEN
+
+
+def _reasons(headline: Verdict, gain_on: str, guards: Mapping[str, Guard]) -> tuple[str, ...]:
     """What stands in the way."""
     found = []
     if headline.word != "better":
-        found.append(f"no gain shown on unseen tools: {headline.line()}")
+        found.append(f"no gain shown on {gain_on}: {headline.line()}")
     for name, one in guards.items():
         if not one.ruled_out:
             found.append(_doubt(name, one))

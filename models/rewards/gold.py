@@ -44,6 +44,10 @@ class GoldAudit:
     failures: tuple[GoldFailure, ...]
     unjudged: tuple[GoldFailure, ...] = ()
     """Answers that nobody annotated and that the reward does not recognise; not among ``checked``."""
+    derived: int = 0
+    """Answers that nobody annotated, in all."""
+    open: int = 0
+    """Of these the ones whose record says neither a value to tell nor a question to ask: nearly any answer is right."""
 
     @property
     def failed(self) -> dict[str, int]:
@@ -66,7 +70,10 @@ def audit(points: Iterable[DecisionPoint], reward: Reward) -> GoldAudit:
     checked: Counter[str] = Counter()
     failures: list[GoldFailure] = []
     unjudged: list[GoldFailure] = []
+    derived: list[bool] = []
     for point in points:
+        if point.expected.derived:
+            derived.append(not (point.expected.facts or point.expected.acts))
         scored = reward.score(point, completion_text(point.expected, PLACEHOLDER_THOUGHT), thinking=True)
         missed = reward.total(scored.parts) < reward.maximum(point) - _TOLERANCE
         listed = unjudged if point.expected.derived else failures
@@ -75,7 +82,7 @@ def audit(points: Iterable[DecisionPoint], reward: Reward) -> GoldAudit:
             listed.append(GoldFailure(point.id, point.kind, reason))
         if not missed or listed is failures:
             checked[point.kind] += 1
-    return GoldAudit(dict(checked), tuple(failures), tuple(unjudged))
+    return GoldAudit(dict(checked), tuple(failures), tuple(unjudged), len(derived), sum(derived))
 
 
 def _reasons(point: DecisionPoint, scored: Scored) -> Iterator[str]:

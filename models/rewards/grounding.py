@@ -129,7 +129,9 @@ def _weekday_backed(weekday: int, seen: Seen) -> bool:
 
 
 def _unknown_names(text: str, seen: Seen) -> Iterator[str]:
-    """The parts never seen of each run of capitalised words inside a sentence."""
+    """The parts never seen of each run of capitalised words inside a sentence; of English ones."""
+    if not seen.capitals_tell:
+        return
     text = unicodedata.normalize("NFKC", text)
     if len(_CAPITALISED.findall(text)) > _MOSTLY_CAPITALS * len(text.split()):
         return

@@ -16,7 +16,8 @@ from models.wording import canonical, is_answer, is_dump, normalise, words
 _ECHO_ADDS = 2
 _ECHO_LEAST = 4
 _ANNOUNCED = re.compile(
-    r"\b(?:i(?:'ll| will| am| shall|'m)?|let me|we(?:'ll| will)?|going to|now|please wait|calling|invoking)\b"
+    r"\b(?:i(?:'ll| will| am| shall|'m)?|let me|we(?:'ll| will)?|going to|(?<!you can )now|please wait|calling"
+    r"|invoking)\b"
     r"[^.?!]{0,40}\b(?:call|calling|invoke|invoking|use|using|run|running|execute|executing|make|making|query|querying)\b"
     r"[^.?!]{0,30}\b(?:tools?|functions?|apis?|calls?)\b"
 )
@@ -32,7 +33,7 @@ def no_answer(point: DecisionPoint, text: str | None) -> str | None:
         return "echo"
     if not is_language(text, point):
         return "gibberish"
-    if is_list_of_keywords(text):
+    if is_list_of_keywords(text, point):
         return "keywords"
     return "announcement" if announces_call(point, text) else None
 

@@ -15,6 +15,7 @@ from datetime import date
 from functools import lru_cache
 
 from data.schema import Message, ToolSpec
+from models.rewards.language import is_in_english
 from models.rewards.mentions import DIGITS, NOT_ALNUM, Clock, Mention, number_key, scan
 from models.wording import plain
 
@@ -72,7 +73,9 @@ def stated(text: str) -> Stated:
 class Seen:
     """All that an agent has been shown, text by text; asked lazily, since answers state few values."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], capitals_tell: bool = True) -> None:
+        self.capitals_tell = capitals_tell
+        """Whether capitals mark names, as in English; in German they mark nouns."""
         self.parts = tuple(map(stated, texts))
         self.today = next((part.today for part in self.parts if part.today), None)
 
@@ -128,7 +131,7 @@ def seen_by(history: Sequence[Message], tools: Sequence[ToolSpec] = ()) -> Seen:
     """What the agent has been shown: every message, the arguments of its own calls, and what its tools' schemas say."""
     texts = [message.content for message in history if message.content]
     calls = [call.arguments_raw for message in history for call in message.tool_calls]
-    return Seen([*texts, *calls, *map(_told, tools)])
+    return Seen([*texts, *calls, *map(_told, tools)], is_in_english(history))
 
 
 _TOLD: dict[int, tuple[ToolSpec, str]] = {}

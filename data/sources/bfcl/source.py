@@ -51,7 +51,7 @@ class BFCL:
         """Yield one conversation per question and what was quarantined on the way."""
         place = located(settings.path)
         reporter.phase("reading bfcl", unit="questions")
-        yield from limited(lambda: self._all(place, reporter), settings.conversations, EVALUATION_SHARES)
+        yield from limited(lambda: self._all(place, reporter), settings.conversations, reporter, EVALUATION_SHARES)
 
     def _all(self, place: Path, reporter: Reporter) -> Iterator[Conversation | Quarantined]:
         number = 0

@@ -42,7 +42,7 @@ class Star:
         tools = read_tools(root / "apis" / "apis")
         reporter.phase("reading star", unit="dialogues")
         counts: Counter[str] = Counter()
-        for item in limited(lambda: self._all(root, tools, reporter), settings.conversations):
+        for item in limited(lambda: self._all(root, tools, reporter), settings.conversations, reporter):
             if isinstance(item, Conversation):
                 counts.update(item.metadata["queries"])
             yield item

@@ -37,7 +37,7 @@ class Tau2Bench:
         """Yield one conversation per task and what was quarantined on the way."""
         found = domains(settings.path)
         reporter.phase("reading tau2-bench", unit="tasks")
-        yield from limited(lambda: self._all(found), settings.conversations, EVALUATION_SHARES)
+        yield from limited(lambda: self._all(found), settings.conversations, reporter, EVALUATION_SHARES)
 
     def _all(self, found: list[Domain]) -> Iterator[Conversation | Quarantined]:
         for domain in found:
