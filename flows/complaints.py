@@ -14,6 +14,8 @@ from contextlib import contextmanager
 
 import typer
 
+_GO_ON = "run the same command again to go on where it was (less --force, which begins anew)"
+
 #: By name, because importing them all would make the door heavy; a test sees to it that each exists.
 EXPECTED = (
     "data.sources.base.SourceError",
@@ -77,7 +79,7 @@ def disk_full(error: BaseException) -> str | None:
     free = shutil.disk_usage(paths.var()).free / 1e6
     return (
         f"nothing more can be written under {paths.var()} ({free:,.0f} MB free): {str(error)[:200]}\n"
-        "Make room (`apprentice data gc` shows what can go), then run the same command again: it goes on where it was."
+        "Make room (`apprentice data gc` shows what can go), then {_GO_ON}."
     )
 
 
@@ -89,7 +91,7 @@ def plain_errors() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as interrupt:
-        _leave(str(interrupt) or "stopped; run the same command again to go on", 130)
+        _leave(str(interrupt) or f"stopped; {_GO_ON}", 130)
     except ValidationError as error:
         _leave(_settings_complaint(error), 1)
     except Exception as error:
@@ -101,7 +103,7 @@ def plain_errors() -> Iterator[None]:
     except BaseException as error:
         if type(error).__name__ != "TerminationSignal":
             raise
-        _leave("stopped by SIGTERM; run the same command again to go on", 143)
+        _leave(f"stopped by SIGTERM; {_GO_ON}", 143)
 
 
 def _settings_complaint(error: object) -> str:

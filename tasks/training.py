@@ -17,7 +17,7 @@ from tasks.addresses import TRAINERS, Trainer, training_address
 from tasks.choices import deadline
 from tasks.held_out import require_unread
 from tasks.ingest import require_trainable
-from tasks.locks import TRAINING
+from tasks.locks import TRAINING, waiting_seconds
 from tasks.notices import tell_of_alarm
 from tasks.ranks import announce
 from tasks.records import Record, Stage
@@ -82,8 +82,13 @@ def train_in_time(
     force: bool = False,
     dataset_version: str | None = None,
 ) -> str:
-    """``train`` with the deadline that follows from its budget: what hangs is ended, and the checkpoint is kept."""
+    """``train`` with the deadline that follows from its budget: what hangs is ended, and the checkpoint is kept.
+
+    The time that it may wait for another training comes on top, since the task's clock runs while it waits.
+    """
     within = deadline(getattr(settings, TRAINERS[stage].section).minutes)
+    if within is not None:
+        within += waiting_seconds()
     task_in_time = train.with_options(timeout_seconds=within)
     return task_in_time(stage, settings, start_run_id, pipeline_run_id, force, dataset_version)
 
@@ -103,7 +108,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
     if outcome.stopped == "interrupted":
         raise Interrupted(
             f"{stage}: stopped at step {outcome.steps} of {outcome.planned_steps}; the checkpoint is kept in run "
-            f"{run_id}. Run the same command again to go on."
+            f"{run_id}. Run the same command again to go on, without --force if it had that, which begins anew."
         )
     digest = records.model_sha256(outcome.model_dir)
     _publish(work, outcome, digest)

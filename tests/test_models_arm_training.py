@@ -109,7 +109,7 @@ def test_what_has_ended_is_neither_interrupted_nor_saved_to_go_on_with(tmp_path:
     stage = resolve("smoke", {"sft": {"minutes": 1e-9, "save_every_minutes": 1e-9}}).sft
     for asked in (True, False):
         for ended in (True, False):
-            budget = BudgetCallback(tmp_path, stage, Interruption(asked=asked))
+            budget = BudgetCallback(stage, Interruption(asked=asked))
             control = TrainerControl(should_training_stop=ended)
             budget.on_step_end(arguments, TrainerState(global_step=3, max_steps=9), control)
             assert control.should_training_stop
@@ -187,12 +187,43 @@ def test_the_time_of_a_validation_is_kept_free_for_the_last_one_also_after_a_res
     stage = work.settings.continued
     arguments = TrainingArguments(output_dir=str(work.run_dir / "checkpoints"), use_cpu=True)
     state, control = TrainerState(global_step=0, max_steps=9), TrainerControl()
-    budget = BudgetCallback(work.run_dir, stage, Interruption())
+    budget = BudgetCallback(stage, Interruption())
     watch = EarlyStopping(work, stage, load_tokenizer(base_model), Silent(), budget)
     watch.on_train_begin(arguments, state, control, model=load_model(base_model))
     assert 0.2 <= budget.reserve < 30
+    (work.run_dir / "checkpoints" / "checkpoint-0").mkdir(parents=True)
     budget.on_save(arguments, state, control)
-    assert BudgetCallback(work.run_dir, stage, Interruption()).reserve == budget.reserve
+    later = BudgetCallback(stage, Interruption())
+    later.go_on_from(work.run_dir / "checkpoints" / "checkpoint-0")
+    assert later.reserve == budget.reserve
+
+
+def test_time_is_counted_up_to_the_checkpoint_that_a_run_goes_on_from(tmp_path: Path) -> None:
+    """What a lost checkpoint had cost is done again, so it is not charged twice."""
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from models.interruption import Interruption
+    from models.training import checkpoints
+    from models.training.loop import BudgetCallback
+
+    arguments, control = TrainingArguments(output_dir=str(tmp_path), use_cpu=True), TrainerControl()
+    first = BudgetCallback(resolve("smoke").sft, Interruption())
+    spent = {}
+    for step in (1, 2):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text("{}")
+        time.sleep(0.1)
+        first.on_save(arguments, TrainerState(global_step=step, max_steps=9), control)
+        spent[step] = first.seconds
+    (tmp_path / "checkpoint-2" / "trainer_state.json").write_text('{"torn')
+    newest = checkpoints.newest(tmp_path)
+    assert newest == str(tmp_path / "checkpoint-1")
+    again = BudgetCallback(resolve("smoke").sft, Interruption())
+    assert again.seconds < 0.1
+    again.go_on_from(Path(newest))
+    assert spent[1] <= again.seconds + 0.05
+    assert again.seconds < spent[2]
 
 
 def test_sft_that_validates_is_addressed_by_where_validation_cuts_completions() -> None:

@@ -233,3 +233,6 @@ def test_a_resume_goes_on_with_what_was_seen_and_survives_a_torn_line(tmp_path: 
     again = Monitor(MonitorSettings(window=3), tmp_path / "run", validated=400)
     assert again.verdict(20) == first.verdict(20)
     assert again.breaches_at(9) == []
+    again.watch({"monitor/entropy": 1.0}, 21)
+    once_more = Monitor(MonitorSettings(window=3), tmp_path / "run", validated=400)
+    assert once_more.verdict(21) == again.verdict(21)

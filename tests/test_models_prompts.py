@@ -7,6 +7,7 @@ import pytest
 
 from data.decision_points import decision_points
 from data.reporting import Silent
+from data.schema import DecisionPoint
 from data.settings import DataSettings, GRPOSettings
 from data.sources import get_source
 from models.random_model import make_qwen3
@@ -86,6 +87,50 @@ def test_a_conversation_with_one_call_gives_its_answer_too():
     calls = {point.conversation_id: point for point in offered() if point.kind == "call"}
     order = in_order([*points, *calls.values()], GRPOSettings(call_share=0.5), seed=0)
     assert Counter(point.kind for point in order) == {"call": len(calls), "answer": len(calls)}
+
+
+def singles(kind: str, many: int) -> list[DecisionPoint]:
+    """Conversations of one turn each."""
+    points = [point for point in offered() if point.kind == kind]
+    return [
+        points[number % len(points)].model_copy(
+            update={"id": f"{kind}{number}#1", "conversation_id": f"{kind}{number}"}
+        )
+        for number in range(many)
+    ]
+
+
+def together(calls: int, answers: int, name: str = "both") -> list[DecisionPoint]:
+    """One conversation with so many turns of each kind."""
+    turns = [*singles("call", calls), *singles("answer", answers)]
+    return [
+        point.model_copy(update={"id": f"{name}#{place}", "conversation_id": name}) for place, point in enumerate(turns)
+    ]
+
+
+SINGLE_CALLS, SINGLE_ANSWERS = singles("call", 200), singles("answer", 800)
+FEW_OF_BOTH = [point for number in range(100) for point in together(1, 9, f"both{number}")]
+
+
+@pytest.mark.parametrize(
+    ("points", "kept", "calls"),
+    [
+        ([*SINGLE_CALLS, *SINGLE_ANSWERS], 400, 200),  # conversations of one turn each, as single-turn logs have
+        ([*SINGLE_CALLS, *SINGLE_ANSWERS, *together(1, 1)], 402, 201),
+        (SINGLE_CALLS, 200, 200),
+        ([*SINGLE_CALLS, *together(1, 1)], 202, 201),  # the share would leave two turns
+        ([*SINGLE_CALLS, *FEW_OF_BOTH], 600, 300),  # they meet the answers that others have too many of
+    ],
+)
+def test_the_share_of_calls_is_kept_whatever_conversations_hold_unless_hardly_anything_were_left(
+    points: list[DecisionPoint], kept: int, calls: int
+) -> None:
+    order = in_order(points, GRPOSettings(call_share=0.5, points_per_conversation=4), seed=0)
+    assert len({point.id for point in order}) == len(order)
+    assert (len(order), sum(point.kind == "call" for point in order)) == (pytest.approx(kept, abs=2), calls)
+    if calls < 0.6 * kept:
+        for start in range(0, 200, 50):
+            assert sum(point.kind == "call" for point in order[start : start + 50]) == pytest.approx(25, abs=8)
 
 
 def test_what_is_left_where_the_other_kind_rests_is_mixed_across_conversations():

@@ -130,6 +130,19 @@ def test_the_environment_reaches_every_depth_and_leaves_the_rest_alone(monkeypat
     assert after.sft == before.sft
 
 
+@pytest.mark.parametrize(("batch", "passes"), [("16", 2), (" 24 ", 2), ("many", None)])
+def test_rows_of_a_pass_follow_from_a_batch_size_of_the_environment(
+    batch: str, passes: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPRENTICE_GRPO__UNIT", "episode")
+    monkeypatch.setenv("APPRENTICE_GRPO__BATCH_SIZE", batch)
+    if passes is None:
+        with pytest.raises(ValidationError, match="batch_size"):
+            resolve("night")
+    else:
+        assert resolve("night").grpo.micro_batch_size == passes
+
+
 def test_a_bad_environment_value_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPRENTICE_SFT__LEARNING_RATE", "fast")
     with pytest.raises(ValidationError, match="learning_rate"):

@@ -19,7 +19,7 @@ class TrainingSettings(StageSettings):
     learning_rate: Positive = 5e-4
     warmup_steps: int = Field(5, ge=0)
     schedule_timescale: int = Field(40, ge=1)
-    """After warm-up the rate falls as sqrt(timescale / step): it depends on steps only, so a budget never bends it."""
+    """After warm-up the rate falls as sqrt(timescale / (timescale + steps since)), which no budget bends."""
     batch_size: int = Field(4, ge=1)
     """Rows of one optimizer step."""
     micro_batch_size: int = Field(1, ge=1)
@@ -92,7 +92,7 @@ class TreeSettings(TrainingSettings):
             return values
         batch = values.get("batch_size", cls.model_fields["batch_size"].default)
         if values.get("unit") == "episode":  # an episode is ten times as long as a turn's completion
-            batch = 1 if batch % 2 else 2
+            batch = 1 if str(batch).strip()[-1:] in tuple("13579") else 2  # text where the environment states it
         return {**values, "micro_batch_size": batch}
 
 

@@ -45,7 +45,8 @@ class EarlyStopping(TrainerCallback):
 
     What was best is on disk beside the checkpoints, so a resumed run goes on counting. Of equal scores the more exact
     calls win, then the earlier weights. Where weights are averaged it is the average that is judged and kept. How long
-    a validation takes is kept free at the end of the budget, for that of the last weights.
+    a validation takes is kept free at the end of the budget, for that of the last weights; where none has been made by
+    then the last one exceeds the budget.
     """
 
     def __init__(

@@ -70,7 +70,7 @@ def train_episodes(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         bound_activations(model, reporter.say)
     twin = decoder(load_model(job.start_model, device=device_name(job.settings)), decode_dtype(job.settings))
     with interruption() as asked:
-        budget = BudgetCallback(job.run_dir, stage, asked)
+        budget = BudgetCallback(stage, asked)
         watched = watched_tasks(stage.validation_episodes)
         averaging, shown = averaged(stage.averaging)
         trainer = EpisodeTrainer(

@@ -91,7 +91,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
         )
     reporter.say(
         f"{len(rows)} decision points to practise on; of {counts['offered']} on offer {counts['too_long']} are too "
-        f"long, {counts['barred']} barred by the gold check"
+        f"long, {counts['barred']} barred by the gold check, {counts['surplus']} more than call_share="
+        f"{stage.call_share} takes of their kind; {counts['calls']} are calls"
         + (f"; {counts['withheld']} have a value withheld" if stage.withheld_share else "")
     )
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
@@ -145,7 +146,7 @@ def _fit(
         from_end=True,  # the evaluation takes its conversations from the other end
     )
     with interruption() as asked:
-        budget = BudgetCallback(job.run_dir, stage, asked)
+        budget = BudgetCallback(stage, asked)
         watched = [point for conversation in validation for point in conversation]
         monitor = Monitor(stage.monitor, job.run_dir, len(watched))
         averaging, shown = averaged(stage.averaging)

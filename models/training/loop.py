@@ -77,23 +77,27 @@ def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any
 class BudgetCallback(TrainerCallback):
     """Stops at the wall-clock budget or on a signal, at a step's end, and asks for checkpoints now and then.
 
-    Time spent in earlier attempts of the same run counts: it is kept in ``progress.json`` beside each checkpoint, with
-    the time that the end will take. Whatever else ends a training (early stopping) comes before this callback: what has
-    ended is neither interrupted nor saved as something to go on with, since whoever resumed there would train further.
+    Time spent in earlier attempts of the same run counts as far as their work is there: it is kept within each
+    checkpoint, with the time that the end will take. Whatever else ends a training (early stopping) comes before this
+    callback: what has ended is neither interrupted nor saved as something to go on with, since whoever resumed there
+    would train further.
     """
 
-    def __init__(self, run_dir: Path, stage: TrainingSettings, interruption: Interruption) -> None:
-        self._file = run_dir / "checkpoints" / PROGRESS
+    def __init__(self, stage: TrainingSettings, interruption: Interruption) -> None:
         self._minutes = stage.minutes
         self._save_every = stage.save_every_minutes * 60
         self._interruption = interruption
         interruption.heeded = not ranks.leads()  # what reaches another rank reaches rank 0, which decides
         self._started = self._last_save = time.monotonic()
-        before = _read_progress(self._file)
-        self._before = before.get("seconds", 0.0)
+        self._before = 0.0
         self.stopped: StopReason = "finished"
-        self.reserve = before.get("reserve", 0.0)
+        self.reserve = 0.0
         """Seconds that are still needed after the last step, such as a last validation's."""
+
+    def go_on_from(self, checkpoint: Path) -> None:
+        """Count what was spent up to a checkpoint; what came after it is done, and paid for, again."""
+        before = _read_progress(checkpoint / PROGRESS) or _read_progress(checkpoint.parent / PROGRESS)
+        self._before, self.reserve = before.get("seconds", 0.0), before.get("reserve", 0.0)
 
     @property
     def seconds(self) -> float:
@@ -124,13 +128,14 @@ class BudgetCallback(TrainerCallback):
         ranks.wait()  # each writes the state of its random numbers
         if not ranks.leads():
             return
-        checkpoints.seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         told = {"seconds": self.seconds, "step": state.global_step, "reserve": self.reserve}
-        write_whole(self._file, json.dumps(told))
+        write_whole(checkpoint / PROGRESS, json.dumps(told))
+        checkpoints.seal(checkpoint)
 
 
 def _read_progress(file: Path) -> dict[str, float]:
-    """What ``on_save`` wrote; nothing where a run begins."""
+    """What ``on_save`` wrote, within the checkpoint or, before 2026-12, beside it; nothing where it did not."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
@@ -212,6 +217,7 @@ def run_trainer(
         checkpoints.forget_from(folder, trainer.args.max_steps)
     resumed = ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None)
     if resumed:
+        budget.go_on_from(Path(resumed))
         _count_on(trainer, Path(resumed))
     trainer.train(resume_from_checkpoint=resumed)
     model_dir = job.run_dir / "model"

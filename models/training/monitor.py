@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -113,8 +114,11 @@ class Monitor:
 
     def __post_init__(self) -> None:
         file = self.run_dir / JOURNAL
-        text = file.read_text(encoding="utf-8") if file.exists() else ""
-        for line in text[: text.rfind("\n") + 1].splitlines():
+        text = file.read_bytes() if file.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):  # cut short by a kill or a full disk; the next line must not go on behind it
+            os.truncate(file, len(whole))
+        for line in whole.decode().splitlines():
             self._take(**json.loads(line))
 
     def watch(self, figures: Figures, step: int) -> None:

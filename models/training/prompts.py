@@ -20,6 +20,8 @@ from models.training.curriculum import Curriculum, plan
 from models.training.draws import frozen_rates
 from models.training.withheld import is_withheld
 
+#: Share of the turns that must be left for ``call_share`` to be kept.
+LEAST_KEPT = 0.25
 #: Multiples of it, modulo 1, are spread evenly over any stretch of them.
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -80,6 +82,8 @@ def practice(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int,
     mixed = in_order(curriculum.points if resting else usable, settings, seed)
     counts = {"offered": len(points), "barred": len(points) - len(usable), "resting": resting, "used": len(mixed)}
     counts["withheld"] = sum(map(is_withheld, mixed))
+    counts["surplus"] = max(0, len(usable) - resting - len(mixed))
+    counts["calls"] = sum(point.kind == "call" for point in mixed)
     return Practice(mixed, counts, curriculum, rates)
 
 
@@ -92,15 +96,25 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     they come: a conversation with fewer makes room for the next, and one that crosses a step's end is computed in both.
 
     ``settings.call_share`` holds for any stretch of the order, the first of a short run included: conversations do not
-    all begin with a call.
+    all begin with a call. What one kind of turn has more than that takes rests, unless hardly anything would be left.
     """
+    mixed = _in_proportion(points, settings, seed)
+    if len(mixed) >= LEAST_KEPT * len(points):
+        return mixed
+    # Of a thousand conversations of one call each, one answer among them would leave two turns.
     order = random.Random(f"practice-{seed}")
     conversations = by_conversation(sorted(points, key=lambda point: point.id))
-    size = settings.points_per_conversation
+    return _by_turns([order.sample(members, len(members)) for members in _shuffled(conversations, order)], settings)
+
+
+def _in_proportion(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int) -> list[DecisionPoint]:
+    order = random.Random(f"practice-{seed}")
+    conversations = by_conversation(sorted(points, key=lambda point: point.id))
     both = [members for members in conversations.values() if _both_kinds(members)]
     alone = [members for members in conversations.values() if not _both_kinds(members)]
-    if both:
-        ready = _shared_out([point for members in alone for point in members], settings, order)
+    single = [point for members in alone for point in members]
+    if both or _both_kinds(single):
+        ready = _shared_out(single, settings, order)
     else:
         ready = [order.sample(members, len(members)) for members in alone]
     places = list(range(len(both) + len(ready)))
@@ -109,8 +123,34 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
         _mixed(members, settings, order, place * _GOLDEN % 1) for members, place in zip(both, places, strict=False)
     ]
     complete = [members for _, members in sorted(zip(places, [*mixed, *ready], strict=True), key=lambda one: one[0])]
-    longest = max((len(members) for members in complete), default=0)
-    return [point for start in range(0, longest, size) for one in complete for point in one[start : start + size]]
+    if single and not ready:
+        for lot in _with_what_rests(single, both, mixed, settings, order):
+            complete.insert(order.randrange(len(complete) + 1), lot)
+    return _by_turns(complete, settings)
+
+
+def _with_what_rests(
+    single: list[DecisionPoint],
+    both: list[list[DecisionPoint]],
+    mixed: list[list[DecisionPoint]],
+    settings: GRPOSettings,
+    order: random.Random,
+) -> list[list[DecisionPoint]]:
+    """Where conversations of one kind of turn all have the same one, they meet the other where others have too many."""
+    used = {point.id for members in mixed for point in members}
+    other = [p for members in both for p in members if p.id not in used and p.kind != single[0].kind]
+    return _shared_out([*single, *other], settings, order)
+
+
+def _by_turns(conversations: Sequence[Sequence[DecisionPoint]], settings: GRPOSettings) -> list[DecisionPoint]:
+    """A few of each, then the next few of each."""
+    size = settings.points_per_conversation
+    longest = max(map(len, conversations), default=0)
+    return [point for start in range(0, longest, size) for one in conversations for point in one[start : start + size]]
+
+
+def _shuffled(conversations: dict[str, list[DecisionPoint]], order: random.Random) -> list[list[DecisionPoint]]:
+    return order.sample(list(conversations.values()), len(conversations))
 
 
 def _both_kinds(points: Sequence[DecisionPoint]) -> bool:

@@ -8,6 +8,7 @@ leave out the conversations over several services, two thirds of what people sai
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any, TypeVar
@@ -164,8 +165,9 @@ def _within(ids: list[int], mask: list[int], longest: int) -> tuple[list[int], l
 
 
 def bounded_by_epochs(stage: Epochal, rows: int) -> Epochal:
-    """The stage with ``max_steps`` lowered to what its epochs over ``rows`` need."""
-    steps = max(1, round(stage.epochs * rows / stage.batch_size))
+    """The stage with ``max_steps`` lowered to what its epochs over ``rows`` need; each ends with a step of what is left
+    (transformers' ``Trainer``)."""
+    steps = max(1, round(stage.epochs * math.ceil(rows / stage.batch_size)))
     return stage.model_copy(update={"max_steps": min(stage.max_steps, steps)})
 
 
@@ -194,7 +196,7 @@ def fit(
         model.set_attn_implementation(BLOCKS)
         bound_activations(model, reporter.say, sharers=ranks.count())
     with interruption() as asked:
-        budget = BudgetCallback(job.run_dir, stage, asked)
+        budget = BudgetCallback(stage, asked)
         averaging, shown = averaged(stage.averaging)
         watching = [watch(budget, shown)] if watch and ranks.leads() else []
         trainer = trainer_class(
