@@ -15,9 +15,10 @@ from pydantic import Field
 
 from data import evaluation_set, paths, snapshot, warehouse
 from data.erasing import erase_lines, erase_rows, rows_of
+from data.quoting import quoting
 from data.reporting import Reporter
 from data.schema import Frozen, Split
-from data.tombstones import bury, forgotten_ids
+from data.tombstones import bury, forgotten_ids, was_in
 
 #: Below ``var/``: not ours to rewrite (fetched files, other programs' stores) or not about conversations.
 _ELSEWHERE = frozenset({"downloads", "base_models", "mlartifacts", "prefect", "locks", "stages", "datasets"})
@@ -35,19 +36,25 @@ class Forgotten(Frozen):
     """Whether this call left the tombstone; otherwise an earlier one did."""
     warehouse_rows: int = 0
     snapshots: dict[str, Split] = Field(default_factory=dict)
-    """Dataset version → the split it was in there."""
+    """Dataset version that this call rewrote → the split it was in there."""
+    was_in: dict[str, Split] = Field(default_factory=dict)
+    """The same of all versions, those that an earlier call rewrote among them."""
     rollouts: dict[str, int] = Field(default_factory=dict)
     """Run id → rows."""
     evaluations: dict[str, int] = Field(default_factory=dict)
     """Evaluation id → rows."""
     other_files: dict[str, int] = Field(default_factory=dict)
     """Any other file under ``var/`` → rows."""
+    quoted: tuple[str, ...] = ()
+    """Pages and other texts under ``var/`` that quote it, relative to there: they stay, for they are not rows."""
     same_record: tuple[str, ...] = ()
     """Stored conversations of other sources with the same record id: perhaps the same words under other names."""
 
 
 def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
-    """Erase a conversation everywhere under ``var/`` and leave a tombstone; safe to call again.
+    """Erase a conversation from all rows under ``var/`` and leave a tombstone; safe to call again.
+
+    Pages that quote it are named, not changed. Every table is read before anything is changed.
 
     Nobody may be ingesting, training or evaluating meanwhile: the caller sees to that.
 
@@ -61,17 +68,19 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
     splits = where(conversation_id)
     others = _same_record(conversation_id)
     files = list(_files())
+    held = [file for file in files if file.suffix == ".parquet" and rows_of(file, conversation_id)]
     if not (
         splits
+        or held
         or conversation_id in forgotten_ids()
         or any(_rejected(version.version, conversation_id) for version in snapshot.published())
-        or any(file.suffix == ".parquet" and rows_of(file, conversation_id) for file in files)
     ):
         raise UnknownConversation(
             f"no conversation {conversation_id!r} is stored; list ids with "
             '`apprentice query "SELECT conversation_id FROM conversations LIMIT 10"`'
         )
-    newly = bury(conversation_id)
+    quoted = quoting(_said(conversation_id, list(splits)))
+    newly = bury(conversation_id, splits)
     reporter.phase("forgetting", total=len(files), unit="files")
     warehouse_rows = warehouse.forget(conversation_id)
     evaluation_set.forget([conversation_id])
@@ -88,6 +97,8 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
         newly=newly,
         warehouse_rows=warehouse_rows,
         snapshots=splits,
+        was_in=was_in(conversation_id),
+        quoted=quoted,
         rollouts=_by_directory(erased, "rollouts"),
         evaluations=_by_directory(erased, "evaluations"),
         other_files={
@@ -100,6 +111,17 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
 def where(conversation_id: str) -> dict[str, Split]:
     """Published dataset versions that hold the conversation → the split it is in there."""
     return {version: split for version, name, split in _stored() if name == conversation_id}
+
+
+def _said(conversation_id: str, versions: list[str]) -> list[str]:
+    """What was said in it."""
+    if not versions:
+        return []
+    split = where(conversation_id)[versions[-1]]
+    for conversation in snapshot.read_conversations(versions[-1], splits=[split]):
+        if conversation.id == conversation_id:
+            return [message.content for message in conversation.messages if message.content]
+    return []
 
 
 def _stored() -> Iterator[tuple[str, str, Split]]:

@@ -1,40 +1,55 @@
 """Tombstones: conversations that were forgotten and must not come back with the next ingestion.
 
-One line of JSON each, append-only, with the id and the moment and nothing of the content. They do not enter the dataset
-version: forgetting rewrites the versions that are there, and ingesting one of them again gives what was rewritten.
+One line of JSON each with the id, the moment and the versions it was in, nothing of the content, so that whoever had
+seen it can still be named where forgetting was cut short. They do not enter the dataset version: forgetting rewrites
+the versions that are there, and ingesting one of them again gives what was rewritten.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from data import paths
 from data.files import write_whole
-from data.schema import Conversation, Quarantined
+from data.schema import Conversation, Quarantined, Split
 
 REASON = "forgotten"
 
 
 def forgotten_ids() -> dict[str, str]:
     """Id of each forgotten conversation → when it was forgotten (ISO 8601, UTC)."""
+    return {row["conversation_id"]: row["at"] for row in _rows()}
+
+
+def was_in(conversation_id: str) -> dict[str, Split]:
+    """Dataset version → split of a forgotten conversation, as its tombstones remember."""
+    return {
+        version: split
+        for row in _rows()
+        if row["conversation_id"] == conversation_id
+        for version, split in row.get("was_in", {}).items()
+    }
+
+
+def bury(conversation_id: str, splits: Mapping[str, Split]) -> bool:
+    """Leave a tombstone that says where it was; False if there was one already, which learns of further versions."""
+    rows = _rows()
+    mine = next((row for row in rows if row["conversation_id"] == conversation_id), None)
+    if mine is None:
+        at = datetime.now(UTC).isoformat(timespec="seconds")
+        rows.append({"conversation_id": conversation_id, "at": at, "was_in": dict(splits)})
+    else:
+        mine["was_in"] = {**mine.get("was_in", {}), **splits}
+    write_whole(paths.forgotten(), "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+    return mine is None
+
+
+def _rows() -> list[dict[str, Any]]:
     file = paths.forgotten()
-    if not file.exists():
-        return {}
-    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    return {row["conversation_id"]: row["at"] for row in rows}
-
-
-def bury(conversation_id: str) -> bool:
-    """Leave a tombstone; False if there was one already."""
-    known = forgotten_ids()
-    if conversation_id in known:
-        return False
-    known[conversation_id] = datetime.now(UTC).isoformat(timespec="seconds")
-    rows = [json.dumps({"conversation_id": each, "at": at}, ensure_ascii=False) for each, at in known.items()]
-    write_whole(paths.forgotten(), "".join(f"{row}\n" for row in rows))
-    return True
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
 
 
 def without_forgotten(items: Iterable[Conversation | Quarantined]) -> Iterator[Conversation | Quarantined]:

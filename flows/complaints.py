@@ -79,7 +79,7 @@ def disk_full(error: BaseException) -> str | None:
     free = shutil.disk_usage(paths.var()).free / 1e6
     return (
         f"nothing more can be written under {paths.var()} ({free:,.0f} MB free): {str(error)[:200]}\n"
-        "Make room (`apprentice data gc` shows what can go), then {_GO_ON}."
+        f"Make room (`apprentice data gc` shows what can go), then {_GO_ON}."
     )
 
 

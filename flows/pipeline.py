@@ -14,10 +14,14 @@ from flows.train_grpo import train_grpo
 from flows.train_sft import train_sft
 from tasks.choices import whole_job
 from tasks.notices import tell_of_failure
-from tasks.records import MODEL_STAGES
+from tasks.records import MODEL_STAGES, Stage, of_run
 from tasks.selection import Forced, StageName, select
-from tasks.upstream import handed_on, started_from
+from tasks.uploading import upload_all
+from tasks.upstream import ancestry, handed_on, started_from
 from tasks.whole import parent_run, show_results
+
+#: Step of the job → stage of the model that it trains.
+_TRAINED: dict[StageName, Stage] = {"sft": "sft", "prime": "primed", "grpo": "grpo"}
 
 
 @flow(
@@ -71,7 +75,8 @@ def pipeline(
     with parent_run(settings, selection) as whole:
         common: dict[str, Any] = {
             "profile": profile,
-            "overrides": settings.model_dump(mode="json"),
+            # Models are uploaded last: a store that is away is no reason to lose what is still to be trained.
+            "overrides": settings.model_copy(update={"upload": False}).model_dump(mode="json"),
             "pipeline_run_id": whole,
         }
         if "ingest" in selection:
@@ -84,11 +89,14 @@ def pipeline(
         if "grpo" in selection:
             start = ids.get(settings.grpo.start)
             ids["grpo"] = train_grpo(start_run_id=start, source=source, force="grpo" in selection.force, **common)
+            ids = {**ancestry(of_run(ids["grpo"])), **ids}
         if "evaluate" in selection:
             again = "evaluate" in selection.force
             models = [ids[stage] for stage in MODEL_STAGES if stage in ids]
             evaluations = [evaluate_model(run_id=run_id, force=again, **common) for run_id in models]
             show_results(evaluations, ids["dataset_version"], whole)
+        if settings.upload:
+            upload_all([ids[trained] for stage, trained in _TRAINED.items() if stage in selection])
     return ids
 
 

@@ -31,6 +31,9 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 #: As Prefect tells a server of its own kind: none but this one in its process; and no pages, no schedules.
 _ALONE = {"PREFECT__SERVER_FINAL": "1"}
+#: Where leases of deployments' slots lie: in memory, as Prefect has it, a server that restarts knows none any more, so
+#: that it ends the run under way and counts the slot of a dead one for ever.
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
 _BARE = {"PREFECT_UI_ENABLED": "0", "PREFECT__SERVER_EPHEMERAL": "1"}
 #: What names a server in one of the files that Prefect reads its settings from.
 _NAMES_A_SERVER = re.compile(r"(?im)api[._]url|^\s*\[(tool\.prefect\.)?api\]|tool\.prefect\b")
@@ -61,7 +64,7 @@ def temporary_server(meanwhile: Sequence[str] = (), *, schedules: bool = False) 
     if _named():
         yield
         return
-    server, api = _start(_ALONE if schedules else _ALONE | _BARE)
+    server, api = _start(_ALONE | (LEASES if schedules else _BARE))
     os.environ["PREFECT_API_URL"] = api
     yield
     with ThreadPoolExecutor(1, "await-server") as waiting:

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data import paths
-from flows.server import die_with_parent
+from flows.server import LEASES, die_with_parent
 
 POOL = "apprentice"
 #: The server's own surroundings: it reports to nobody, and unlike a temporary one it says what goes wrong.
 LOUD = {"PREFECT_LOGGING_LEVEL": "INFO", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO"}
-SERVER = {**LOUD, "PREFECT_API_URL": "", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING"}
+SERVER = {**LOUD, "PREFECT_API_URL": "", "PREFECT_SERVER_LOGGING_LEVEL": "WARNING", **LEASES}
 #: Seconds a server may take to answer for the first time, and a worker to save what it is at.
 PATIENCE, FAREWELL = 300.0, 90.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -17,7 +18,16 @@ def serve_all(limit: int) -> None:
     """Serve every deployment until the process is ended; at most ``limit`` runs at a time."""
     from prefect import serve
 
+    for name, value in _surroundings().items():
+        os.environ.setdefault(name, value)
     serve(*deployments(), limit=limit)
+
+
+def _surroundings() -> dict[str, str]:
+    """Variables that prefect.yaml gives the runs of its pool: here they inherit them from this process."""
+    declared = yaml.safe_load((paths.PROJECT_ROOT / "prefect.yaml").read_text(encoding="utf-8"))["deployments"]
+    pools = [each["work_pool"].get("job_variables", {}).get("env", {}) for each in declared]
+    return {name: str(value) for env in pools for name, value in env.items()}
 
 
 def deployments() -> list[RunnerDeployment]:

@@ -21,6 +21,7 @@ from data import paths
 from models import portable_chat
 from models.export import ExportError
 from models.registry import TrackingAway
+from models.spool import alias, own
 from models.tracking import store
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Registered:
     name: str
     version: str
     run_id: str
+    """Our id of the run that the model is of."""
     tags: dict[str, str]
 
 
@@ -69,7 +71,7 @@ def asked() -> Iterator[MlflowClient]:
         ) from error
 
 
-def holder(name: str, alias: str) -> Registered | None:
+def holder(name: str, place: str) -> Registered | None:
     """The version that an alias of the registered model points to.
 
     Raises:
@@ -77,14 +79,14 @@ def holder(name: str, alias: str) -> Registered | None:
     """
     with asked() as client:
         for model in client.search_registered_models(filter_string=f"name='{name}'"):
-            if alias in model.aliases:
-                return _version(client, name, str(model.aliases[alias]))
+            if place in model.aliases:
+                return _version(client, name, str(model.aliases[place]))
     return None
 
 
 def _version(client: MlflowClient, name: str, version: str) -> Registered:
     found = client.get_model_version(name, version)
-    return Registered(name, version, found.run_id, dict(found.tags))
+    return Registered(name, version, own(found.run_id), dict(found.tags))
 
 
 def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, tags: Mapping[str, str]) -> Registered:
@@ -92,7 +94,7 @@ def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, t
 
     Args:
         name: Registered model.
-        run_id: MLflow run of the model, which receives the package.
+        run_id: Run of the model, whose MLflow run receives the package.
         export: Writes the export and says where; asked only if the model is not registered yet.
         sha256: Digest of the weights.
         tags: Further facts for the version.
@@ -104,8 +106,9 @@ def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, t
         if not client.search_registered_models(filter_string=f"name='{name}'"):
             client.create_registered_model(name, description="Conversational agents; the champion is the one in use.")
         versions = client.search_model_versions(f"name='{name}'")
-        known = [str(one.version) for one in versions if (one.run_id, one.tags.get("sha256")) == (run_id, sha256)]
-        version = known[0] if known else _upload(client, name, run_id, export(), {**tags, "sha256": sha256})
+        mlflow_run = alias(run_id)
+        known = [str(one.version) for one in versions if (one.run_id, one.tags.get("sha256")) == (mlflow_run, sha256)]
+        version = known[0] if known else _upload(client, name, mlflow_run, export(), {**tags, "sha256": sha256})
         client.set_registered_model_alias(name, CHALLENGER, version)
         return _version(client, name, version)
 
@@ -185,4 +188,4 @@ def annotate(registered: Registered, tags: Mapping[str, str], description: str |
 def store_evidence(run_id: str, name: str, row: Mapping[str, Any]) -> None:
     """Keep a decision with the run of the model it was about, as ``promotion/<name>.json``."""
     with asked() as client:
-        client.log_dict(run_id, dict(row), f"promotion/{name}.json")
+        client.log_dict(alias(run_id), dict(row), f"promotion/{name}.json")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from data import paths
+from models.spool import own
 from models.tracking import store
 
 #: MLflow's ``ViewType``; only models/tracking imports MLflow itself.
@@ -59,10 +60,10 @@ def known() -> Known:
         active, deleted = (_runs(client, experiment, view) for view in (_ACTIVE, _DELETED))
         return Known(
             active=tuple(
-                KnownRun(run.info.run_id, run.data.tags.get("dataset_version"), run.data.tags.get("start_run_id"))
+                KnownRun(own(run.info.run_id), run.data.tags.get("dataset_version"), run.data.tags.get("start_run_id"))
                 for run in active
             ),
-            deleted=frozenset(run.info.run_id for run in deleted),
+            deleted=frozenset(own(run.info.run_id) for run in deleted),
             models=_models(client),
         )
     except Exception as error:
@@ -89,5 +90,6 @@ def _models(client: Any) -> dict[str, tuple[str, ...]]:
         aliases = {str(version): alias for alias, version in model.aliases.items()}
         for version in client.search_model_versions(f"name='{model.name}'"):
             alias = f" ({aliases[str(version.version)]})" if str(version.version) in aliases else ""
-            found[version.run_id] = (*found.get(version.run_id, ()), f"{model.name} {version.version}{alias}")
+            run_id = own(version.run_id)
+            found[run_id] = (*found.get(run_id, ()), f"{model.name} {version.version}{alias}")
     return found

@@ -65,6 +65,12 @@ def alias(run_id: str) -> str:
     return file.read_text(encoding="utf-8") if run_id and file.exists() else run_id
 
 
+def own(mlflow_run_id: str) -> str:
+    """Our id of a run of MLflow's, where that is another one."""
+    known = (file for file in paths.runs().glob(f"*/{ALIAS}") if file.read_text(encoding="utf-8") == mlflow_run_id)
+    return next((file.parent.name for file in known), mlflow_run_id)
+
+
 def call_it(run_id: str, mlflow_run_id: str) -> None:
     """Remember the id that MLflow gave a run of ours."""
     write_whole(paths.run(run_id) / ALIAS, mlflow_run_id)

@@ -14,6 +14,7 @@ from typing import Any
 from data import paths, snapshot, warehouse
 from data.parquet import DamagedFile, shards
 from models import tracking
+from models.spool import alias
 from tasks import locks, machine, records
 from tasks.forgetting import quiet_house
 from tasks.machine import Finding
@@ -43,18 +44,23 @@ def held_locks() -> Iterator[Finding]:
         yield Finding("locks", "good", "nobody is at work")
 
 
+_BLOCKS = "while nobody is at work, its deployment may start no other until that is closed"
+
+
 def dead_runs() -> Iterator[Finding]:
     """Runs that say they are running, and whose process is gone."""
     dead = [record for record in records.running() if locks.is_free(record.lock)]
     for record in dead:
         says = f"{record.stage}, run {record.run_id[:SHORT]}…, began {record.started[:16]} and was killed"
         yield Finding("dead runs", "bad", says, "run the same command again to go on, or `apprentice doctor --close`")
-    known = {record.run_id for record in records.running()}
+    known = {alias(record.run_id) for record in records.running()}
     for run_id in [run for run in tracking.left_running() if run not in known]:
         says = f"MLflow has run {run_id[:SHORT]}… as running, no stage has it"
         yield Finding("dead runs", "bad", says, "`apprentice doctor --close`")
     for _, name, state in flow_runs():
-        yield Finding("dead runs", "note", f"Prefect has '{name}' as {state.lower()}", "`apprentice doctor --close`")
+        yield Finding(
+            "dead runs", "note", f"Prefect has '{name}' as {state.lower()}; {_BLOCKS}", "`apprentice doctor --close`"
+        )
     if not dead:
         yield Finding("dead runs", "good", "no stage is left running")
 

@@ -52,6 +52,7 @@ def forget_conversation(conversation_id: str, reporter: Reporter) -> ForgetRepor
         registered = known()
         raw = raw_places(conversation_id)
         erased = forget(conversation_id, reporter)
+        records.renew_digests([*(f"evaluations/{name}/" for name in erased.evaluations)])
         found = [
             witness.model_copy(update={"registered": registered.models_of(witness.run_id)})
             for witness in witnesses(erased, list(records.every(*EVERY_MODEL)))
@@ -88,7 +89,7 @@ def witnesses(erased: Forgotten, every: Sequence[Record]) -> list[Witness]:
     for record in every:
         if record.run_id in erased.rollouts:
             how[record.run_id] = "rolled out"
-        elif any(erased.snapshots.get(version) == "train" for version in record.learned_from):
+        elif any(erased.was_in.get(version) == "train" for version in record.learned_from):
             how[record.run_id] = "may have trained on it"
     trained = set(how)
     judged = _judged(erased)

@@ -45,7 +45,8 @@ def references(registry: Known) -> References:
         if start and start not in kept:
             kept.add(start)
             waiting.append(start)
-    versions = {record.dataset_version for record in every if record.run_id in kept}
+    of_kept = [record for record in every if record.run_id in kept]
+    versions = {version for record in of_kept for version in (record.dataset_version, *record.learned_from)}
     versions |= {run.dataset_version for run in registry.active}
     versions |= set(latest.values())
     return References(

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from data import paths
 from data.files import write_whole
@@ -96,6 +96,19 @@ class Record(BaseModel):
         if self.model_dir is None or self.dataset_version is None:
             raise MissingUpstream(f"run {self.run_id} ({self.stage}) left no model")
         return self.model_dir, self.dataset_version
+
+    @field_validator("model_dir")
+    @classmethod
+    def _where_it_is(cls, written: Path | None) -> Path | None:
+        """A model that is no longer where it was written, because ``var/`` has moved, is looked for where it is now."""
+        if written is None or written.is_dir():
+            return written
+        for room in (paths.runs().name, paths.base_models().name):
+            if room in written.parts:
+                within = written.parts[len(written.parts) - 1 - written.parts[::-1].index(room) :]
+                if (moved := paths.var().joinpath(*within)).is_dir():
+                    return moved
+        return written
 
 
 def address(
@@ -205,6 +218,24 @@ def intact(record: Record) -> bool:
     if record.model_dir is None:
         return True
     return record.model_dir.is_dir() and model_sha256(record.model_dir) == record.model_sha256
+
+
+def renew_digests(places: Sequence[str]) -> None:
+    """Let records speak of files as they are now, where these were rewritten on purpose.
+
+    Args:
+        places: What the names of such files begin with, relative to ``var/``.
+    """
+    for file in sorted(paths.stages().glob("*/*.json")):
+        record = _read(file)
+        changed = {
+            name: sha256
+            for name, before in record.files.items()
+            if name.startswith(tuple(places)) and (sha256 := digest(paths.var() / name)) not in (None, before)
+        }
+        if changed:
+            renewed = record.model_copy(update={"files": {**record.files, **changed}})
+            write_whole(file, renewed.model_dump_json(indent=2))
 
 
 def listed(files: Iterable[Path]) -> dict[str, str]:

@@ -136,11 +136,16 @@ def bury_the_dead(*, except_for: Address, held: str) -> None:
     """End the runs of processes that were killed: they say running, but nobody else holds their lock."""
     for record in records.running():
         same = (record.stage, record.key) == (except_for.stage, except_for.key)
-        if same or not (record.lock == held or locks.is_free(record.lock)):
+        if same or not (record.lock == held or locks.is_free(record.lock)) or not _left_so(record):
             continue
         records.save(record.model_copy(update={"status": "interrupted", "ended": now()}))
         if record.stage != "evaluation":
             tracking.close_run(record.run_id)
+
+
+def _left_so(record: Record) -> bool:
+    """Whether the record is still as it was read: its process may have come to its end since, and let the lock go."""
+    return records.load(record.stage, record.key) == record
 
 
 def unfinished_at(address: Address, force: bool) -> Record | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.records import Record
+from tasks.records import Record, of_run
 from tasks.stage import say
 
 
@@ -22,3 +24,22 @@ def upload(record: Record) -> None:
     model_dir, _ = record.model_place
     if upload_model(alias(record.run_id), record.stage, model_dir):
         say(f"{record.stage}: model uploaded to the artifacts of run {record.run_id}")
+
+
+def upload_all(run_ids: Sequence[str]) -> None:
+    """Upload the models of several runs, one after the other; what cannot be is said after all have been tried.
+
+    Raises:
+        UploadFailed: Some could not be; the message of the first, and how many more.
+    """
+    from models.uploads import UploadFailed
+
+    failed: list[UploadFailed] = []
+    for run_id in run_ids:
+        try:
+            upload(of_run(run_id))
+        except UploadFailed as error:
+            failed.append(error)
+    if failed:
+        more = f" ({len(failed) - 1} more likewise)" if len(failed) > 1 else ""
+        raise UploadFailed(f"{failed[0]}{more}") from failed[0]

@@ -40,7 +40,14 @@ def handed_on(selection: Selection, start: Stage, run_id: str | None, source: st
         return ancestry(of_run(run_id) if run_id else latest_model(source))
     needed: Stage = "sft" if selection.first == "prime" else start
     try:
-        return ancestry(start_of(needed, run_id, source))
+        ids = ancestry(start_of(needed, run_id, source))
+        if needed not in ids:
+            raise MissingUpstream(
+                f"run {run_id} is of stage {of_run(str(run_id)).stage}, and {selection.first} starts from {needed}: "
+                "name a run of that stage, or leave it out for the newest"
+                + ("; --set grpo.start=… names another stage to start from" if selection.first == "grpo" else "")
+            )
+        return ids
     except MissingUpstream:
         if needed == "base" and run_id is None:
             return {}  # the stage itself fetches it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from data.erasing import erase_lines, erase_rows, rows_of
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations, read_evaluations
 from data.forget import Forgotten, UnknownConversation, forget
 from data.ingest import IngestReport, ingest
+from data.parquet import DamagedFile
 from data.reporting import Reporter, Silent
 from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
@@ -154,6 +156,7 @@ def test_nothing_of_it_is_left_and_everything_else_stays(said: list[Conversation
         newly=True,
         warehouse_rows=report.warehouse_rows,
         snapshots={version: "train"},
+        was_in={version: "train"},
         rollouts={"run-a": 2},
         evaluations={"eval-1": 1},
     )
@@ -201,6 +204,40 @@ def test_again_is_no_error_and_unknown_is_one(said: list[Conversation], ingested
     with pytest.raises(UnknownConversation, match="apprentice query"):
         forget("fixture/nobody", Silent())
     assert list(forgotten_ids()) == [said[0].id]
+
+
+def test_a_file_that_cannot_be_read_stops_it_before_anything_is_changed(
+    said: list[Conversation], ingested: Ingest
+) -> None:
+    version = ingested().dataset_version
+    leave_traces(version, [each.id for each in said])
+    torn = sorted(paths.rollouts().rglob("*.parquet"))[-1]
+    whole = torn.read_bytes()
+    torn.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DamagedFile):
+        forget(said[0].id, Silent())
+    assert not forgotten_ids()
+    assert said[0].id in {one.id for one in snapshot.read_conversations(version)}
+    torn.write_bytes(whole)
+    assert forget(said[0].id, Silent()).was_in == {version: "train"}
+    assert forget(said[0].id, Silent()).was_in == {version: "train"}
+
+
+def test_pages_that_quote_it_are_named_and_stay(said: list[Conversation], ingested: Ingest, isolated_var: Path) -> None:
+    ingested()
+    text = next(str(message.content) for message in said[0].messages if SECRET in str(message.content))
+    pages = {
+        "reports/week.html": f"<p>{html.escape(text)}</p>",
+        "comparisons/c/examples.md": f"> {text}",
+        "mlartifacts/1/report.json": json.dumps({"said": text}),
+        "reports/other.html": "<p>Nothing of it.</p>",
+        "downloads/raw.json": json.dumps(text),
+    }
+    for name, content in pages.items():
+        (isolated_var / name).parent.mkdir(parents=True, exist_ok=True)
+        (isolated_var / name).write_text(content)
+    assert forget(said[0].id, Silent()).quoted == tuple(list(pages)[i] for i in (0, 1, 2))
+    assert all((isolated_var / name).read_text() == content for name, content in pages.items())
 
 
 def test_a_conversation_whose_id_begins_alike_stays(said: list[Conversation], ingested: Ingest) -> None:

@@ -222,3 +222,17 @@ def test_serving_from_one_process_has_the_same_presets() -> None:
     assert [one.active for one in served["compare"].schedules] == [False]
     assert served["weekly"].concurrency_options.collision_strategy == "CANCEL_NEW"
     assert {each.concurrency_limit for each in served.values()} == {1}
+
+
+def test_runs_of_one_process_wait_as_those_of_a_worker_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    import prefect
+
+    from flows import serving
+    from tasks.locks import WAIT, waiting_seconds
+
+    monkeypatch.setenv(WAIT, "")  # so that it is put back
+    monkeypatch.delenv(WAIT)
+    monkeypatch.setattr(prefect, "serve", lambda *given, **named: None)
+    monkeypatch.setattr(serving, "deployments", list)
+    serving.serve_all(1)
+    assert waiting_seconds() == 12 * 60 * 60

@@ -260,7 +260,7 @@ print(json.dumps(model.predict(json.load(open(sys.argv[1])))))
 def test_another_machine_loads_the_champion_and_gets_a_tool_call(
     made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated_var: Path
 ) -> None:
-    from models import champions, tracking
+    from models import champions, registry, spool, tracking
 
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
@@ -270,6 +270,11 @@ def test_another_machine_loads_the_champion_and_gets_a_tool_call(
     challenger = champions.challenge("ferryman", run.run_id, lambda: elsewhere, "sha", {"stage": "grpo"})
     again = champions.challenge("ferryman", run.run_id, lambda: pytest.fail("packed twice"), "sha", {})
     assert again == challenger
+    # A run that began while MLflow was away has another id there; the registry speaks of it by ours all the same.
+    spool.call_it("0" * 32, run.run_id)
+    assert champions.challenge("ferryman", "0" * 32, lambda: pytest.fail("packed twice"), "sha", {}).run_id == "0" * 32
+    champions.store_evidence("0" * 32, "one", {"why": "better"})
+    assert registry.known().models_of("0" * 32) == ("ferryman 1 (challenger)",)
     champions.crown(challenger)
     assert champions.holder("ferryman", champions.CHALLENGER) is None
     shutil.rmtree(elsewhere)

@@ -82,6 +82,26 @@ def test_a_store_that_refuses_is_said_with_the_cure(client, model_dir: Path) -> 
         upload_model("0" * 32, "sft", model_dir)
 
 
+def test_of_several_all_are_tried_and_what_failed_is_said_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tasks import uploading
+
+    tried: list[str] = []
+
+    def upload(record: SimpleNamespace) -> None:
+        tried.append(record.run_id)
+        if record.run_id != "b":
+            raise UploadFailed(f"{record.run_id} is away")
+
+    monkeypatch.setattr(uploading, "of_run", lambda run_id: SimpleNamespace(run_id=run_id))
+    monkeypatch.setattr(uploading, "upload", upload)
+    with pytest.raises(UploadFailed, match=r"a is away \(1 more likewise\)"):
+        uploading.upload_all(["a", "b", "c"])
+    assert tried == ["a", "b", "c"]
+    tried.clear()
+    uploading.upload_all(["b"])
+    assert tried == ["b"]
+
+
 def test_a_training_is_uploaded_only_when_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     from data import profiles
     from tasks import training

@@ -26,7 +26,7 @@ def record(stage: str, run_id: str, start: str | None = None, **changes: Any) ->
 
 
 def erased(split: str = "train", **changes: Any) -> Forgotten:
-    return Forgotten.model_validate({"conversation_id": "s/1", "newly": True, "snapshots": {"v1": split}, **changes})
+    return Forgotten.model_validate({"conversation_id": "s/1", "newly": True, "was_in": {"v1": split}, **changes})
 
 
 def how(found: Forgotten, every: list[Record]) -> dict[str, str]:
@@ -92,7 +92,7 @@ def test_forget_reports_and_the_rest_of_the_commands_answer(stored: str) -> None
     assert name not in {each.id for each in read_conversations(stored)}
     again = json.loads(run("forget", name, "--format", "json").output.splitlines()[-1])
     assert again["erased"]["newly"] is False
-    assert again["witnesses"] == []
+    assert [witness["how"] for witness in again["witnesses"]] == ["may have trained on it"]  # the tombstone remembers
 
     unknown = run("forget", "simulated/none")
     assert (unknown.exit_code, "no conversation 'simulated/none' is stored" in unknown.output) == (1, True)

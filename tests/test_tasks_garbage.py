@@ -64,6 +64,12 @@ def pretend(registry: Known, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(garbage, "known", lambda: registry)
 
 
+def test_thoughts_of_another_dataset_stay_with_the_priming_that_reads_them(versions: tuple[str, str, str]) -> None:
+    first, second, _ = versions
+    record("primed", "p", dataset_version=second, status="interrupted", settings={"rationales": first})
+    assert references(Known()).versions >= {first, second}
+
+
 def test_without_yes_it_only_shows(versions: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     old, used, _ = versions
     record("sft", "kept", dataset_version=used)

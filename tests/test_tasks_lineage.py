@@ -169,5 +169,5 @@ def test_a_forgotten_conversation_has_no_lineage() -> None:
         trace(POINT)
     with pytest.raises(NoLineage, match=r"run-grpo|forgotten|did not judge|no rows"):
         trace("eval-77", point=POINT)
-    assert not bury("sgd/train/1_00000")
+    assert not bury("sgd/train/1_00000", {})
     assert paths.forgotten().exists()

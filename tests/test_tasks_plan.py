@@ -128,6 +128,12 @@ def test_a_part_begins_with_the_latest_good_or_the_run_given(stages: SimpleNames
     assert handed_on(select("grpo"), "sft", made["sft"], None)["sft"] == made["sft"]
     assert handed_on(select(only="evaluate"), "primed", made["grpo"], None)["primed"] == made["primed"]
     assert handed_on(WHOLE, "primed", None, None) == {}
+    with pytest.raises(
+        records.MissingUpstream, match=r"is of stage sft, and grpo starts from primed.*--set grpo.start"
+    ):
+        handed_on(select("grpo"), "primed", made["sft"], None)
+    with pytest.raises(records.MissingUpstream, match=r"is of stage base, and prime starts from sft: name a run of"):
+        handed_on(select("prime"), "primed", made["base"], None)
     given = ancestry(records.of_run(made["primed"]))
     steps = plan(smoke(), select("grpo"), given)
     assert told(steps)["grpo"] == "reused"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from data import paths
 from models import tracking
 from tasks import locks, records
 from tasks.records import MissingUpstream
-from tasks.stage import Interrupted, Upstream, Work, flat, perform
+from tasks.stage import Interrupted, Upstream, Work, bury_the_dead, flat, perform
 
 
 @pytest.fixture(autouse=True)
@@ -111,6 +112,40 @@ def test_a_killed_run_that_nobody_resumes_is_ended(monkeypatch: pytest.MonkeyPat
         go(place(), lock="training")
     assert closed == ["a" * 32]
     assert [records.load("grpo", "k1").status, records.load("pipeline", "k2").status] == ["interrupted", "running"]
+
+
+def test_one_that_ends_while_the_dead_are_looked_for_is_no_dead_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    dead = {"status": "running", "lock": "training", "stage": "grpo"}
+    records.save(records.Record(key="k1", run_id="a" * 32, **dead))
+    records.save(records.Record(key="k2", run_id="b" * 32, **dead))
+    done = records.Record(key="k2", run_id="b" * 32, **{**dead, "status": "done"}, steps=60)
+
+    def close(run_id: str) -> None:  # asking MLflow takes its time, and the other training comes to its end
+        records.save(done)
+
+    monkeypatch.setattr(tracking, "close_run", close)
+    bury_the_dead(except_for=place(), held="evaluation")
+    assert records.load("grpo", "k1").status == "interrupted"
+    assert records.load("grpo", "k2") == done
+
+
+def test_models_are_found_where_var_has_moved(isolated_var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = isolated_var.with_name("moved")
+    for room in ("runs/r1/model", "base_models/tiny"):
+        (isolated_var / room).mkdir(parents=True)
+        (isolated_var / room / "model.safetensors").write_bytes(b"weights")
+        facts = {"stage": "sft", "key": room[:4], "status": "done", "run_id": room[:4], "dataset_version": "v"}
+        model_dir = isolated_var / room
+        digest = records.model_sha256(model_dir)
+        records.save(records.Record.model_validate({**facts, "model_dir": model_dir, "model_sha256": digest}))
+    isolated_var.rename(moved)
+    monkeypatch.setenv("APPRENTICE_VAR", str(moved))
+    found = list(records.every("sft"))
+    assert [one.model_dir for one in found] == [moved / "base_models/tiny", moved / "runs/r1/model"]
+    assert all(map(records.intact, found))
+    (moved / "runs/r1/model/model.safetensors").unlink()
+    shutil.rmtree(moved / "runs/r1/model")
+    assert not records.intact(records.load("sft", "runs"))
 
 
 def test_settings_are_saved_with_the_run() -> None:
