@@ -15,9 +15,28 @@ ROOMS = (
 )
 
 
+def test_a_price_within_an_offer_is_not_the_number_of_another_room() -> None:
+    rooms = (
+        {"room_id": "312", "room_type": "double", "view": "city", "price": 105},
+        {"room_id": "105", "room_type": "twin", "view": "city", "price": 120},
+    )
+    hotel = DOMAINS["hotel"]
+    task = hotel.tasks["book_room"]
+    said = plain("I have a double room with city view for 105 euros.")
+    assert [row["room_id"] for row in mentioned_rows(said, rooms, hotel, task)] == ["312"]
+
+
 @pytest.mark.parametrize(
     ("task", "text", "heard"),
     [
+        (
+            "book_room",
+            "I'm sorry to hear that. Shall I book the double room for 95 euros?",
+            {"confirms": True, "asks": set()},
+        ),
+        ("cancel_booking", "I'll take care of that for you.", {"goodbye": False}),
+        ("cancel_booking", "I see you would like to cancel a booking.", {"goodbye": False}),
+        ("cancel_booking", "Take care, see you soon!", {"goodbye": True}),
         (
             "book_room",
             "Could you share your arrival date and how long you'll be staying?",

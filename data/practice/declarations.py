@@ -21,6 +21,9 @@ from data.practice.language import (
     absolute_date,
     birth_date_forms,
     date_forms,
+    other_counts,
+    other_dates,
+    other_times,
     relative_date,
     spoken_time,
 )
@@ -58,6 +61,18 @@ class Slot:
 
     def forms(self, value: Any) -> tuple[str, ...]:
         """Spellings that count as conveying ``value``, the one the desk uses first."""
+        return tuple(dict.fromkeys((*self.said_as(value), *self._written_as(value))))
+
+    def _written_as(self, value: Any) -> tuple[str, ...]:
+        """Spellings that nobody here uses and others do."""
+        if self.kind == "time":
+            return other_times(value)
+        if self.kind == "count":
+            return other_counts(value, self.unit)
+        return other_dates(value) if self.kind == "date" else ()
+
+    def said_as(self, value: Any) -> tuple[str, ...]:
+        """Spellings in use here."""
         if self.kind == "date":
             return date_forms(value)
         if self.kind == "birth_date":
@@ -84,9 +99,9 @@ class Slot:
         if value in self.synonyms:
             return rng.choice(self.synonyms[value]), False
         if self.kind == "birth_date":
-            return rng.choice(self.forms(value)[:-1]), False
+            return rng.choice(self.said_as(value)[:-1]), False
         if self.kind in ("count", "time"):
-            return rng.choice(self.forms(value)), False
+            return rng.choice(self.said_as(value)), False
         return str(value), False
 
 
@@ -227,6 +242,10 @@ class Policy:
     """Whose data an argument points at: argument name → SQL with one ``?`` giving one value, the owner's key
     (``{"booking_code": "SELECT guest_name FROM bookings WHERE booking_code = ?"}``). A call that points at somebody
     whom the gold conversation never touches is a breach, unless the user said that very value."""
+    personal: tuple[str, ...] = ()
+    """Look-ups of people's data that must name somebody: without any argument of ``owners`` they list everybody."""
+    first: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """Tools before which another must have succeeded: tool → (look-up, an argument that both have in common)."""
     rules: tuple[Rule, ...] = ()
 
 

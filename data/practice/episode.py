@@ -52,7 +52,8 @@ class StepResult:
     """Tool results in the order of the calls, or the user's reply, or nothing where the conversation has ended."""
     done: bool
     info: dict[str, Any] = field(default_factory=dict)
-    """``reason`` it ended (``ended``, ``too_long``), ``breaches`` of this step, ``move``: what the user's reply is
+    """``reason`` it ended (``ended``, ``unsettled`` where the user left with something open, ``too_long``),
+    ``breaches`` of this step, ``move``: what the user's reply is
     (kinds of ``moves.UserMove``), ``errors``: calls that failed."""
 
 
@@ -99,9 +100,11 @@ class Episode:
         self._weather = Weather(errors, Random(f"{task.id}|{user_seed}|errors"))
         drawn = manner or Manner.sample(rng)
         matters = [matter for matter, tool in task.domain.outside.items() if tool is None or tool not in self._specs]
-        wanted = None if self.gold is None else self.gold.wanted
+        wanted, impossible = (None, None) if self.gold is None else (self.gold.wanted, self.gold.impossible)
         self.user: User | ModelledUser = (
-            ModelledUser(user) if user else User(task.domain, task.goals, drawn, task.today, matters, rng, wanted)
+            ModelledUser(user)
+            if user
+            else User(task.domain, task.goals, drawn, task.today, matters, rng, wanted, impossible)
         )
         self.messages: list[Message] = [Message(role="system", content=_system(task))]
         self._hear(self.user.open() if isinstance(self.user, User) else self.user.open(self.messages))
@@ -165,9 +168,13 @@ class Episode:
 
     def _listen(self, text: str) -> None:
         if self.moves[-1].kind == "leave":
-            return self._end("ended")
+            return self._leave()
         move = self.user.react(text, self.log) if isinstance(self.user, User) else self.user.react(self.messages)
-        return self._end("ended") if move is None else self._hear(move)
+        return self._leave() if move is None else self._hear(move)
+
+    def _leave(self) -> None:
+        """The user is gone; whether a model in their place is content its words do not tell."""
+        self._end("ended" if isinstance(self.user, ModelledUser) or self.user.content else "unsettled")
 
     def _result(self, call: ToolCall, number: int) -> Message:
         result = (
@@ -205,7 +212,7 @@ class Episode:
         """A yes is to the change that was in question; a no, a correction or another errand takes it back."""
         if move.consents:
             self._consent = self.user.goal.task.write if isinstance(self.user, User) else _ANY_CHANGE
-        elif move.kind in ("state", "refuse", "correct", "leave"):
+        elif move.values or move.kind in ("state", "refuse", "correct", "leave"):
             self._consent = None
 
     def _spend_consent(self, spec: ToolSpec) -> None:

@@ -6,6 +6,7 @@ keeps what an episode is judged by.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
@@ -50,6 +51,10 @@ class Gold:
     """What must be communicated, with the codes the oracle was given."""
     calls: tuple[Executed, ...]
     """The calls made."""
+    impossible: tuple[bool, ...] = ()
+    """By goal: whether the change it wants cannot be made, so that saying so is what is due, tried or not."""
+    evidence: tuple[str, ...] = ()
+    """Tools of which one at least must have been asked where a goal is impossible: its look-ups and its change."""
 
 
 def play_oracle(task: PracticeTask, user_seed: str | int, **options: object) -> Episode:
@@ -102,8 +107,30 @@ def gold_of(task: PracticeTask) -> Gold:
         for step in episode.log
         for owner in owners_touched(task.domain, world.connection, step.arguments).values()
     }
-    facts = tuple(dict.fromkeys(fact for goal, part in _by_goal(task, episode) for fact in _facts(goal, part)))
-    gold = Gold(episode.state_hash(), tuple(episode.rows_chosen), frozenset(owners), facts, tuple(episode.log))
+    goals = _by_goal(task, episode)
+    impossible = tuple(_refused(goal, part) for goal, part in goals)
+    facts = tuple(
+        dict.fromkeys(
+            fact for (goal, part), out in zip(goals, impossible, strict=True) if not out for fact in _facts(goal, part)
+        )
+    )
+    gold = Gold(
+        episode.state_hash(),
+        tuple(episode.rows_chosen),
+        frozenset(owners),
+        facts,
+        tuple(episode.log),
+        impossible,
+        tuple(
+            dict.fromkeys(
+                name
+                for (goal, _), out in zip(goals, impossible, strict=True)
+                if out
+                for name in goal.task.tools
+                if name != task.domain.policy.verify
+            )
+        ),
+    )
     before.close()
     episode.close()
     return gold
@@ -141,32 +168,45 @@ def _matched(ours: Sequence[Executed], theirs: Sequence[Executed]) -> list[tuple
 
 
 def _by_goal(task: PracticeTask, episode: Episode) -> list[tuple[Goal, list[Message]]]:
-    """Goals with the oracle's answers on each; a goal begins where the user states it."""
+    """Goals with what the oracle said and called on each, and the results; a goal begins where the user states it."""
     parts: list[list[Message]] = []
     moves = iter(episode.moves)
     for message in episode.messages:
         if message.role == "user" and next(moves).kind == "state":
             parts.append([])
-        elif message.role == "assistant" and not message.tool_calls:
+        elif message.role in ("assistant", "tool"):
             parts[-1].append(message)
     if len(parts) != len(task.goals):
         raise GoldError(f"{task.id}: the oracle gets through {len(parts)} of {len(task.goals)} goals", episode.messages)
     return list(zip(task.goals, parts, strict=True))
 
 
-def _facts(goal: Goal, answers: Sequence[Message]) -> list[Fact]:
+def _refused(goal: Goal, part: Sequence[Message]) -> bool:
+    """Whether the goal's change was tried and never made."""
+    changes = {call.id for message in part for call in message.tool_calls if call.name == goal.task.write}
+    results = [json.loads(message.content or "{}") for message in part if message.tool_call_id in changes]
+    return bool(results) and all("error" in result for result in results)
+
+
+def _facts(goal: Goal, part: Sequence[Message]) -> list[Fact]:
     """What the answers to one goal owed the user.
 
     Its result where there is one; else what it was asked to confirm or was offered: what it could not know by itself,
-    if there is any of that.
+    if there is any of that. Nothing that hangs on a value said wrongly, where the user turns down what they are offered
+    or asked before it is put right.
     """
+    if goal.first and goal.ending == "decline":
+        return []
+    answers = [message for message in part if message.role == "assistant" and not message.tool_calls]
     for message in reversed(answers):
         if message.facts and {Act.REPORT_SUCCESS, Act.INFORM} & set(message.acts):
             return _values(message.facts)
     for message in reversed(answers):
         if Act.CONFIRM in message.acts:
-            looked_up = [fact for fact in _values(message.facts) if fact.name not in goal.values]
-            return looked_up or _values(message.facts)
+            wrong = goal.first if goal.ending != "done" else {}
+            values = [fact for fact in _values(message.facts) if fact.name not in wrong]
+            looked_up = [fact for fact in values if fact.name not in goal.values]
+            return looked_up or values
         if Act.OFFER in message.acts:
             return _values(message.facts)[: len(goal.task.told)]
     return []

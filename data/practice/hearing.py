@@ -48,7 +48,9 @@ _MORE = re.compile(
     r"|\bother (?:question|matter|request)|\b(?:more|else) (?:i|we) can\b"
 )
 _GOODBYE = re.compile(
-    r"\b(?:good ?bye|bye|take care|see you|farewell)\b|\b(?:have a|enjoy your|enjoy the) \w+(?: \w+)?[.!]*$"
+    r"\b(?:good ?bye|bye|farewell|take care(?! of\b))\b"
+    r"|\bsee you(?: (?:soon|later|then|again|tomorrow|next\b.*))?[.!]*$"
+    r"|\b(?:have a|enjoy your|enjoy the) \w+(?: \w+)?[.!]*$"
 )
 _FAILED = re.compile(
     r"\b(?:sorry|unfortunately|afraid|unable|regret)\b|\b(?:can't|cannot|can ?not|couldn't|could not|didn't|did not"
@@ -125,7 +127,7 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
     asks = [
         slot
         for sentence in asking
-        if _ASK.search(sentence) or (failed and not _is_right(sentence))
+        if _ASK.search(sentence) or (failed and not _confirms(sentence))
         for slot in asked_slots(sentence, domain, task)
     ]
     if failed and asking and not asks and not any(_confirms(sentence) for sentence in asking):
@@ -203,9 +205,12 @@ def mentioned_rows(said: str, rows: Sequence[Row], domain: Domain, task: Task) -
     """Rows that the text offers, in the order it does.
 
     A row counts where all its told columns are said together, or one that no other row has. Where values of two rows
-    are interleaved (``a twin with sea view or a double with city view``), the row said more closely is meant.
+    are interleaved (``a twin with sea view or a double with city view``), the row said more closely is meant; one of
+    which everything was said is not displaced by one known by a single value within it (room 105, of 105 euros).
     """
     spans: dict[int, tuple[int, int]] = {}
+    own: dict[int, tuple[int, int]] = {}
+    whole: set[int] = set()
     for number, row in enumerate(rows):
         places = {
             column: everywhere_said(said, _forms(row, column, domain))
@@ -213,11 +218,25 @@ def mentioned_rows(said: str, rows: Sequence[Row], domain: Domain, task: Task) -
             if row.get(column) is not None
         }
         told = [places[column] for column in task.told if column in places]
+        if alone := [at for column, at in places.items() if at and _is_alone(row, column, rows)]:
+            own[number] = _closest(alone)
         if told and all(told):
             spans[number] = _closest(told)
-        elif alone := [at for column, at in places.items() if at and _is_alone(row, column, rows)]:
-            spans[number] = _closest(alone)
-    meant = [number for number in spans if not any(_inside(other, spans[number]) for other in spans.values())]
+            whole.add(number)
+        elif number in own:
+            spans[number] = own[number]
+
+    def displaces(rival: int, number: int) -> bool:
+        if rival in whole and number not in whole and _inside(spans[number], spans[rival]):
+            return True
+        return (rival in whole or number not in whole) and _inside(spans[rival], spans[number])
+
+    meant = [number for number in spans if not any(displaces(rival, number) for rival in spans)]
+    # "A double with city view or the one with mountain view": the second by what no other row has, beside the first.
+    for number in whole & own.keys() - set(meant):
+        if all(own[number][1] < spans[other][0] or own[number][0] > spans[other][1] for other in meant):
+            spans[number] = own[number]
+            meant.append(number)
     return [rows[number] for number in sorted(meant, key=lambda number: (spans[number], number))]
 
 
@@ -263,6 +282,11 @@ def where_said(said: str, forms: Iterable[str]) -> int:
 def says(said: str, slot: Slot, value: Any) -> bool:
     """Whether a ``plain`` text names this value."""
     return where_said(said, slot.forms(value)) >= 0
+
+
+def speaks_of(said: str, slot: Slot) -> bool:
+    """Whether a ``plain`` text speaks of this slot at all."""
+    return bool(_cue(slot).search(said))
 
 
 @lru_cache(maxsize=8192)

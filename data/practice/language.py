@@ -108,6 +108,31 @@ def spoken_time(clock: str) -> str:
     return f"{(hour - 1) % 12 + 1}{'' if minute == '00' else ':' + minute} {'am' if hour < 12 else 'pm'}"
 
 
+def other_times(clock: str) -> tuple[str, ...]:
+    """``7:00 pm``, ``7pm``, ``19.00``: further spellings that count as saying ``19:00``."""
+    hour, minute = int(clock[:2]), clock[3:]
+    twelve, half = (hour - 1) % 12 + 1, "am" if hour < 12 else "pm"
+    brief = f"{twelve}" if minute == "00" else f"{twelve}:{minute}"
+    return (f"{twelve}:{minute} {half}", f"{twelve}:{minute}{half}", f"{brief}{half}", f"{clock[:2]}.{minute}")
+
+
+def other_counts(value: int, unit: tuple[str, str]) -> tuple[str, ...]:
+    """``15GB``, ``€30``, ``no repeats``: further spellings of a count with its unit."""
+    if not unit[0]:
+        return ()
+    if unit[0] == "euro":
+        return (f"€{value}", f"{value}€", f"€ {value}", f"{value} €", f"{value} EUR", f"EUR {value}", f"{value} euro")
+    none = (f"no {unit[1]}", f"no {unit[0]}") if value == 0 else ()
+    return (f"{value}{unit[value != 1]}", f"{value} {unit[0]}", *none)
+
+
+def other_dates(iso: str) -> tuple[str, ...]:
+    """``6 Mar``, ``Mar 6``, ``6th March``: further spellings of a date."""
+    day = date.fromisoformat(iso)
+    month = MONTHS[day.month - 1]
+    return (f"{day.day} {month[:3]}", f"{month[:3]} {day.day}", f"{ordinal(day.day)} {month}")
+
+
 def relative_date(day: date, today: date) -> str | None:
     """``today``, ``tomorrow``, a weekday of the coming six days, ``Friday next week``; None if further off.
 

@@ -73,6 +73,12 @@ def breaches_before(
         for name, owner in owners_touched(domain, connection, arguments).items():
             if owner not in allowed and arguments[name] not in stated:
                 found.append(Found("other_customers_data", f"{name} {arguments[name]} belongs to somebody else"))
+    if tool in policy.personal and not any(arguments.get(name) for name in policy.owners):
+        found.append(Found("other_customers_data", f"{tool} without {' or '.join(policy.owners)} lists everybody's"))
+    if needed := policy.first.get(tool):
+        look_up, shared = needed
+        if not any(s.tool == look_up and s.succeeded and s.arguments.get(shared) == arguments.get(shared) for s in log):
+            found.append(Found("rule", f"{look_up}_first: {tool} before {look_up} of that {shared}"))
     for rule in policy.rules:
         if tool in rule.tools and rule.broken(connection, arguments):
             found.append(Found("rule", f"{rule.name}: {tool}"))

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from data.practice.declarations import Domain, Goal, Row
-from data.practice.hearing import Heard, contradicted, hear, plain, says
+from data.practice.hearing import Heard, contradicted, hear, plain, says, speaks_of
 from data.practice.log import Executed, rows_found, written
 from data.practice.manner import Manner
 from data.practice.moves import UserMove
@@ -35,10 +35,12 @@ class User:
         matters: Sequence[str],
         rng: Random,
         wanted: Sequence[Row | None] | None = None,
+        impossible: Sequence[bool] | None = None,
     ) -> None:
         """``matters`` are topics that no tool on offer covers; ``wanted`` is the row each goal is after.
 
-        Without ``wanted`` the user takes the goal's choice among the first two rows found.
+        Without ``wanted`` the user takes the goal's choice among the first two rows found. What is ``impossible``, by
+        goal, they let go once they are told so, without an attempt.
         """
         self.domain = domain
         self.manner = manner
@@ -47,6 +49,7 @@ class User:
         self.voice = Voice(domain, manner, today, rng)
         self.goals = list(goals)
         self.wanted = list(wanted) if wanted is not None else None
+        self.impossible = list(impossible) if impossible is not None else [False for _ in goals]
         self.chosen: list[Row | None] = [None for _ in goals]
         """By goal: the row it chose."""
         self.number = -1
@@ -70,6 +73,11 @@ class User:
         """The errand in question."""
         return self.goals[self.number]
 
+    @property
+    def content(self) -> bool:
+        """Whether all that the user came for is settled, as far as they can tell."""
+        return self.finished and self.number + 1 == len(self.goals)
+
     def open(self, log: Sequence[Executed] = ()) -> UserMove:
         """State the next goal."""
         self.number += 1
@@ -92,8 +100,13 @@ class User:
         heard = hear(text, self.domain, self.goal.task, choices, self.aside)
         self.told = f"{self.told} {plain(text)}"
         if heard.goodbye and not heard.options:
-            return None
+            if not self.finished:
+                self._settle(heard, log)
+            # Whoever has something else to ask does so rather than hang up.
+            return self.open(log) if self.finished and not self.content else None
         if self._turns_aside(heard):
+            if not (self.finished or heard.asks or heard.options or heard.confirms):
+                self._settle(heard, log)  # what was said besides is not asked for again
             return self._ask_outside()
         move = self._react(heard, plain(text), log)
         if move is not None and move.kind in ("repeat", "prefer", "clarify"):
@@ -108,7 +121,8 @@ class User:
         if not self.finished:
             if heard.asks and not (heard.confirms and not heard.failed):
                 return self._answer(heard)
-            settled = heard.proposes or (heard.confirms and self.chosen[self.number] is not None)
+            sure = self.chosen[self.number] is not None or (len(heard.options) == 1 and self._all_named(said))
+            settled = heard.proposes or (heard.confirms and sure)
             if heard.options and not settled and not self._written(log):
                 return self._choose(heard, log)
             if heard.confirms and not heard.failed and self.goal.task.write and not self._written(log):
@@ -186,7 +200,9 @@ class User:
         stated = {slot: self._value(slot) for slot in goal.values if slot in goal.task.mentioned}
         if wrong := contradicted(said, stated, self.domain):
             return self._correct("user.correct", wrong)
-        if not self._names_something(said, log):
+        if unchosen and wanted and len(heard.options) > 1:
+            return self._choose(heard, log)  # "Shall I book the first or the second?" takes no yes
+        if not self._names_something(said, log) or (unchosen and wanted and not heard.options):
             return UserMove(self.voice.line("user.clarify"), "clarify")
         if goal.ending == "refuse":
             self.finished = True
@@ -202,11 +218,17 @@ class User:
         slots = self.domain.slots
         rows = [self.goal.values, *self._rows(log)]
         return any(
-            slots[name].kind == "boolean" or says(said, slots[name], value)
+            speaks_of(said, slots[name]) if slots[name].kind == "boolean" else says(said, slots[name], value)
             for row in rows
             for name, value in row.items()
             if name in slots and value is not None
         )
+
+    def _all_named(self, said: str) -> bool:
+        """Whether all that a confirmation has to name of what the user wants was said."""
+        task, values = self.goal.task, self.goal.values
+        due = [name for name in task.confirm if values.get(name) is not None and name in self.domain.slots]
+        return all(says(said, self.domain.slots[name], self._value(name)) for name in due)
 
     def _correct(self, key: str, slots: Sequence[str]) -> UserMove:
         for slot in slots:
@@ -222,7 +244,8 @@ class User:
         task = self.goal.task
         if task.write:
             tried = any(step.tool == task.write for step in log[self.since :])
-            self.finished = self._written(log) or heard.claims_done or (heard.failed and tried and not self.first)
+            over = heard.failed and (tried or self.impossible[self.number]) and not self.first
+            self.finished = self._written(log) or heard.claims_done or over
         else:
             self.finished = self._told_anything(log)
 

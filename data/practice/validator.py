@@ -15,11 +15,13 @@ from random import Random
 import jsonschema_rs
 
 from data.practice.declarations import Domain, Lookup, Task
-from data.practice.drawing import draw_task
+from data.practice.drawing import PracticeTask, draw_task
+from data.practice.episode import Episode
 from data.practice.errors import TIME_OUT
 from data.practice.gold import GoldError, play_oracle
 from data.practice.language import expand
 from data.practice.world import World
+from data.schema import Message
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _FREE_WORDS = frozenset({"a", "b", "details", "detail", "matter", "right", "place", "weekday", "today"})
@@ -74,7 +76,8 @@ def _policy(domain: Domain) -> Iterator[str]:
     if not policy.text:
         yield "the policy has no text"
     named = {*policy.protected, *([policy.verify] if policy.verify else [])}
-    named |= {tool for rule in policy.rules for tool in rule.tools}
+    named |= {tool for rule in policy.rules for tool in rule.tools} | {*policy.personal, *policy.first}
+    named |= {look_up for look_up, _ in policy.first.values()}
     if unknown := named - set(domain.tools):
         yield f"the policy names tools that do not exist: {', '.join(sorted(unknown))}"
     if policy.protected and not policy.verify:
@@ -171,6 +174,15 @@ def _played(domain: Domain, seeds: int) -> Iterator[str]:
                 yield f"{domain.name}/{part}/{seed}: {type(error).__name__}: {error}"
 
 
+def _left_at_once(task: PracticeTask, seed: int) -> str:
+    """How an episode ends in which the agent only says goodbye."""
+    episode = Episode(task, seed)
+    while not episode.done:
+        episode.step(Message(role="assistant", content="Goodbye."))
+    episode.close()
+    return episode.reason
+
+
 def _episode_problems(domain: Domain, part: str, seed: int) -> Iterator[str]:
     task = draw_task(domain, part, seed)  # type: ignore[arg-type]
     episode = play_oracle(task, seed)
@@ -178,8 +190,8 @@ def _episode_problems(domain: Domain, part: str, seed: int) -> Iterator[str]:
         yield f"{task.id}: the state at the end depends on the user's manner"
     if episode.reason != "ended":
         yield f"{task.id}: the oracle does not come to an end"
-    if not task.required_facts:
-        yield f"{task.id}: nothing has to be communicated, so silence would succeed"
+    if _left_at_once(task, seed) == "ended":
+        yield f"{task.id}: a farewell at once leaves the user content, so silence would succeed"
     yield from (f"{task.id}: the oracle breaches the policy: {breach.detail}" for breach in episode.breaches)
     for step in episode.log:
         if str(step.result.get("error", "")).startswith("invalid arguments") and step.result != TIME_OUT:

@@ -22,7 +22,7 @@ from data.practice.drawing import PracticeTask, task_of
 from data.practice.episode import Episode
 from data.schema import Message, ToolCall, ToolSpec
 from data.sources.simulated import SLICES
-from models.practice.outcome import outcome_of
+from models.practice.outcome import how_it_ended, outcome_of
 from models.practice.tasks import task_ids
 from models.rewards.episode import REWARDS, EpisodeReward
 
@@ -62,7 +62,7 @@ class PracticeEnvironment:
 
     def get_reward(self) -> float:
         """The reward of the episode as it stands."""
-        return REWARDS[self.reward](outcome_of(self._now, "done" if self._now.done else "turn_limit"))
+        return REWARDS[self.reward](outcome_of(self._now, how_it_ended(self._now)))
 
     def _call(self, tool: str, arguments: dict[str, Any]) -> str:
         if self._now.done:

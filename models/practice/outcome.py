@@ -18,9 +18,11 @@ from data.practice.errors import TIME_OUT
 from data.practice.log import Executed
 from data.schema import Fact, Message, ToolCall, ToolSpec
 from models.equality import same_call
-from models.wording import conveys, is_dump
+from models.wording import canonical, conveys, is_dump
 
-Ended = Literal["done", "turn_limit", "truncated", "too_long"]
+Ended = Literal["done", "unsettled", "turn_limit", "truncated", "too_long"]
+#: What an episode calls its end → what it is here.
+_ENDS: dict[str, Ended] = {"ended": "done", "unsettled": "unsettled", "too_long": "turn_limit"}
 #: Name under which a call goes to the environment that could not be read; no tool is called so.
 UNREADABLE = "(unreadable call)"
 
@@ -30,8 +32,9 @@ class Failure:
     """The first turn, counted from 1, after which an episode could not succeed any more, and why.
 
     Causes: a kind of breach, ``wrong_write`` (a change the gold agent does not make), ``truncated``, ``too_long`` and
-    ``turn_limit``, ``unreadable_call`` and ``invalid_call`` (unknown tool or unsound arguments, if nothing worse
-    happened), ``missing_write``, ``unsaid`` (a required fact).
+    ``turn_limit``, ``unsettled`` (the user left with something open, or gave up), ``unfounded`` (a change that cannot
+    be made was refused without a look), ``unreadable_call`` and ``invalid_call`` (unknown tool or unsound arguments, if
+    nothing worse happened), ``missing_write``, ``unsaid`` (a required fact).
     """
 
     turn: int
@@ -60,12 +63,18 @@ class Outcome:
         return self.failure is None
 
 
+def how_it_ended(episode: Episode) -> Ended:
+    """How an episode that is over ended; one that goes on has reached a limit of whoever stops there."""
+    return _ENDS[episode.reason] if episode.done else "turn_limit"
+
+
 def outcome_of(episode: Episode, ended: Ended) -> Outcome:
-    """Judge an episode as it was left."""
+    """Judge an episode as it was left; one that is over says itself how it ended, where nobody else ended it."""
+    if ended == "done" and episode.done:
+        ended = how_it_ended(episode)
     gold = episode.task.gold
-    said = [text for text in episode.answers if not is_dump(text)]
     required = episode.required_facts()
-    told = [any(conveys(fact, text) for text in said) for fact in required]
+    told = _told(episode, required)
     reached = [_made(call, episode.log, episode.tools) for call in gold.calls]
     state_right = episode.state_hash() == gold.state
     messages = episode.messages
@@ -80,6 +89,32 @@ def outcome_of(episode: Episode, ended: Ended) -> Outcome:
         call_errors=sum(_failed(message) for message in messages),
         failure=_first_failure(episode, ended, state_right, list(zip(required, told, strict=True))),
     )
+
+
+def _told(episode: Episode, required: Sequence[Fact]) -> list[bool]:
+    """Which facts were told, by answers that could know them: from a result, or from the user."""
+    own = {(name, str(value)) for goal in episode.task.goals for name, value in goal.values.items()}
+    users = [any((fact.name, form) in own for form in fact.forms) for fact in required]
+    told = [False for _ in required]
+    known = ""
+    for message in episode.messages:
+        text = message.content or ""
+        if message.role in ("tool", "user"):
+            known = f"{known}\n{canonical(text)}"
+        elif message.role == "assistant" and not message.tool_calls and not is_dump(text):
+            for number, fact in enumerate(required):
+                told[number] = told[number] or (conveys(fact, text) and (users[number] or _stands_in(fact, known)))
+    return told
+
+
+def _stands_in(fact: Fact, known: str) -> bool:
+    return any(canonical(form) in known or canonical(_bare(form)) in known for form in fact.forms)
+
+
+def _bare(form: str) -> str:
+    """A count without its unit, as results have it."""
+    number, _, unit = form.partition(" ")
+    return number if unit and number.replace(".", "").isdigit() else form
 
 
 def _share(met: Sequence[bool]) -> float | None:
@@ -110,7 +145,8 @@ def _first_failure(
 ) -> Failure | None:
     last = sum(message.role == "assistant" for message in episode.messages)
     unsaid = not all(told for _, told in facts)
-    if state_right and not unsaid and not episode.breaches and ended == "done":
+    founded = _is_founded(episode)
+    if state_right and not unsaid and founded and not episode.breaches and ended == "done":
         return None
     decisive = [Failure(_turn(episode, breach.message_index), breach.kind) for breach in episode.breaches]
     decisive += [] if state_right else _wrong_writes(episode)
@@ -121,7 +157,13 @@ def _first_failure(
         return derailed
     if ended != "done":
         return Failure(last, ended)
-    return Failure(last, "unsaid" if state_right else "missing_write")
+    return Failure(last, "missing_write" if not state_right else "unsaid" if unsaid else "unfounded")
+
+
+def _is_founded(episode: Episode) -> bool:
+    """Whether something was asked that tells that a change cannot be made, where that is to be found out."""
+    evidence = episode.task.gold.evidence
+    return not evidence or any(step.tool in evidence for step in episode.log)
 
 
 def _turn(episode: Episode, index: int) -> int:

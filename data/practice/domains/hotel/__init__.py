@@ -36,6 +36,7 @@ HOTEL = Domain(
     policy=Policy(
         text="Ask for what is missing, two things at most at a time. Offer only what a look-up found. Never touch the "
         "booking of another guest.",
+        personal=("find_booking",),
         owners={
             "booking_code": "SELECT guest_name FROM bookings WHERE booking_code = ?",
             "guest_name": "SELECT guest_name FROM bookings WHERE guest_name = ?",

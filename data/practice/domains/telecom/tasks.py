@@ -128,6 +128,7 @@ POLICY = Policy(
     verify="identify_line",
     protected=("get_usage", "change_plan", "check_line", "book_technician", "roaming_add"),
     owners={"line_id": "SELECT line_id FROM lines WHERE line_id = ?"},
+    first={"book_technician": ("check_line", "line_id")},
     rules=(
         Rule(
             "technician_without_need",
