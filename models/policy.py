@@ -39,7 +39,7 @@ def lora_config(rank: int | None) -> Any | None:
 
 
 def save_weights(model: Any, directory: Path) -> None:
-    """Save all weights as safetensors; those of a LoRA adapter are added into a copy, the model is left as it was, up to rounding."""
+    """Save all weights as safetensors; those of a LoRA adapter are added, and taken out again up to rounding."""
     if not hasattr(model, "peft_config"):
         model.save_pretrained(directory)
         return

@@ -313,6 +313,8 @@ def test_what_calls_or_tells_borrows_the_thought_of_its_kind_in_another_conversa
             assert kind(other) == kind(point.expected)
             assert other.rationale != point.expected.rationale
             borrowed[point.kind] += 1
+        for other in others.get(point.id, ()):
+            assert all(any(form in other.rationale for form in fact.forms) for fact in other.facts)
     assert borrowed["call"] > 3
     # Where a name means another tool, nothing is borrowed.
     point = next(point for point in points if point.expected.tool_calls and len(others.get(point.id, ())) == 2)
@@ -329,13 +331,17 @@ def test_an_answer_that_tells_borrows_only_where_the_same_is_told(train_set):
 
     def elsewhere(home, **changes):
         facts = tuple(fact.model_copy(update=changes) for fact in telling.expected.facts)
-        message = telling.expected.model_copy(update={"facts": facts, "rationale": f"{home} tells something else."})
+        told = ", ".join(fact.forms[-1] for fact in facts)
+        message = telling.expected.model_copy(update={"facts": facts, "rationale": f"{home} tells {told}."})
         return telling.model_copy(update={"id": f"{home}#1", "conversation_id": home, "expected": message})
 
     alike, unlike = elsewhere("alike"), elsewhere("unlike", name="something_else")
     assert exchanged_thoughts([telling, alike], 1.0, 0)[telling.id] == (alike.expected,)
     assert telling.id not in exchanged_thoughts([telling, unlike], 1.0, 0)
-    named = alike.expected.model_copy(update={"rationale": f"{telling.tools[0].name} tells it."})
+    # What a thought leaves to the answer stands nowhere in another turn's place, and would be learned as made up.
+    silent = alike.model_copy(update={"expected": alike.expected.model_copy(update={"rationale": "I tell it."})})
+    assert telling.id not in exchanged_thoughts([telling, silent], 1.0, 0)
+    named = alike.expected.model_copy(update={"rationale": f"{telling.tools[0].name}: {alike.expected.rationale}"})
     other = alike.model_copy(update={"expected": named, "tools": telling.tools})
     assert exchanged_thoughts([telling, other], 1.0, 0)[telling.id] == (named,)
     assert telling.id not in exchanged_thoughts([telling.model_copy(update={"tools": ()}), other], 1.0, 0)

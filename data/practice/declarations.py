@@ -60,8 +60,9 @@ class Slot:
         return self.spoken or self.name.replace("_", " ")
 
     def forms(self, value: Any) -> tuple[str, ...]:
-        """Spellings that count as conveying ``value``, the one the desk uses first."""
-        return tuple(dict.fromkeys((*self.said_as(value), *self._written_as(value))))
+        """Spellings that count as conveying ``value``, the one the desk uses first; of dates the last is ISO's."""
+        first, *others = self.said_as(value)
+        return tuple(dict.fromkeys((first, *self._written_as(value), *others)))
 
     def _written_as(self, value: Any) -> tuple[str, ...]:
         """Spellings that nobody here uses and others do."""

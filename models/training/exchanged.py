@@ -9,7 +9,8 @@ learned to be thought.
 Neighbours seldom think alike (at calls of SGD 156 of 175 led to an answer), so they teach which kind of action follows
 and little of what it says. For that a turn that calls or tells something borrows the thought of a turn of its kind in
 another conversation as well: the same tool, or the same acts with facts of the same names. Every value has then to be
-copied from the thought, and none from the history or the habit beside it.
+copied from the thought, and none from the history or the habit beside it. So a message that tells what its thought does
+not is never lent: in another turn's place its values stand nowhere, and a model would learn to make them up.
 """
 
 from __future__ import annotations
@@ -50,12 +51,22 @@ def exchanged_thoughts(points: Sequence[DecisionPoint], share: float, seed: int)
                 pools.append([one for one in alike if _fits(one, point)])
             found = []
             for pool in pools:
-                others = [one.expected for one in pool if one.expected.rationale != point.expected.rationale]
+                others = [
+                    one.expected
+                    for one in pool
+                    if one.expected.rationale != point.expected.rationale and says_all(one.expected)
+                ]
                 if others:
                     found.append(draw.choice(others))
             if found:
                 chosen[point.id] = tuple(found)
     return chosen
+
+
+def says_all(message: Message) -> bool:
+    """Whether a message's thought has every value that the message tells, in one of its spellings."""
+    thought = message.rationale or ""
+    return all(any(form in thought for form in fact.forms) for fact in message.facts)
 
 
 def _kind(point: DecisionPoint) -> tuple[object, ...]:

@@ -1,8 +1,9 @@
 """Brief reasoning for each assistant message, derived from the annotations alone, to prime a model to think.
 
 Each text says what is known, what is missing and what follows from it: why this tool with these values, or why an
-answer and no call. Always in the same words: a model of 135M primed for a quarter of an hour on three phrasings of each
-sentence instead of one has 8 points less turn success on unseen services (docs/log.md, 2026-11-28).
+answer and no call; what an answer tells is left to the answer. Always in the same words: a model of 135M primed for a
+quarter of an hour on three phrasings of each sentence instead of one has 8 points less turn success on unseen services
+(docs/log.md, 2026-11-28).
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def for_call(tool: ToolSpec, arguments: Mapping[str, Any], confirmed: bool) -> s
     """Why this call, with these values, now; empty where it lacks what its tool needs, for which there is no reason."""
     if _lacks(tool, arguments):
         return ""
-    wish = "confirmed" if tool.is_write and confirmed else f"wants to {_goal(tool)}"
-    return f"The user {wish}: {_needs(tool, arguments)} Nothing is missing, so I call it."
+    wish = "confirmed" if tool.is_write and confirmed else "wants"
+    return f"The user {wish} {_needs(tool, arguments)} Nothing is missing, so I call it."
 
 
 def for_answer(moment: Moment) -> str:
@@ -66,25 +67,26 @@ def _situation(moment: Moment) -> str:
         return "The user wants another option."
     if moment.intent is not None and {Act.REQUEST, Act.CONFIRM} & set(moment.acts):
         # As before a call: whether to call or to ask follows from what is known, so that is told first.
-        wish = "changes that" if "NEGATE" in moment.user_acts else f"wants to {_goal(moment.intent)}"
-        return f"The user {wish}: {_needs(moment.intent, _settled(moment))}"
+        wish = "changes" if "NEGATE" in moment.user_acts else "wants"
+        return f"The user {wish} {_needs(moment.intent, _settled(moment))}"
     if {Act.OFFER_INTENT, Act.REQUEST_MORE} & set(moment.acts):
         return next((said for act, said in _DONE_BY_USER.items() if act in moment.user_acts), "")
     return ""
 
 
 def _needs(tool: ToolSpec, known: Mapping[str, Any]) -> str:
-    """The tool before any value, and its arguments as it declares them: named after values, they were those of tools
-    learned by heart (docs/log.md, 2026-11-28). Each with its value, or a question mark: what is missing then stands
-    there, where two lists, of what is needed and of what is known, would have to be compared. Optional arguments only
-    with a value: going through the others as well, models asked less for what was missing (docs/log.md, 2026-11-29).
-    Required ones first, as they are declared: by the alphabet, as SGD's calls name them, models of 135M missed values
-    that had been said and made up others (docs/log.md, 2026-11-30); the call follows the thought instead
-    (models/training/priming.py)."""
+    """The tool by its name alone: after its description, models called the round trip that they had described for a
+    one-way flight (docs/log.md, 2026-11-30). Before any value, and its arguments as it declares them: named after
+    values, they were those of tools learned by heart (docs/log.md, 2026-11-28). Each with its value or a question mark:
+    what is missing then stands there, where two lists, of what is needed and of what is known, would have to be
+    compared. Optional arguments only with a value: going through the others as well, models asked less for what was
+    missing (docs/log.md, 2026-11-29). Required ones first, as they are declared: by the alphabet, as SGD's calls name
+    them, models of 135M missed values that had been said and made up others (docs/log.md, 2026-11-30); the call follows
+    the thought instead (models/training/priming.py)."""
     required = tool.parameters.get("required", [])
     needed = _listed([f"{name}={known.get(name, '?')}" for name in required]) or "nothing"
     more = _listed([f"{name}={value}" for name, value in known.items() if name not in required])
-    return f"{tool.name} needs {needed}{f'; also {more}' if more else ''}."
+    return f"{tool.name}, which needs {needed}{f'; also {more}' if more else ''}."
 
 
 def _settled(moment: Moment) -> dict[str, str]:
@@ -121,35 +123,29 @@ def _outcome(tool: ToolSpec, results: int, failed: bool) -> str:
 
 
 def _steps(moment: Moment) -> list[str]:
-    """One sentence per act, in the order they are spoken."""
-    values = _values([fact for fact in moment.facts if fact.name != "count"])  # the outcome has said how many
+    """One sentence per act, in the order they are spoken. What is offered or told is not named: thoughts that named
+    fields and values chose others than people tell, and answers copied them with mistakes (docs/log.md, 2026-11-30)."""
     missing, pronoun = ("is", "it") if len(moment.requested) == 1 else ("are", "them")
     steps = {
         Act.REQUEST: f"{_listed(_in_order(moment))} {missing} missing, so I ask for {pronoun}.",
         Act.CONFIRM: f"Nothing is missing, but it changes something, so I first ask to confirm {_confirmed(moment)}.",
-        Act.OFFER: f"I offer {values}.",
-        Act.INFORM: f"I tell {values}.",
+        Act.OFFER: "I offer one.",
+        Act.INFORM: "I tell it.",
         Act.OFFER_INTENT: f"The next useful step is {_listed(moment.offered)}, so I ask whether the user wants it.",
         Act.REPORT_SUCCESS: "I report that it is done.",
         Act.REPORT_FAILURE: "I say that it did not work out.",
         Act.REQUEST_MORE: "I ask whether there is anything else.",
         Act.GOODBYE: "The user needs nothing more, so I say goodbye.",
     }
-    # OFFER and INFORM of one answer share its facts: name them once.
+    # An offer tells as well: one sentence for both.
     acts = [act for act in moment.acts if not (act is Act.INFORM and Act.OFFER in moment.acts)]
-    named = [act for act in acts if values or act not in (Act.OFFER, Act.INFORM)]
-    return [steps[act] for act in named]
+    told = [fact for fact in moment.facts if fact.name != "count"]  # the outcome has said how many
+    return [steps[act] for act in acts if told or act not in (Act.OFFER, Act.INFORM)]
 
 
 def _values(facts: Sequence[Fact]) -> str:
-    """``name=value`` of the facts, in their canonical form; all of them, for what the answer tells is to follow from
-    its thought."""
+    """``name=value`` of the facts, in their canonical form."""
     return _listed(list(dict.fromkeys(f"{fact.name}={fact.forms[-1]}" for fact in facts)))
-
-
-def _goal(tool: ToolSpec) -> str:
-    """The tool's description as it reads after "wants to"."""
-    return (tool.description[:1].lower() + tool.description[1:]).rstrip(".") or f"use {tool.name}"
 
 
 def _listed(items: Sequence[str]) -> str:
