@@ -61,3 +61,17 @@ def test_a_run_that_was_closed_for_good_is_not_taken_up_again(tmp_path: Path, mo
     assert tracking.left_unfinished(stage="sft", address="a") == [run.run_id]
     tracking.close_run(run.run_id)
     assert tracking.left_unfinished(stage="sft", address="a") == []
+
+
+def test_runs_of_another_machine_on_the_same_server_are_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    with tracking.stage_run("sft", name="one", tags={"address": "a"}) as run:
+        mine = tracking.house()
+        assert tracking.left_running() == [run.run_id]
+        with monkeypatch.context() as patch:
+            patch.setenv("APPRENTICE_VAR", str(tmp_path / "elsewhere"))
+            assert tracking.house() not in ("", mine)
+            assert tracking.left_running() == tracking.left_unfinished(stage="sft", address="a") == []
+        assert tracking.house() == mine

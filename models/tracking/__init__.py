@@ -9,24 +9,30 @@ own MLflow callbacks are not used, since they cannot resume a run.
 from __future__ import annotations
 
 import subprocess
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+from filelock import FileLock
+
 from data import paths
+from data.files import write_whole
 from models import spool
 from models.tracking import store
 from models.tracking.run import OUR_ID, PARENT_TAG, StageRun
 
 __all__ = [
     "CLOSED",
+    "HOUSE",
     "OUR_ID",
     "PARENT_TAG",
     "StageRun",
     "close_run",
     "deliver_unsent",
     "git_commit",
+    "house",
     "left_running",
     "left_unfinished",
     "stage_run",
@@ -35,6 +41,9 @@ __all__ = [
 
 #: Tag of a run that was ended from outside, for good.
 CLOSED = "apprentice.closed"
+#: Tag of the ``var/`` that a run belongs to: several machines may share a tracking server, and only the one whose run
+#: it is can tell whether anybody is still at it.
+HOUSE = "apprentice.house"
 
 
 @cache
@@ -56,6 +65,17 @@ def git_commit() -> str:
     if not commit:
         return "unknown"
     return f"{commit}+changes" if git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def house() -> str:
+    """The name of this ``var/``, drawn once."""
+    file = paths.var() / "house"
+    if not file.exists():
+        paths.locks().mkdir(parents=True, exist_ok=True)
+        with FileLock(paths.locks() / ".house.lock"):
+            if not file.exists():
+                write_whole(file, uuid.uuid4().hex)
+    return file.read_text(encoding="utf-8")
 
 
 def deliver_unsent(but: str = "") -> list[str]:
@@ -90,7 +110,7 @@ def stage_run(
         params: Resolved settings, flat; written once.
         say: Told once if the tracking store is away.
     """
-    facts = {"stage": stage, "git_commit": git_commit(), **(tags or {})}
+    facts = {"stage": stage, "git_commit": git_commit(), HOUSE: house(), **(tags or {})}
     if parent_run_id:
         facts[PARENT_TAG] = parent_run_id
     run = StageRun(run_id, say)
@@ -111,12 +131,12 @@ def stage_run(
 
 
 def left_running(**tags: str) -> list[str]:
-    """Ids of the runs with these tags that MLflow has as running; none where it does not answer."""
+    """Ids of our runs with these tags that MLflow has as running; none where it does not answer."""
     return _with_status("RUNNING", tags)
 
 
 def left_unfinished(**tags: str) -> list[str]:
-    """Ids of the runs with these tags that did not finish and that nobody has closed, by MLflow; it hears of those it
+    """Ids of our runs with these tags that did not finish and that nobody has closed, by MLflow; it hears of those it
     has missed first."""
     deliver_unsent()
     return [run_id for status in ("RUNNING", "FAILED", "KILLED") for run_id in _with_status(status, tags, closed=False)]
@@ -126,7 +146,9 @@ def _with_status(status: str, tags: Mapping[str, str], *, closed: bool = True) -
     wanted = " and ".join([f"attributes.status = '{status}'", *(f"tags.`{key}` = '{tags[key]}'" for key in tags)])
     found = StageRun(None, lambda text: None).ask(
         lambda client, experiment: [
-            run.info.run_id for run in client.search_runs([experiment], wanted) if closed or CLOSED not in run.data.tags
+            run.info.run_id
+            for run in client.search_runs([experiment], wanted)
+            if (closed or CLOSED not in run.data.tags) and run.data.tags.get(HOUSE, house()) == house()
         ]
     )
     return found or []
