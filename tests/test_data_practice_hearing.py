@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from data.practice.domains import DOMAINS
-from data.practice.hearing import hear, mentioned_rows, plain
+from data.practice.hearing import hear
+from data.practice.offers import mentioned_rows
+from data.practice.spellings import plain
 
 ROOMS = (
     {"room_id": "101", "room_type": "double", "view": "sea", "price": 95},

@@ -25,6 +25,10 @@ TOO_LATE = "I'm sorry, you ordered the boots more than 30 days ago, so they can 
 BYE = "Goodbye."
 
 
+ROOM_FOUND = ("search_rooms", {"check_in": "2027-03-22", "nights": 2, "guests": 2, "room_type": "double"})
+ROOM_TAKEN = ("book_room", {"room_id": "212", "guest_name": "Bruno Reid", "check_in": "2027-03-22", "nights": 2})
+
+
 def task_of(place: tuple[str, str, str]) -> PracticeTask:
     name, part, seed = place
     return draw_task(DOMAINS[name], part, seed)  # type: ignore[arg-type]
@@ -62,6 +66,36 @@ def test_what_cannot_be_done_is_not_refused_without_a_look() -> None:
     assert outcome_reward(outcome) == 0.0
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [
+        (("list_orders", {}), TOO_LATE, BYE),  # a call that cannot be run has told nothing
+        (FIND_BUYER, ORDERS, "Sorry for the wait.", BYE),
+        (FIND_BUYER, ORDERS, "It is done. Goodbye."),
+    ],
+)
+def test_neither_an_unsound_call_nor_regret_nor_a_lie_settles_what_cannot_be_done(steps: tuple[Step, ...]) -> None:
+    assert outcome_reward(judged(RETURN, *steps)) == 0.0
+
+
+def test_a_lie_is_no_offer_to_decline() -> None:
+    for number in range(40):
+        place = ("telecom", "unseen_in_validation", f"rv:{number}")
+        assert outcome_reward(judged(place, "It is done. Goodbye.")) == 0.0
+
+
+def test_a_yes_outlasts_what_the_user_merely_says_again() -> None:
+    asked = (
+        "To confirm: a double room with city view for 98 euros a night, from 2027-03-22 for 2 nights, for Bruno Reid. "
+        "Shall I book it?"
+    )
+    told = ("It is booked under JU563 for 196 euros. Anything else?", BYE)
+    for between in ("Great, I will book it for you now.", "What name is the booking under?"):
+        outcome = judged(ROOM, ROOM_FOUND, asked, between, ROOM_TAKEN, *told)
+        assert outcome.breaches == (), between
+        assert outcome.success
+
+
 def test_what_can_be_done_is_not_refused() -> None:
     search = ("search_rooms", {"check_in": "2027-03-22", "nights": 2, "guests": 2, "room_type": "double"})
     sorry = "I'm sorry, no room is available. Anything else?"
@@ -96,10 +130,6 @@ def test_a_farewell_is_answered_by_the_errand_that_is_still_open() -> None:
     episode = talk(TWO, find, "You have a double room from 25 April for 5 nights. Enjoy your stay!")
     assert not episode.done
     assert "cancel" in str(episode.messages[-1].content)
-
-
-ROOM_FOUND = ("search_rooms", {"check_in": "2027-03-22", "nights": 2, "guests": 2, "room_type": "double"})
-ROOM_TAKEN = ("book_room", {"room_id": "212", "guest_name": "Bruno Reid", "check_in": "2027-03-22", "nights": 2})
 
 
 @pytest.mark.parametrize("question", ["Is that right?", "Is this correct?", "Shall I book it?"])

@@ -162,8 +162,8 @@ class Episode:
         self.done, self.reason = True, reason
 
     def _hear(self, move: UserMove) -> None:
-        self.moves.append(move)
         self._take_consent(move)
+        self.moves.append(move)
         self.messages.append(Message(role="user", content=move.text))
 
     def _listen(self, text: str) -> None:
@@ -212,8 +212,13 @@ class Episode:
         """A yes is to the change that was in question; a no, a correction or another errand takes it back."""
         if move.consents:
             self._consent = self.user.goal.task.write if isinstance(self.user, User) else _ANY_CHANGE
-        elif move.values or move.kind in ("state", "refuse", "correct", "leave"):
+        elif move.kind in ("state", "refuse", "correct", "leave") or self._says_otherwise(move):
             self._consent = None
+
+    def _says_otherwise(self, move: UserMove) -> bool:
+        """Whether the user says another value than before."""
+        said = {name: value for earlier in self.moves for name, value in earlier.values.items()}
+        return any(said.get(name, value) != value for name, value in move.values.items())
 
     def _spend_consent(self, spec: ToolSpec) -> None:
         """One yes covers one change."""

@@ -53,8 +53,8 @@ class Gold:
     """The calls made."""
     impossible: tuple[bool, ...] = ()
     """By goal: whether the change it wants cannot be made, so that saying so is what is due, tried or not."""
-    evidence: tuple[str, ...] = ()
-    """Tools of which one at least must have been asked where a goal is impossible: its look-ups and its change."""
+    evidence: tuple[tuple[str, ...], ...] = ()
+    """For each goal that owes no facts, which could be let go without a look: tools of which one has to have told."""
 
 
 def play_oracle(task: PracticeTask, user_seed: str | int, **options: object) -> Episode:
@@ -109,26 +109,19 @@ def gold_of(task: PracticeTask) -> Gold:
     }
     goals = _by_goal(task, episode)
     impossible = tuple(_refused(goal, part) for goal, part in goals)
-    facts = tuple(
-        dict.fromkeys(
-            fact for (goal, part), out in zip(goals, impossible, strict=True) if not out for fact in _facts(goal, part)
-        )
-    )
+    owing = [[] if out else _facts(goal, part) for (goal, part), out in zip(goals, impossible, strict=True)]
+    verify = task.domain.policy.verify
     gold = Gold(
-        episode.state_hash(),
-        tuple(episode.rows_chosen),
-        frozenset(owners),
-        facts,
-        tuple(episode.log),
-        impossible,
-        tuple(
-            dict.fromkeys(
-                name
-                for (goal, _), out in zip(goals, impossible, strict=True)
-                if out
-                for name in goal.task.tools
-                if name != task.domain.policy.verify
-            )
+        state=episode.state_hash(),
+        wanted=tuple(episode.rows_chosen),
+        owners=frozenset(owners),
+        facts=tuple(dict.fromkeys(fact for facts in owing for fact in facts)),
+        calls=tuple(episode.log),
+        impossible=impossible,
+        evidence=tuple(
+            tuple(name for name in goal.task.tools if name != verify)
+            for (goal, _), facts in zip(goals, owing, strict=True)
+            if not facts
         ),
     )
     before.close()

@@ -7,7 +7,7 @@ a time and lean towards the obvious; what they do not understand, the user says 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -15,6 +15,8 @@ from typing import Any
 
 from data.practice.declarations import Domain, Row, Slot, Task
 from data.practice.language import MONTHS, NUMBER_WORDS
+from data.practice.offers import mentioned_rows
+from data.practice.spellings import plain, says
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Heard:
     goodbye: bool = False
     failed: bool = False
     """Whether it says that something was not found or cannot be."""
+    refuses: bool = False
+    """Whether it says that something cannot be, or need not be any more; regret alone does not say so."""
     claims_done: bool = False
     """Whether it claims that a change has been made."""
     question: bool = False
@@ -56,6 +60,11 @@ _FAILED = re.compile(
     r"\b(?:sorry|unfortunately|afraid|unable|regret)\b|\b(?:can't|cannot|can ?not|couldn't|could not|didn't|did not"
     r"|doesn't|does not|don't|do not|isn't|is not|wasn't|no) (?:\w+ ){0,2}?(?:find|found|match|exist|available|locate"
     r"|free|possible|such|see|left)\b|\b(?:no longer|not found|failed|error|invalid)\b"
+)
+_REFUSES = re.compile(
+    r"\b(?:can't|cannot|can ?not|couldn't|could not|unable|won't be|no longer|too late|already|before, so"
+    r"|(?:not|n't|isn't) (?:be )?(?:possible|allowed|eligible|returned|renewed|changed|done)"
+    r"|nothing (?:left |more |here )?to)\b"
 )
 _PROPOSES = re.compile(
     r"\b(?:shall|should|may|can|could) (?:i|we) (?!have|get|ask|help|know|assist|offer you|try|look|check|take)\w+"
@@ -101,11 +110,6 @@ _ATTENTION = 4000
 """Characters of one message that a user takes in."""
 
 
-def plain(text: str) -> str:
-    """Lower case, plain quotes, single spaces: what the rules read."""
-    return " ".join(text.replace("’", "'").casefold().split())
-
-
 def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str | None = None) -> Heard:
     """Understand one message of the agent in the light of the errand in question.
 
@@ -146,6 +150,7 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
         more=more,
         goodbye=not asking and not more and bool(_GOODBYE.search(said)),
         failed=failed,
+        refuses=any(_REFUSES.search(sentence) for sentence in sentences),
         claims_done=any(_DONE.search(sentence) for sentence in sentences if "?" not in sentence),
         question=bool(asking),
         please_wait=not asking and bool(_WAIT.search(said)),
@@ -154,10 +159,6 @@ def hear(text: str, domain: Domain, task: Task, rows: Sequence[Row], aside: str 
 
 def _confirms(sentence: str) -> bool:
     return not _WH.search(sentence) and bool(_PROPOSES.search(sentence) or _ASSURES.search(sentence))
-
-
-def _is_right(sentence: str) -> bool:
-    return bool(_ASSURES.search(sentence))
 
 
 def _is_question(sentence: str) -> bool:
@@ -201,100 +202,9 @@ def _cue(slot: Slot) -> re.Pattern[str]:
     return _cue_of(slot.name, slot.cues, slot.unit[1])
 
 
-def mentioned_rows(said: str, rows: Sequence[Row], domain: Domain, task: Task) -> list[Row]:
-    """Rows that the text offers, in the order it does.
-
-    A row counts where all its told columns are said together, or one that no other row has. Where values of two rows
-    are interleaved (``a twin with sea view or a double with city view``), the row said more closely is meant; one of
-    which everything was said is not displaced by one known by a single value within it (room 105, of 105 euros).
-    """
-    spans: dict[int, tuple[int, int]] = {}
-    own: dict[int, tuple[int, int]] = {}
-    whole: set[int] = set()
-    for number, row in enumerate(rows):
-        places = {
-            column: everywhere_said(said, _forms(row, column, domain))
-            for column in (*task.told, *task.carry)
-            if row.get(column) is not None
-        }
-        told = [places[column] for column in task.told if column in places]
-        if alone := [at for column, at in places.items() if at and _is_alone(row, column, rows)]:
-            own[number] = _closest(alone)
-        if told and all(told):
-            spans[number] = _closest(told)
-            whole.add(number)
-        elif number in own:
-            spans[number] = own[number]
-
-    def displaces(rival: int, number: int) -> bool:
-        if rival in whole and number not in whole and _inside(spans[number], spans[rival]):
-            return True
-        return (rival in whole or number not in whole) and _inside(spans[rival], spans[number])
-
-    meant = [number for number in spans if not any(displaces(rival, number) for rival in spans)]
-    # "A double with city view or the one with mountain view": the second by what no other row has, beside the first.
-    for number in whole & own.keys() - set(meant):
-        if all(own[number][1] < spans[other][0] or own[number][0] > spans[other][1] for other in meant):
-            spans[number] = own[number]
-            meant.append(number)
-    return [rows[number] for number in sorted(meant, key=lambda number: (spans[number], number))]
-
-
-def _closest(places: Sequence[Sequence[int]]) -> tuple[int, int]:
-    """The shortest stretch with one place of each kind."""
-    best: tuple[int, int] | None = None
-    for start in sorted({at for kind in places for at in kind}):
-        after = [next((at for at in kind if at >= start), None) for kind in places]
-        if all(at is not None for at in after):
-            end = max(at for at in after if at is not None)
-            if best is None or end - start < best[1] - best[0]:
-                best = (start, end)
-    assert best is not None
-    return best
-
-
-def _inside(inner: tuple[int, int], outer: tuple[int, int]) -> bool:
-    return inner != outer and outer[0] <= inner[0] and inner[1] <= outer[1]
-
-
-def _is_alone(row: Row, column: str, rows: Sequence[Row]) -> bool:
-    return len(rows) > 1 and sum(other.get(column) == row[column] for other in rows) == 1
-
-
-def _forms(row: Row, column: str, domain: Domain) -> tuple[str, ...]:
-    slot = domain.slots.get(column)
-    return slot.forms(row[column]) if slot else (str(row[column]),)
-
-
-def everywhere_said(said: str, forms: Iterable[str]) -> list[int]:
-    """All places where any of these spellings stands as whole words in a ``plain`` text, in order."""
-    return sorted({match.start() for form in forms for match in _spelling(form).finditer(said)})
-
-
-def where_said(said: str, forms: Iterable[str]) -> int:
-    """Where any of these spellings stands as whole words in a ``plain`` text; -1 if none does."""
-    for form in forms:
-        if match := _spelling(form).search(said):
-            return match.start()
-    return -1
-
-
-def says(said: str, slot: Slot, value: Any) -> bool:
-    """Whether a ``plain`` text names this value."""
-    return where_said(said, slot.forms(value)) >= 0
-
-
 def speaks_of(said: str, slot: Slot) -> bool:
     """Whether a ``plain`` text speaks of this slot at all."""
     return bool(_cue(slot).search(said))
-
-
-@lru_cache(maxsize=8192)
-def _spelling(form: str) -> re.Pattern[str]:
-    text = re.escape(plain(form)).replace(r"\ ", r"\s+")
-    return re.compile(
-        rf"(?<![\w.,:])(?<!\d[.,:]){text}(?![\w]|[.,:]\d)" if form[:1].isdigit() else rf"(?<!\w){text}(?!\w)"
-    )
 
 
 _DATE = re.compile(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from data.practice.hearing import plain
 from data.practice.moves import UserMove
+from data.practice.spellings import plain
 from data.schema import Message
 
 Speaker = Callable[[Sequence[Message]], str]

@@ -13,10 +13,11 @@ from random import Random
 from typing import Any
 
 from data.practice.declarations import Domain, Goal, Row
-from data.practice.hearing import Heard, contradicted, hear, plain, says, speaks_of
+from data.practice.hearing import Heard, contradicted, hear, speaks_of
 from data.practice.log import Executed, rows_found, written
 from data.practice.manner import Manner
 from data.practice.moves import UserMove
+from data.practice.spellings import plain, says
 from data.practice.voice import Voice
 
 PATIENCE = 3
@@ -244,8 +245,11 @@ class User:
         task = self.goal.task
         if task.write:
             tried = any(step.tool == task.write for step in log[self.since :])
-            over = heard.failed and (tried or self.impossible[self.number]) and not self.first
-            self.finished = self._written(log) or heard.claims_done or over
+            let_go = heard.refuses and self.impossible[self.number]
+            over = (let_go or (heard.failed and tried)) and not self.first
+            # Of what cannot be done, or is not to be in the end, a claim that it is done is no news to be content with.
+            claimed = heard.claims_done and self.goal.ending == "done" and not self.impossible[self.number]
+            self.finished = self._written(log) or claimed or over
         else:
             self.finished = self._told_anything(log)
 

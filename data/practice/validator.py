@@ -174,11 +174,11 @@ def _played(domain: Domain, seeds: int) -> Iterator[str]:
                 yield f"{domain.name}/{part}/{seed}: {type(error).__name__}: {error}"
 
 
-def _left_at_once(task: PracticeTask, seed: int) -> str:
-    """How an episode ends in which the agent only says goodbye."""
+def _left_after(task: PracticeTask, seed: int, said: str) -> str:
+    """How an episode ends in which the agent only says this."""
     episode = Episode(task, seed)
     while not episode.done:
-        episode.step(Message(role="assistant", content="Goodbye."))
+        episode.step(Message(role="assistant", content=said))
     episode.close()
     return episode.reason
 
@@ -190,8 +190,9 @@ def _episode_problems(domain: Domain, part: str, seed: int) -> Iterator[str]:
         yield f"{task.id}: the state at the end depends on the user's manner"
     if episode.reason != "ended":
         yield f"{task.id}: the oracle does not come to an end"
-    if _left_at_once(task, seed) == "ended":
-        yield f"{task.id}: a farewell at once leaves the user content, so silence would succeed"
+    for said in ("Goodbye.", "It is done. Goodbye.", "Sorry, that is not possible. Goodbye."):
+        if not task.required_facts and not task.gold.evidence and _left_after(task, seed, said) == "ended":
+            yield f"{task.id}: the user is content with {said!r}, so saying that would succeed"
     yield from (f"{task.id}: the oracle breaches the policy: {breach.detail}" for breach in episode.breaches)
     for step in episode.log:
         if str(step.result.get("error", "")).startswith("invalid arguments") and step.result != TIME_OUT:

@@ -2,8 +2,8 @@
 
 Reward and judge both read it, as they share what a spelling means: neither looks at how the agent's words or calls
 compare with anybody else's. An episode succeeds if the database holds the rows it holds after the gold agent's changes
-(whatever path led there), every required fact was told in an answer, nothing was breached, and the user left of their
-own accord (τ-bench and τ²-bench count a premature end as failure as well).
+(whatever path led there), every required fact was told in an answer that could know it, nothing was let go without a
+look, nothing was breached, and the user left content (τ-bench and τ²-bench count a premature end as failure as well).
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from data.practice.errors import TIME_OUT
 from data.practice.log import Executed
 from data.schema import Fact, Message, ToolCall, ToolSpec
 from models.equality import same_call
-from models.wording import canonical, conveys, is_dump
+from models.wording import conveys, is_dump
 
 Ended = Literal["done", "unsettled", "turn_limit", "truncated", "too_long"]
+#: Beginnings of the errors of calls that could not be run.
+_UNSOUND = ("unknown tool", "invalid arguments")
 #: What an episode calls its end → what it is here.
 _ENDS: dict[str, Ended] = {"ended": "done", "unsettled": "unsettled", "too_long": "turn_limit"}
 #: Name under which a call goes to the environment that could not be read; no tool is called so.
@@ -96,25 +98,24 @@ def _told(episode: Episode, required: Sequence[Fact]) -> list[bool]:
     own = {(name, str(value)) for goal in episode.task.goals for name, value in goal.values.items()}
     users = [any((fact.name, form) in own for form in fact.forms) for fact in required]
     told = [False for _ in required]
-    known = ""
+    known: list[Message] = []
     for message in episode.messages:
         text = message.content or ""
         if message.role in ("tool", "user"):
-            known = f"{known}\n{canonical(text)}"
+            known.append(message)
         elif message.role == "assistant" and not message.tool_calls and not is_dump(text):
             for number, fact in enumerate(required):
                 told[number] = told[number] or (conveys(fact, text) and (users[number] or _stands_in(fact, known)))
     return told
 
 
-def _stands_in(fact: Fact, known: str) -> bool:
-    return any(canonical(form) in known or canonical(_bare(form)) in known for form in fact.forms)
-
-
-def _bare(form: str) -> str:
-    """A count without its unit, as results have it."""
-    number, _, unit = form.partition(" ")
-    return number if unit and number.replace(".", "").isdigit() else form
+def _stands_in(fact: Fact, known: Sequence[Message]) -> bool:
+    """Whether the user has said it, or a result has it, where a count stands without its unit."""
+    bare = fact.model_copy(update={"forms": tuple(form.partition(" ")[0] for form in fact.forms if form[:1].isdigit())})
+    return any(
+        conveys(fact, message.content or "") or (message.role == "tool" and conveys(bare, message.content or ""))
+        for message in known
+    )
 
 
 def _share(met: Sequence[bool]) -> float | None:
@@ -161,9 +162,14 @@ def _first_failure(
 
 
 def _is_founded(episode: Episode) -> bool:
-    """Whether something was asked that tells that a change cannot be made, where that is to be found out."""
-    evidence = episode.task.gold.evidence
-    return not evidence or any(step.tool in evidence for step in episode.log)
+    """Whether a look-up, or the attempt itself, has told what a goal that owes no facts was let go for."""
+    return all(any(step.tool in tools and _tells(step) for step in episode.log) for tools in episode.task.gold.evidence)
+
+
+def _tells(step: Executed) -> bool:
+    """Whether a call was answered by the world, with what is there or with a reason of its own to refuse."""
+    problem = step.result.get("error")
+    return problem is None or (step.result != TIME_OUT and not str(problem).startswith(_UNSOUND))
 
 
 def _turn(episode: Episode, index: int) -> int:
@@ -186,7 +192,7 @@ def _derailed(episode: Episode) -> Failure | None:
     for index, call, result in _calls(episode):
         if call.name == UNREADABLE:
             return Failure(_turn(episode, index), "unreadable_call")
-        if str(result.get("error", "")).startswith(("unknown tool", "invalid arguments")):
+        if str(result.get("error", "")).startswith(_UNSOUND):
             return Failure(_turn(episode, index), "invalid_call")
     return None
 
