@@ -18,7 +18,7 @@ from data.erasing import erase_lines, erase_rows, rows_of
 from data.quoting import quoting
 from data.reporting import Reporter
 from data.schema import Frozen, Split
-from data.tombstones import bury, forgotten_ids, was_in
+from data.tombstones import bury, forgotten_ids, quoted_in, was_in
 
 #: Below ``var/``: not ours to rewrite (fetched files, other programs' stores) or not about conversations.
 _ELSEWHERE = frozenset({"downloads", "base_models", "mlartifacts", "prefect", "locks", "stages", "datasets"})
@@ -46,7 +46,7 @@ class Forgotten(Frozen):
     other_files: dict[str, int] = Field(default_factory=dict)
     """Any other file under ``var/`` → rows."""
     quoted: tuple[str, ...] = ()
-    """Pages and other texts under ``var/`` that quote it, relative to there: they stay, for they are not rows."""
+    """Pages and other texts under ``var/`` that name or quote it, relative to there: they stay."""
     same_record: tuple[str, ...] = ()
     """Stored conversations of other sources with the same record id: perhaps the same words under other names."""
 
@@ -54,7 +54,7 @@ class Forgotten(Frozen):
 def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
     """Erase a conversation from all rows under ``var/`` and leave a tombstone; safe to call again.
 
-    Pages that quote it are named, not changed. Every table is read before anything is changed.
+    Pages that quote it are named, not changed. Tables of rollouts and evaluations are read before any is written.
 
     Nobody may be ingesting, training or evaluating meanwhile: the caller sees to that.
 
@@ -79,8 +79,8 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
             f"no conversation {conversation_id!r} is stored; list ids with "
             '`apprentice query "SELECT conversation_id FROM conversations LIMIT 10"`'
         )
-    quoted = quoting(_said(conversation_id, list(splits)))
-    newly = bury(conversation_id, splits)
+    quoted = quoting(conversation_id, _said(conversation_id, list(splits)))
+    newly = bury(conversation_id, splits, quoted)
     reporter.phase("forgetting", total=len(files), unit="files")
     warehouse_rows = warehouse.forget(conversation_id)
     evaluation_set.forget([conversation_id])
@@ -98,7 +98,7 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
         warehouse_rows=warehouse_rows,
         snapshots=splits,
         was_in=was_in(conversation_id),
-        quoted=quoted,
+        quoted=quoted_in(conversation_id),
         rollouts=_by_directory(erased, "rollouts"),
         evaluations=_by_directory(erased, "evaluations"),
         other_files={
@@ -114,13 +114,14 @@ def where(conversation_id: str) -> dict[str, Split]:
 
 
 def _said(conversation_id: str, versions: list[str]) -> list[str]:
-    """What was said in it."""
+    """What user and assistant said in it."""
     if not versions:
         return []
     split = where(conversation_id)[versions[-1]]
     for conversation in snapshot.read_conversations(versions[-1], splits=[split]):
         if conversation.id == conversation_id:
-            return [message.content for message in conversation.messages if message.content]
+            spoken = (message for message in conversation.messages if message.role in ("user", "assistant"))
+            return [message.content for message in spoken if message.content]
     return []
 
 

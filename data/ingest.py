@@ -219,7 +219,8 @@ def _empty(chunks: Sequence[Chunk], settings: DataSettings, source: Source) -> E
     reasons: Counter[str] = sum((chunk.rejected for chunk in chunks), Counter())
     where = f" at {settings.path}" if settings.path else ""
     splits = {item.split for chunk in chunks for item in chunk.items}
-    if not source.evaluation_only and splits and splits <= _OF_HELD_OUT_DOMAINS:
+    stated = source.name == "openai" and settings.domains_from == "metadata"
+    if stated and splits and splits <= _OF_HELD_OUT_DOMAINS:
         # A raised limit or other files of the same domain would not change that.
         return EmptyDataset(
             f"source {settings.source}{where} leaves no conversation to train on: all "

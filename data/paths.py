@@ -139,6 +139,16 @@ def locks() -> Path:
     return var() / "locks"
 
 
+def house() -> Path:
+    """The name of this ``var/``, drawn once."""
+    return var() / "house"
+
+
+def pages() -> tuple[Path, ...]:
+    """Where texts lie that people read."""
+    return (reports(), comparisons(), mlflow_artifacts(), runs(), promotions())
+
+
 def mlflow_database() -> Path:
     """Default MLflow tracking store (SQLite)."""
     return var() / "mlflow.db"

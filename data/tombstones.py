@@ -1,14 +1,14 @@
 """Tombstones: conversations that were forgotten and must not come back with the next ingestion.
 
-One line of JSON each with the id, the moment and the versions it was in, nothing of the content, so that whoever had
-seen it can still be named where forgetting was cut short. They do not enter the dataset version: forgetting rewrites
-the versions that are there, and ingesting one of them again gives what was rewritten.
+One line of JSON each with the id, the moment, the versions it was in and the pages that quote it, nothing of the
+content, so that whoever had seen it can still be named where forgetting was cut short. They do not enter the dataset
+version: forgetting rewrites the versions that are there, and ingesting one of them again gives what was rewritten.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,15 +34,22 @@ def was_in(conversation_id: str) -> dict[str, Split]:
     }
 
 
-def bury(conversation_id: str, splits: Mapping[str, Split]) -> bool:
-    """Leave a tombstone that says where it was; False if there was one already, which learns of further versions."""
+def quoted_in(conversation_id: str) -> tuple[str, ...]:
+    """Texts under ``var/`` that quoted a forgotten conversation and are still there."""
+    named = [name for row in _rows() if row["conversation_id"] == conversation_id for name in row.get("quoted_in", ())]
+    return tuple(name for name in named if (paths.var() / name).exists())
+
+
+def bury(conversation_id: str, splits: Mapping[str, Split], quoted: Sequence[str] = ()) -> bool:
+    """Leave a tombstone that says where it was; False if there was one already, which learns of further places."""
     rows = _rows()
     mine = next((row for row in rows if row["conversation_id"] == conversation_id), None)
     if mine is None:
         at = datetime.now(UTC).isoformat(timespec="seconds")
-        rows.append({"conversation_id": conversation_id, "at": at, "was_in": dict(splits)})
+        rows.append({"conversation_id": conversation_id, "at": at, "was_in": dict(splits), "quoted_in": list(quoted)})
     else:
         mine["was_in"] = {**mine.get("was_in", {}), **splits}
+        mine["quoted_in"] = list(dict.fromkeys((*mine.get("quoted_in", ()), *quoted)))
     write_whole(paths.forgotten(), "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
     return mine is None
 

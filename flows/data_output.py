@@ -87,7 +87,7 @@ def print_forgotten(report: ForgetReport) -> None:
         registered = f"; registered as {', '.join(witness.registered)}" if witness.registered else ""
         console.print(Text(f"  {witness.run_id} ({witness.stage}): {witness.how}{registered}"))
     for page in erased.quoted:
-        console.print(Text(f"  {page} quotes it and stays: remove it, or make it anew"))
+        console.print(Text(f"  {page} names or quotes it and stays: remove it, or make it anew"))
     if erased.same_record:
         console.print(Text(f"Other sources have the same record: {', '.join(erased.same_record)}; forget these too"))
     for place in report.raw_places:

@@ -125,15 +125,15 @@ def _contains(text: str, form: str) -> bool:
     """Whether ``form`` occurs as whole tokens: ``4`` neither in ``42`` nor in ``4.5`` nor in ``4:30``."""
     start = text.find(form) if form else -1
     while start >= 0:
-        if _ends_token(text[:start][-2:][::-1]) and _ends_token(text[start + len(form) :][:2]):
+        if _ends_token(text[:start][-2:][::-1], form[0]) and _ends_token(text[start + len(form) :][:2], form[-1]):
             return True
         start = text.find(form, start + 1)
     return False
 
 
-def _ends_token(beside: str) -> bool:
-    """Whether a token ends here, given the two characters beside it, nearest first."""
-    if not beside or is_spaceless(beside[0]):
+def _ends_token(beside: str, edge: str) -> bool:
+    """Whether a token ends here, given the two characters beside it, nearest first, and its own at that edge."""
+    if not beside or is_spaceless(beside[0]) or is_spaceless(edge):
         return True
     number_goes_on = len(beside) == 2 and beside[0] in ".,:" and beside[1].isdigit()
     return not (beside[0].isalnum() or beside[0] == "_" or number_goes_on)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -135,8 +136,24 @@ def _compared(
     if champion is None:
         return {who: finite(asdict(one)) for who, one in scores_of(after, frozen).items()}, len(frozen)
     before = rows_of(evaluations["champion"])
-    policy = _policy(evaluations)
-    return decide(before, after, conversations=frozen, policy=policy, policy_due=policy_due), len(frozen)
+    decision = decide(
+        before,
+        after,
+        conversations=frozen,
+        policy=_policy(evaluations),
+        policy_due=policy_due,
+        held_out=_hold_tools_out(versions, splits),
+    )
+    return decision, len(frozen)
+
+
+def _hold_tools_out(versions: Sequence[str], splits: Sequence[Split]) -> bool:
+    """Whether any of the dataset versions has conversations on unseen tools, shared or not."""
+    from data.snapshot import manifest
+    from models.evaluation.table import exposure
+
+    unseen = [split for split in splits if exposure(split) == "unseen"]
+    return any(manifest(version).counts.get("conversations", {}).get(split) for version in versions for split in unseen)
 
 
 def _policy(evaluations: dict[str, str]) -> Pairs | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -226,18 +225,26 @@ def test_a_file_that_cannot_be_read_stops_it_before_anything_is_changed(
 def test_pages_that_quote_it_are_named_and_stay(said: list[Conversation], ingested: Ingest, isolated_var: Path) -> None:
     ingested()
     text = next(str(message.content) for message in said[0].messages if SECRET in str(message.content))
+    from jinja2 import Environment
+
+    shown = Environment(autoescape=True).from_string("<p>{{ text }}</p>").render(text=f'It\'s "{text}"'[:600])
     pages = {
-        "reports/week.html": f"<p>{html.escape(text)}</p>",
-        "comparisons/c/examples.md": f"> {text}",
+        "reports/week.html": shown,
+        "comparisons/c/examples.md": f"`{said[0].id}#3` was wrong",
         "mlartifacts/1/report.json": json.dumps({"said": text}),
         "reports/other.html": "<p>Nothing of it.</p>",
+        "comparisons/c/others.md": f"`{said[0].id}0#3` {said[0].messages[0].content}",
         "downloads/raw.json": json.dumps(text),
     }
     for name, content in pages.items():
         (isolated_var / name).parent.mkdir(parents=True, exist_ok=True)
         (isolated_var / name).write_text(content)
-    assert forget(said[0].id, Silent()).quoted == tuple(list(pages)[i] for i in (0, 1, 2))
+    quoted = tuple(list(pages)[place] for place in (0, 1, 2))
+    assert forget(said[0].id, Silent()).quoted == quoted
+    assert forget(said[0].id, Silent()).quoted == quoted  # until they are gone
     assert all((isolated_var / name).read_text() == content for name, content in pages.items())
+    (isolated_var / "reports" / "week.html").unlink()
+    assert forget(said[0].id, Silent()).quoted == quoted[1:]
 
 
 def test_a_conversation_whose_id_begins_alike_stays(said: list[Conversation], ingested: Ingest) -> None:

@@ -22,7 +22,7 @@ from data.mapping.openai import messages_of, tools_of
 from data.mapping.rationales import with_derived_rationales
 from data.mapping.sharegpt import as_openai
 from data.mapping.turns import joined
-from data.schema import Act, Message, ToolCall, ToolSpec
+from data.schema import Act, Fact, Message, ToolCall, ToolSpec
 from data.sources.base import SourceError, Unusable
 from models.wording import conveys
 
@@ -379,6 +379,16 @@ def test_facts_are_values_the_answer_passes_on(told: str, value: Any, expected: 
         assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [("荷物は上海a区にあります", "上海"), ("上海3号仓库", "上海"), ("JR大阪駅です", "大阪"), ("大阪2号店です", "大阪")],
+)
+def test_values_in_scripts_without_spaces_end_anywhere(text: str, form: str) -> None:
+    assert states(text.lower(), form)
+    assert conveys(Fact(name="place", kind="value", forms=(form,)), text)
+    assert not states("在上2海", form)
+
+
 def test_what_was_said_before_is_no_news_and_earlier_results_still_count() -> None:
     assert facts_of("The Old Mill it is.", {"name": "Old Mill"}, answer("Old Mill?"), user("Yes")) == {}
     later = [
@@ -401,6 +411,17 @@ def test_what_was_said_before_is_no_news_and_earlier_results_still_count() -> No
         ("Thanks, Mia. Which of them shall I change?", (Act.REQUEST,), 0),
         ("Shall I book it, or is there something else you want?", (Act.REQUEST,), 0),
         ("Fine. Anything else? Bye.", (), 0),
+        ("It is booked. Would you like anything else?", (), 0),
+        ("It is booked. Need anything else?", (), 0),
+        ("It is booked. Will that be all?", (), 0),
+        ("It is booked. What more can I do for you?", (), 0),
+        ("It is booked. Do you have any other questions or concerns?", (), 0),
+        ("It is full. Any other date that would suit you?", (Act.REQUEST,), 0),
+        ("I find none. Is there any other name the booking could be under?", (Act.REQUEST,), 0),
+        ("I see. Do you want me to change the address or something else?", (Act.REQUEST,), 0),
+        ("Is there something specific you want me to change in the order?", (Act.REQUEST,), 0),
+        ("Is there anything wrong with the delivered item?", (Act.REQUEST,), 0),
+        ("您想改地址吗？", (Act.REQUEST,), 0),
         ("I am sorry, that cannot be changed. Is there anything else I can help you with?", (), 0),
         ("It is the Old Mill.\n\nWhat else can I do for you?", (), 1),
         ("Is there anything else I can help you with?", (Act.REQUEST_MORE,), 0),
@@ -420,8 +441,6 @@ def test_what_an_answer_asks_for_is_read_from_its_end_whether_it_tells_a_value_o
 def test_what_states_a_value_also_conveys_it(text: str, form: str) -> None:
     """The reward has to agree with the derivation, or recorded answers would miss their own facts."""
     if form.strip().isalnum() and states(text.lower(), form.lower()):
-        from data.schema import Fact
-
         assert conveys(Fact(name="x", kind="value", forms=(form,)), text)
 
 

@@ -79,13 +79,17 @@ def test_a_clear_gain_without_losses_promotes_and_its_evidence_is_json() -> None
 
 def test_without_unseen_tools_the_gain_is_asked_for_on_seen_ones_and_the_decision_says_so() -> None:
     champion = rows(0.4).assign(split="validation_seen")
-    decision = decide(champion, changed(champion, "turn_success", 0.3, True))
+    decision = decide(champion, changed(champion, "turn_success", 0.3, True), held_out=False)
     assert (decision.promote, decision.gain_on, decision.headline.word) == (True, "seen tools", "better")
     assert "turn success on seen tools: +1" in decision.reasons[0]
     assert set(decision.scores["challenger"]) == set(GUARDED)
-    tie = decide(champion, champion)
+    tie = decide(champion, champion, held_out=False)
     assert tie.reasons[0].startswith("no gain shown on seen tools: ")
     assert "nan" not in " ".join((*decision.reasons, *tie.reasons))
+    # Where tools are held out and none of their turns is left to compare, seen ones do not stand in for them.
+    left_out = decide(champion, changed(champion, "turn_success", 0.3, True))
+    assert (left_out.promote, left_out.gain_on) == (False, "unseen tools")
+    assert left_out.reasons[0] == "no gain shown on unseen tools: none of their turns can be compared"
 
 
 def test_a_tie_never_promotes() -> None:

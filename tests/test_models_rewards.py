@@ -338,7 +338,11 @@ def test_what_is_denied_or_hangs_on_something_or_is_asked_is_no_claim(text):
     [
         ("Where is my order, please?", "zxq vbrt plomf wekk sdfgh", False),
         ("Heidi", "Schönen guten Tag wünschen wir Ihnen", False),  # too little to tell what she writes
+        ("Reset VPN password", "zxq vbrt plomf wekk sdfgh", False),
+        ("My laptop's Bluetooth keyboard keeps disconnecting", "zxq vbrt plomf wekk sdfgh", False),
+        ("Retrieve chassisSpecifications of the motorcycle article", "zxq vbrt plomf wekk sdfgh", False),
         ("Wo ist meine Bestellung?", "Sie wird morgen geliefert", True),
+        ("Où est-il ?", "Votre colis arrivera demain matin", True),
         ("Gdzie jest moja paczka?", "Paczka przyjdzie jutro rano", True),
         ("荷物はどこですか", "荷物は明日届きます", True),
     ],

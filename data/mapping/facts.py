@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,18 +28,23 @@ _STATUS_WORD = re.compile(
 )
 #: Keys of results whose values answers address people by ("Thanks, Mia.").
 _PERSONS_NAME = re.compile(
-    r"(?:first|middle|last|given|family|full|user|customer|client|caller|member|guest)[_ -]?names?|surname",
+    r"(?:first|middle|last|given|family|full|customer|client|caller|member|guest|passenger|patient)[_ -]?names?"
+    r"|user[_ -]names?|surname",
     re.IGNORECASE,
 )
 #: The end of a sentence before another one.
 _NEXT_SENTENCE = re.compile(r"[.!?:]['\")*]*\s+|\n+")
-#: A last question that is a courtesy, from its beginning: "Shall I book it, or something else?" is none.
+_ELSE = r"(?:any|some)(?:thing|body|one)? (?:else|more|further)\b"
+_OTHER = r"any other (?:questions?|concerns?|requests?|issues?|needs?|help|assistance|matters?)\b"
+#: A last question that is a courtesy; "Shall I book it, or something else?" and "Any other date?" are none.
 _COURTESY = re.compile(
-    r"(?:(?:and|so|now|ok(?:ay)?|great|otherwise)\b,? ?)*(?:(?:what|how) else\b|any(?:thing| other)\b"
-    r"|(?:is|are|was) there\b[^.?!]*\b(?:(?:any|some)thing|any other|further)\b"
-    r"|(?:do you|can i|could i|may i|how (?:can|may) i)\b[^.?!]*\b(?:(?:any|some)thing (?:else|more|further)"
-    r"|(?:any|some) other (?:questions?|concerns?|requests?)|(?:help|assist) you (?:with )?(?:today|further|more))\b)"
+    rf"(?:(?:and|so|now|ok(?:ay)?|great|otherwise)\b,? ?)*(?:(?:what|how) (?:else|more)\b|{_ELSE}|{_OTHER}"
+    rf"|(?:is|are|was|were) there\b[^.?!]*\b(?:{_ELSE}|{_OTHER}|further\b)"
+    r"|(?:is that|will that be|would that be) (?:all|everything)\b"
+    rf"|(?:(?:do|would|did|can|could|may|might|shall) (?:you|i|we)|how (?:can|may) i|need)\b[^.?!]*"
+    rf"\b(?:{_ELSE}|{_OTHER}|more help\b|(?:help|assist) you (?:with )?(?:today|further|more)\b))"
 )
+_OR_ELSE = re.compile(r"\bor (?:is there )?(?:any|some)thing else\b")
 
 
 def with_derived_facts(messages: Sequence[Message]) -> tuple[Message, ...]:
@@ -69,11 +75,11 @@ def _annotated(message: Message, content: str, values: Sequence[Fact], said: Seq
 
 def _asking(content: str) -> tuple[Act, ...]:
     """What an answer's last sentence asks for, if it is a question."""
-    text = content.strip(" \t\n\"'*)")
+    text = unicodedata.normalize("NFKC", content).strip(" \t\n\"'*)")
     if not text.endswith("?"):
         return ()
-    sentences = [sentence for sentence in _NEXT_SENTENCE.split(text) if sentence.strip()]
-    if not _COURTESY.match(sentences[-1].strip().lower()):
+    sentences = [sentence.strip().lower() for sentence in _NEXT_SENTENCE.split(text) if sentence.strip()]
+    if not _COURTESY.match(sentences[-1]) or _OR_ELSE.search(sentences[-1]):
         return (Act.REQUEST,)
     return () if len(sentences) > 1 else (Act.REQUEST_MORE,)
 
@@ -131,7 +137,7 @@ def states(text: str, form: str) -> bool:
 
 def _ends(beside: str, edge: str) -> bool:
     """Whether a word may end here, given the two signs beside it, nearest first, and its own sign at that edge."""
-    if not beside or is_spaceless(beside[0]):
+    if not beside or is_spaceless(beside[0]) or is_spaceless(edge):
         return True
     number_goes_on = edge.isdigit() and len(beside) == 2 and beside[0] in ".,:" and beside[1].isdigit()
     return not (beside[0].isalnum() or beside[0] == "_" or number_goes_on)

@@ -27,9 +27,10 @@ def limited(
         return
     places = [(item.record_id, item.split) for item in build() if isinstance(item, Conversation)]
     chosen = choose(places, limit, shares)
-    if left_out := sum(record_id not in chosen for record_id, _ in places):
+    within = [record_id for record_id, split in places if split in shares]
+    if left_out := sum(record_id not in chosen for record_id in within):
         reporter.say(
-            f"{left_out:,} of {len(places):,} conversations are left out, for data.conversations is {limit}; "
+            f"{left_out:,} of {len(within):,} conversations are left out, for data.conversations is {limit}; "
             "--set data.conversations=null takes all"
         )
     yield from (item for item in build() if isinstance(item, Quarantined) or item.record_id in chosen)

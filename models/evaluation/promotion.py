@@ -98,7 +98,7 @@ class Decision:
     """One sentence for each thing that stands in the way; if none does, what the gain is."""
     headline: Verdict
     gain_on: str
-    """The slice of ``headline``: ``UNSEEN``, or ``SEEN`` where no unseen tools were judged."""
+    """The slice of ``headline``: ``UNSEEN``, or ``SEEN`` where no tools are held out of training."""
     guards: dict[str, Guard]
     scores: dict[str, dict[str, Interval]]
     """``champion`` and ``challenger`` → name of the slice → its mean with interval, on the shared items."""
@@ -168,6 +168,7 @@ def decide(
     conversations: Collection[str] | None = None,
     policy: Pairs | None = None,
     policy_due: bool = False,
+    held_out: bool = True,
     margins: Mapping[str, float] = MARGINS,
     seed: int = 0,
 ) -> Decision:
@@ -179,6 +180,7 @@ def decide(
         conversations: Ids of those that may be compared: the frozen evaluation set; None: all.
         policy: Episodes without a breach of policy, where both models played any (``policy_pairs``).
         policy_due: Whether models of this source play episodes, so that having none stands in the way.
+        held_out: Whether their datasets hold tools out of training, on which the gain must show then.
         margins: Loss that is still borne, by guarded slice.
         seed: Of the bootstrap.
 
@@ -186,7 +188,7 @@ def decide(
         NothingShared: No decision points are left to compare.
     """
     both = _joined(champion, challenger, conversations)
-    gain_on = _gain_on(both)
+    gain_on = UNSEEN if held_out else SEEN
     headline = verdict(_pairs(both, HEADLINES[gain_on]), seed=seed)
     compared = {name: _pairs(both, one) for name, one in GUARDED.items()}
     if policy is not None:
@@ -201,7 +203,7 @@ def decide(
         headline=headline,
         gain_on=gain_on,
         guards=guards,
-        scores={who: _scores(both, side) for who, side in (("champion", "_before"), ("challenger", "_after"))},
+        scores={who: _scores(both, side, gain_on) for who, side in (("champion", "_before"), ("challenger", "_after"))},
         items=len(both),
     )
 
@@ -212,7 +214,8 @@ def scores_of(rows: pd.DataFrame, conversations: Collection[str] | None = None) 
     Raises:
         NothingShared: No decision points are left.
     """
-    return _scores(_joined(rows, rows, conversations), "_after")
+    both = _joined(rows, rows, conversations)
+    return _scores(both, "_after", UNSEEN if (both["exposure"] == "unseen").any() else SEEN)
 
 
 def policy_pairs(champion: pd.DataFrame, challenger: pd.DataFrame) -> Pairs | None:
@@ -266,8 +269,7 @@ def _numbers(values: pd.Series) -> Any:
     return values.astype("Float64").to_numpy(dtype=float, na_value=float("nan"))
 
 
-def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
-    gain_on = _gain_on(both)
+def _scores(both: pd.DataFrame, side: str, gain_on: str) -> dict[str, Interval]:
     slices = {gain_on: HEADLINES[gain_on], **GUARDED}
     found = {}
     for name, part in slices.items():
@@ -277,15 +279,12 @@ def _scores(both: pd.DataFrame, side: str) -> dict[str, Interval]:
     return found
 
 
-def _gain_on(both: pd.DataFrame) -> str:
-    return UNSEEN if (both["exposure"] == "unseen").any() else SEEN
-
-
 def _reasons(headline: Verdict, gain_on: str, guards: Mapping[str, Guard]) -> tuple[str, ...]:
     """What stands in the way."""
     found = []
     if headline.word != "better":
-        found.append(f"no gain shown on {gain_on}: {headline.line()}")
+        nothing = "none of their turns can be compared"
+        found.append(f"no gain shown on {gain_on}: {headline.line() if headline.difference.n else nothing}")
     for name, one in guards.items():
         if not one.ruled_out:
             found.append(_doubt(name, one))

@@ -2,10 +2,10 @@
 
 ``outcome`` is τ-bench's product (Yao et al. 2024, arXiv 2406.12045, section 3: reward = r_action * r_output, both 0 or
 1) with a third factor for the policy: final rows as after the gold agent's changes, every required fact told, nothing
-breached; and a fourth, that the user left content. ``milestones`` adds partial credit below full success, so that a
-group whose attempts all fail can still be told apart: half of the share of the gold agent's calls and of the required
-facts that were reached, and nothing where the policy was breached. Half, so that no partial success is worth what
-success is.
+breached; and two more, that nothing was let go without a look and that the user left content. ``milestones`` adds
+partial credit below full success, so that a group whose attempts all fail can still be told apart: half of the share of
+the gold agent's calls and of the required facts that were reached, and nothing where the policy was breached. Half, so
+that no partial success is worth what success is.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def git_commit() -> str:
 
 def house() -> str:
     """The name of this ``var/``, drawn once."""
-    file = paths.var() / "house"
+    file = paths.house()
     if not file.exists():
         paths.locks().mkdir(parents=True, exist_ok=True)
         with FileLock(paths.locks() / ".house.lock"):

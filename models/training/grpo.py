@@ -14,7 +14,7 @@ model is measured now and then even when it has no weight in the loss.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from datasets import Dataset
@@ -25,6 +25,7 @@ from data.pass_rates import content_digest, count_rollouts, store
 from data.reporting import Reporter
 from data.rollouts import current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
+from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
 from models.compute import decode_dtype, device_name, tell_what_is_slow, uses_cuda, vllm_available
 from models.engine.recomputing import bound_activations
@@ -52,6 +53,9 @@ from models.training.sft import EmptySplit
 from models.training.validation import ValidationCallback
 from models.training.watching import MonitorCallback
 from models.training.withheld import withheld_turns
+
+#: Difference from ``call_share`` that is worth a word.
+_FAR_OFF = 0.1
 
 
 def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
@@ -89,12 +93,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
             f"GRPO needs {stage.batch_size // stage.num_generations} decision points a step and has {len(rows)} "
             f"({counts}); ingest more conversations or raise grpo.max_length"
         )
-    reporter.say(
-        f"{len(rows)} decision points to practise on; of {counts['offered']} on offer {counts['too_long']} are too "
-        f"long, {counts['barred']} barred by the gold check, {counts['surplus']} more than call_share="
-        f"{stage.call_share} takes of their kind; {counts['calls']} are calls"
-        + (f"; {counts['withheld']} have a value withheld" if stage.withheld_share else "")
-    )
+    reporter.say(_offer(counts, stage))
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     if ranks.leads():
         keep_pass_rates(job.run_id, chosen.points)
@@ -120,6 +119,19 @@ def keep_pass_rates(run_id: str, points: Sequence[DecisionPoint]) -> None:
     rollouts = read_rollouts(run_id)
     seen = set(rollouts["decision_point_id"])
     store(run_id, count_rollouts(rollouts, {point.id: content_digest(point) for point in points if point.id in seen}))
+
+
+def _offer(counts: Mapping[str, int], stage: GRPOSettings) -> str:
+    """What there is to practise on, and what was left out and why."""
+    missed = abs(counts["calls"] / max(1, counts["used"]) - stage.call_share) > _FAR_OFF
+    withheld = f"; {counts['withheld']} have a value withheld" if stage.withheld_share else ""
+    return (
+        f"{counts['used']} decision points to practise on; of {counts['offered']} on offer {counts['too_long']} are "
+        f"too long, {counts['barred']} barred by the gold check, {counts['surplus']} more than "
+        f"call_share={stage.call_share} takes of their kind; {counts['calls']} are calls"
+        f"{', for there are too few of one kind to keep that share' if missed else ''}"
+        f"{withheld}"
+    )
 
 
 def _fit(

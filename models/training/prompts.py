@@ -20,8 +20,8 @@ from models.training.curriculum import Curriculum, plan
 from models.training.draws import frozen_rates
 from models.training.withheld import is_withheld
 
-#: Share of the turns that must be left for ``call_share`` to be kept.
-LEAST_KEPT = 0.25
+#: Turns that must be left for ``call_share`` to be kept, where it leaves less than a quarter of them.
+LEAST_KEPT = 100
 #: Multiples of it, modulo 1, are spread evenly over any stretch of them.
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -99,7 +99,7 @@ def in_order(points: Sequence[DecisionPoint], settings: GRPOSettings, seed: int)
     all begin with a call. What one kind of turn has more than that takes rests, unless hardly anything would be left.
     """
     mixed = _in_proportion(points, settings, seed)
-    if len(mixed) >= LEAST_KEPT * len(points):
+    if len(mixed) >= min(LEAST_KEPT, len(points) / 4):
         return mixed
     # Of a thousand conversations of one call each, one answer among them would leave two turns.
     order = random.Random(f"practice-{seed}")
