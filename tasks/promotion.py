@@ -148,12 +148,11 @@ def _compared(
 
 
 def _hold_tools_out(versions: Sequence[str], splits: Sequence[Split]) -> bool:
-    """Whether any of the dataset versions has conversations on unseen tools, shared or not."""
-    from data.snapshot import manifest
+    """Whether any of the dataset versions has conversations on unseen tools to judge by, shared or not."""
+    from data.evaluation_set import shared_items
     from models.evaluation.table import exposure
 
-    unseen = [split for split in splits if exposure(split) == "unseen"]
-    return any(manifest(version).counts.get("conversations", {}).get(split) for version in versions for split in unseen)
+    return any(exposure(item.split) == "unseen" for version in versions for item in shared_items([version], splits))
 
 
 def _policy(evaluations: dict[str, str]) -> Pairs | None:

@@ -233,7 +233,7 @@ def test_pages_that_quote_it_are_named_and_stay(said: list[Conversation], ingest
         "comparisons/c/examples.md": f"`{said[0].id}#3` was wrong",
         "mlartifacts/1/report.json": json.dumps({"said": text}),
         "reports/other.html": "<p>Nothing of it.</p>",
-        "comparisons/c/others.md": f"`{said[0].id}0#3` {said[0].messages[0].content}",
+        "comparisons/c/others.md": f"`{said[0].id}0#3` was right",
         "downloads/raw.json": json.dumps(text),
     }
     for name, content in pages.items():
