@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.evaluation.guards import guarded, unmet
 from models.evaluation.promotion import (
     GUARDED,
     MARGINS,
     NothingShared,
     decide,
-    guarded,
     policy_pairs,
     scores_of,
-    unmet,
 )
 from models.evaluation.statistics import wilson_bounds
 from models.evaluation.verdicts import Pairs
