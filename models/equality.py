@@ -10,12 +10,13 @@ where a source knows several right values (``ToolCall.accepted``) any of them is
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from typing import Any
 
 from data.schema import ToolCall, ToolSpec
-from models.wording import asks, conveys, normalise
+from models.facts import conveys
+from models.wording import asks, normalise
 
 __all__ = [
     "Verdict",
@@ -53,12 +54,13 @@ def same_value(expected: Any, predicted: Any, schema: dict[str, Any] | None) -> 
     """Whether ``predicted`` means what ``expected`` means; ``schema`` is the argument's JSON Schema if known.
 
     Strings are compared normalised, numbers by value, arrays in order (unless ``uniqueItems``), objects member by
-    member; under ``anyOf`` or ``oneOf`` one of the alternatives has to find them the same.
+    member, optional defaults and nulls left aside as in calls; under ``anyOf`` or ``oneOf`` one of the alternatives
+    that take both values has to find them the same.
     """
     schema = schema or {}
     alternatives = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(alternatives, list) and alternatives:
-        return any(same_value(expected, predicted, one) for one in alternatives if isinstance(one, dict))
+        return _same_under_any(expected, predicted, [one for one in alternatives if isinstance(one, dict)])
     if isinstance(expected, dict) and isinstance(predicted, dict):
         return _same_objects(expected, predicted, schema)
     if isinstance(expected, list) and isinstance(predicted, list):
@@ -129,18 +131,25 @@ def exact_matches(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], t
 
 def stated_arguments(call: ToolCall, tool: ToolSpec | None) -> dict[str, Any]:
     """A call's arguments without the optional ones that only repeat the schema's default, or say null where it may."""
-    schemas, required = argument_schemas(tool), required_arguments(tool)
+    return _without_defaults(call.arguments, argument_schemas(tool), required_arguments(tool))
+
+
+def _without_defaults(values: dict[str, Any], schemas: dict[str, Any], required: Collection[str]) -> dict[str, Any]:
     return {
         name: value
-        for name, value in call.arguments.items()
+        for name, value in values.items()
         if name in required or not (_is_default(value, schemas.get(name)) or _is_left_open(value, schemas.get(name)))
     }
 
 
 def argument_schemas(tool: ToolSpec | None) -> dict[str, Any]:
     """Argument name → its JSON Schema; empty without a tool."""
-    properties = tool.parameters.get("properties") if tool else None
-    return {name: sub for name, sub in (properties or {}).items() if isinstance(sub, dict)}
+    return _properties(tool.parameters) if tool else {}
+
+
+def _properties(schema: dict[str, Any]) -> dict[str, Any]:
+    named = schema.get("properties")
+    return {name: sub for name, sub in named.items() if isinstance(sub, dict)} if isinstance(named, dict) else {}
 
 
 def required_arguments(tool: ToolSpec | None) -> frozenset[str]:
@@ -166,10 +175,30 @@ def _takes_null(schema: dict[str, Any]) -> bool:
     )
 
 
+def _same_under_any(expected: Any, predicted: Any, alternatives: Sequence[dict[str, Any]]) -> bool:
+    """Whether an alternative that takes both values, by its type, finds them the same.
+
+    ``anyOf`` of an enum and null would else let the null forgive the case that the enum tells apart.
+    """
+    both = {_json_type(expected), _json_type(predicted)}
+    taking = [one for one in alternatives if (types := _types(one)) is None or both <= types]
+    return any(same_value(expected, predicted, one) for one in taking)
+
+
+def _types(schema: dict[str, Any]) -> set[str] | None:
+    """The JSON types a schema takes, as ``_json_type`` names them; None if it does not say."""
+    named = schema.get("type")
+    if named is None:
+        return {_json_type(one) for one in schema["enum"]} if isinstance(schema.get("enum"), list) else None
+    names = named if isinstance(named, list) else [named]
+    return {"number" if one == "integer" else str(one) for one in names}
+
+
 def _same_objects(expected: dict[str, Any], predicted: dict[str, Any], schema: dict[str, Any]) -> bool:
-    properties = schema.get("properties") or {}
-    return expected.keys() == predicted.keys() and all(
-        same_value(value, predicted[key], properties.get(key)) for key, value in expected.items()
+    properties, required = _properties(schema), schema.get("required") or ()
+    left, right = (_without_defaults(one, properties, required) for one in (expected, predicted))
+    return left.keys() == right.keys() and all(
+        same_value(value, right[key], properties.get(key)) for key, value in left.items()
     )
 
 

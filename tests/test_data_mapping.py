@@ -24,7 +24,7 @@ from data.mapping.sharegpt import as_openai
 from data.mapping.turns import joined
 from data.schema import Act, Fact, Message, ToolCall, ToolSpec
 from data.sources.base import SourceError, Unusable
-from models.wording import conveys
+from models.facts import conveys
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),

@@ -22,7 +22,7 @@ from data.practice.gold import play_oracle
 from data.practice.manner import PLAIN
 from data.practice.validator import check_domain
 from data.schema import Message, ToolCall, ToolSpec
-from models.wording import conveys
+from models.facts import conveys
 
 SEEDS = int(os.environ.get("APPRENTICE_PRACTICE_SEEDS", "16"))
 FUZZ = int(os.environ.get("APPRENTICE_PRACTICE_FUZZ", "1500"))

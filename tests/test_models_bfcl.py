@@ -166,7 +166,21 @@ def test_an_argument_of_any_type_is_text() -> None:
 
 def test_strings_are_compared_without_case_and_signs() -> None:
     assert standardised("April 1, 2024") == standardised("april 1,2024") == "april12024"
-    assert standardised({"a": ["It's_X"]}) == {"a": ['it"sx']}
+    assert standardised(["It's_X", {"a": "B c"}, 3]) == ['it"sx', {"a": "bc"}, 3]
+    assert standardised({"a": "It's_X"}) == {"a": 'it"sx'}
+
+
+def test_deeper_strings_are_compared_as_they_are() -> None:
+    """As upstream's list and dict checkers: they know the signs of a string, of a list's and of an object's."""
+    assert value_error({"tags": ["new-york"]}, [{"tags": ["New York"]}], {"type": "object"}) == "value_error:dict_value"
+    nested = {"type": "array", "items": {"type": "array"}}
+    assert value_error([["new york"]], [[["New York"]]], nested) is not None
+    assert value_error([["New York"]], [[["New York"]]], nested) is None
+
+
+def test_a_number_that_no_float_holds_is_an_error_and_no_crash() -> None:
+    assert value_error(10**400, [5.0], {"type": "number"}) == "type_error:simple"
+    assert value_error(10, [10.0], {"type": "number"}) is None
 
 
 def point(*calls: ToolCall) -> DecisionPoint:

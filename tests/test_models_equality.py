@@ -21,6 +21,15 @@ from models.equality import (
 )
 from models.wording import is_answer, is_dump
 
+OPEN = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "integer"},
+        "b": {"type": ["integer", "null"]},
+        "c": {"type": "integer", "default": 5},
+    },
+    "required": ["a"],
+}
 TOOL = ToolSpec(
     name="FindRoom",
     parameters={
@@ -122,6 +131,15 @@ def test_number_and_its_spelling_are_same_only_where_the_schema_takes_both():
         ({"oneOf": [{"type": ["string", "integer"]}]}, "1", 1, True),
         ({"anyOf": [{"type": "string"}, {"type": "integer"}]}, "1", 1, False),
         ({"anyOf": []}, 1, 1.0, True),
+        ({"anyOf": [{"type": "string", "enum": ["m", "M"]}, {"type": "null"}]}, "m", "M", False),
+        ({"anyOf": [{"enum": ["m", "M"]}, {"type": "null"}]}, "m", "M", False),
+        ({"anyOf": [{"type": "string", "enum": ["m", "M"]}, {"type": "null"}]}, None, None, True),
+        ({"anyOf": [{"type": "string", "enum": ["m", "M"]}, {"type": "null"}]}, "m", None, False),
+        (OPEN, {"a": 1}, {"a": 1, "c": 5}, True),
+        (OPEN, {"a": 1}, {"a": 1, "b": None}, True),
+        (OPEN, {"a": 1}, {"a": 1, "c": 6}, False),
+        (OPEN, {"a": 1}, {}, False),
+        ({"type": "array", "items": OPEN}, [{"a": 1}], [{"a": 1, "c": 5}], True),
     ],
 )
 def test_the_schema_says_which_forms_are_the_same(schema, expected, predicted, same):

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.schema import Conversation, Message, ToolCall, ToolSpec
+from models.mentions import mentions
 from models.rewards.grounding import ungrounded_arguments, ungrounded_values
-from models.rewards.mentions import mentions
 
 RESULT = {
     "results": [

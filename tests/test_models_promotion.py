@@ -91,6 +91,21 @@ def test_without_unseen_tools_the_gain_is_asked_for_on_seen_ones_and_the_decisio
     assert left_out.reasons[0] == "no gain shown on unseen tools: none of their turns can be compared"
 
 
+def test_three_conversations_that_gain_alike_are_not_enough() -> None:
+    champion = rows(0.0)
+    few = set(champion.loc[unseen(champion), "conversation_id"].unique()[:3])
+    kept = champion[~unseen(champion) | champion["conversation_id"].isin(few)].copy()
+    every_second = unseen(kept) & (kept.groupby("conversation_id").cumcount() % 2 == 0)
+    decision = decide(kept, kept.assign(turn_success=np.where(every_second, 1.0, kept["turn_success"].astype(float))))
+    assert (decision.promote, decision.headline.word) == (False, "underpowered")
+
+
+def test_a_challenger_that_is_always_right_where_the_champion_never_is_promotes() -> None:
+    champion = rows(0.0)
+    right = np.where(unseen(champion), 1.0, champion["turn_success"].astype(float))
+    assert decide(champion, champion.assign(turn_success=right)).promote
+
+
 def test_a_tie_never_promotes() -> None:
     champion = rows(0.4)
     same = decide(champion, champion)

@@ -8,9 +8,11 @@ import pytest
 
 from data.decision_points import decision_points
 from data.settings import RewardWeights
+from models.evaluation.bfcl import error_of
+from models.evaluation.failures import failure
 from models.rewards.fuzz import completions, fault
 from models.rewards.variants import NAMES, load_reward
-from models.speech.parsing import CALL_CLOSE, CALL_OPEN
+from models.speech.parsing import CALL_CLOSE, CALL_OPEN, parse_completion
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
 
 CASES = 10_000
@@ -29,6 +31,15 @@ def test_no_text_raises_or_earns_more_than_the_maximum(points):
         problem = fault(reward, point, text, thinking=number % 2 == 0)
         faults += [(problem, text)] if problem else []
     assert faults == []
+
+
+def test_no_text_breaks_the_judge_its_causes_or_bfcls_rules(points):
+    causes = set()
+    for number, (point, text) in enumerate(completions(points, 5, CASES)):
+        parsed = parse_completion(text, thinking=number % 2 == 0, tools=point.tools)
+        causes.add(failure(point, parsed))
+        error_of(point, parsed, ("simple_python", "simple_java", "multiple", "irrelevance")[number % 4])
+    assert len(causes) > 8
 
 
 def test_every_kind_of_completion_occurs(points):

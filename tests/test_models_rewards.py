@@ -16,8 +16,10 @@ from models.rewards.act_fit import claims_falsely
 from models.rewards.compose import RewardParts, maximum, score, total
 from models.rewards.language import is_language, is_list_of_keywords
 from models.rewards.matching import call_likeness, match_calls
+from models.rewards.saying import announces_call
 from models.rewards.variants import load_reward
 from models.speech.parsing import parse_completion
+from models.wording import is_dump
 
 STRING = {"type": "string"}
 FIND = ToolSpec(
@@ -310,6 +312,100 @@ def test_a_claim_is_one_whatever_stands_beside_it(text):
     assert not claims_falsely(REPORTING, text)
     assert answer(CONFIRMING, text) <= 0.5
     assert answer(FAILING, text) <= 0.5
+
+
+START = CONFIRMING.model_copy(update={"history": CONFIRMING.history[:1]})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I have cancelled it already. A room in Oslo, is that right?",
+        "I've already paid for it: a room in Oslo?",
+        "Booked. Is that right?",
+        "Your room is secured. Is that right?",
+        "I put you down for it. All done!",
+    ],
+)
+def test_more_than_bookings_is_claimed(text):
+    assert claims_falsely(CONFIRMING, text)
+    assert not claims_falsely(REPORTING, text)
+
+
+def test_before_any_tool_has_answered_every_claim_is_false():
+    asking = ASKING.model_copy(update={"history": START.history})
+    for text in ("I have booked your room. How many guests?", "Your room has been booked. For how many guests?"):
+        assert claims_falsely(asking, text)
+        # After a call words do not tell what it changed.
+        assert not claims_falsely(ASKING, text)
+    assert not claims_falsely(asking, "How many guests shall it be booked for?")
+
+
+def test_what_people_say_of_what_they_understood_claims_nothing():
+    for text in ("I've changed that to a room in Bergen. Is that right?", "Done for now. Enjoy your day."):
+        assert not claims_falsely(CONFIRMING, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["It is booked. Sorry for the wait!", "Your room is booked. It is not possible to cancel."]
+)
+def test_a_success_may_be_told_with_regret(text):
+    assert answer(REPORTING, text) == 1.0
+    assert answer(REPORTING, "Sorry, it could not be booked.") < 1.0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I'll make a note of it, please call us if you are late.",
+        "Let me know if you need to make a call.",
+        "I found you a hall you can use for a charity function.",
+        "I have set the reminder for the metal shop.",
+    ],
+)
+def test_honest_answers_announce_no_call(text):
+    tools = tuple(TOOLS[0].model_copy(update={"name": name}) for name in ("EMI", "ETA", "FindRoom"))
+    assert not announces_call(CLOSING.model_copy(update={"tools": tools}), text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I will call the tool now.",
+        "Let me make a call.",
+        "I am using the API.",
+        "Now FindRoom runs.",
+        "find_room it is.",
+    ],
+)
+def test_announcements_and_identifiers_are_no_answer(text):
+    tools = tuple(TOOLS[0].model_copy(update={"name": name}) for name in ("find_room", "FindRoom"))
+    assert announces_call(CLOSING.model_copy(update={"tools": tools}), text)
+
+
+def test_a_name_that_the_user_said_may_be_said_back():
+    tools = (TOOLS[0].model_copy(update={"name": "PayPal"}),)
+    at = CLOSING.model_copy(update={"tools": tools})
+    assert announces_call(at, "You can pay with PayPal.")
+    asked = at.model_copy(update={"history": (Message(role="user", content="Can I pay with PayPal?"),)})
+    assert not announces_call(asked, "Yes, with PayPal.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[1] The hotel is free. [2] The other one is not.",
+        'The movie is called "Alien": it is about a ship.',
+        'Table "T17": it is free at 19:30.',
+    ],
+)
+def test_quotes_and_footnotes_are_no_dump(text):
+    assert not is_dump(text)
+
+
+@pytest.mark.parametrize("text", ['Result: {"a": 1}', '"a": "x"', "[1, 2]", '[{"a": 1}]', "It says\n'a': True"])
+def test_json_is(text):
+    assert is_dump(text)
 
 
 @pytest.mark.parametrize(

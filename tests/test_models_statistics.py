@@ -224,3 +224,15 @@ def test_exposure_joins_validation_and_test():
         "mixed",
         "train",
     ]
+
+
+@pytest.mark.parametrize("values", [[6.0, 6.0], [3.0], [1.5, 4.5, 3.0, 3.0]])
+def test_a_count_that_does_not_vary_has_no_bounds_and_none_beside_its_mean(values):
+    """Wilson's bounds are of shares; of six turns they said [2.05, 1.0]."""
+    found = clustered_interval(values, np.arange(len(values)) // 2)
+    assert (found.mean, math.isnan(found.low), math.isnan(found.high)) == (np.mean(values), True, True)
+
+
+def test_conversations_alike_have_the_bounds_of_as_many_equal_shares():
+    mixed = clustered_interval([1, 0, 1, 0, 1, 0], [0, 0, 1, 1, 2, 2])
+    assert (mixed.low, mixed.high) == pytest.approx(wilson_bounds(0.5, 3))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from hypothesis import given
@@ -96,6 +97,32 @@ def test_toolrl_pays_what_it_was_found_to_pay():
         at = point(GOLD) if name == "call" else point()
         reward = load_reward("toolrl", WEIGHTS)
         assert (reward.maximum(at), min(of("toolrl", "", at), lowest)) == (highest, lowest)
+
+
+def as_patterns_rewrite(action: str) -> str:
+    """The rewriting by regular expressions that the search replaced; they take cubic time on runs of white space."""
+    action = re.sub(r"\s*</tool_call>\s*<tool_call>\s*", "\n", action)
+    return re.sub(
+        r"(<tool_call>)\s*(.*?)\s*(</tool_call>)",
+        lambda block: "\n".join([block[1], *block[2].split("\n"), block[3]]),
+        action,
+        flags=re.DOTALL,
+    )
+
+
+@given(st.lists(st.sampled_from(["<tool_call>", "</tool_call>", " ", "\n", "x", "{}"]), max_size=12).map("".join))
+def test_toolrl_notation_is_what_its_patterns_gave(action):
+    found = toolrl_notation(f"<think>\nt\n</think>{action}", thinking=True).partition("</think>\n")[2]
+    if "tool_call>" in action:
+        assert found == as_patterns_rewrite(action.strip())
+
+
+@pytest.mark.parametrize(
+    "run", ["<tool_call>" + " " * 100_000 + "x", "<tool_call>" * 20_000, "</tool_call>\n" * 20_000]
+)
+def test_toolrl_reads_endless_runs_to_their_end(run):
+    """By a pattern of two runs of white space this would take hours."""
+    assert of("toolrl", f"<think>\nt\n</think>\n\n{run}") == -3.0
 
 
 def test_toolrl_matches_greedily_in_the_order_of_gold():

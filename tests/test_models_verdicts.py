@@ -76,12 +76,29 @@ def test_equals_on_few_items_prove_nothing():
     assert (many.word, many.not_worse) == ("no difference shown", True)
 
 
-@pytest.mark.parametrize("constant", [1.0, -1.0, 0.1])
-def test_where_nothing_varies_nothing_is_tested(constant):
+@pytest.mark.parametrize(("constant", "word"), [(1.0, "better"), (-1.0, "worse"), (0.1, "underpowered")])
+def test_a_difference_that_is_the_same_everywhere_is_tested_by_its_sign(constant, word):
     """A regression on equal numbers leaves rounding for an error, and any mean is many times that."""
     found = verdict(Pairs(np.zeros(30), np.full(30, constant), np.arange(30) // 3))
-    assert (found.word, found.p_value) == ("underpowered", 1.0)
+    assert found.word == word
+    assert found.p_value == pytest.approx(2 * 0.5**10)
     assert found.detectable > 0.2
+
+
+def test_no_word_denies_a_difference_that_every_turn_shows():
+    found = verdict(Pairs(np.zeros(600), np.ones(600), np.arange(600) // 3))
+    assert (found.word, found.difference.mean) == ("better", 1.0)
+
+
+@pytest.mark.parametrize("turns", [[1.0, 0.0], [1.0, 0.0, 0.0]])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_conversations_that_do_not_differ_are_no_proof(turns, seeds):
+    """Each of three improves by the same share: the error is zero but for rounding, and says nothing of others."""
+    after = np.tile(turns, 3 * seeds)
+    clusters = np.tile(np.repeat(np.arange(3), len(turns)), seeds)
+    found = verdict(Pairs(np.zeros(after.size), after, clusters, np.repeat(np.arange(seeds), after.size // seeds)))
+    assert (found.word, found.p_value) == ("underpowered", 0.25)
+    assert found.difference.low < 0 < found.detectable
 
 
 def test_no_difference_is_said_to_be_shown_only_where_the_corrected_test_would_have_found_one():

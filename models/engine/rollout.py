@@ -25,10 +25,16 @@ __all__ = ["Generated", "Request", "decoder", "generate", "refresh"]
 
 
 def decoder(model: Any, dtype: torch.dtype) -> Any:
-    """A copy of ``model`` for decoding: in ``dtype``, without gradients, attending over trunks."""
+    """A copy of ``model`` for decoding: in ``dtype``, without gradients, attending over trunks.
+
+    Its weights are cast, its buffers are not, as ``from_pretrained`` has it: rotary frequencies rounded to bfloat16
+    would turn a token a thousand positions away by more than a radian too much.
+    """
     import copy
 
-    twin = copy.deepcopy(model).to(dtype).eval().requires_grad_(False)
+    twin = copy.deepcopy(model).eval().requires_grad_(False)
+    for weights in twin.parameters():
+        weights.data = weights.data.to(dtype)
     twin.set_attn_implementation(ATTENTION)
     pack(twin)
     return twin

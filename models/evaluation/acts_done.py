@@ -18,8 +18,10 @@ from models.wording import asks, plain
 SPARE_QUESTIONS = 2
 _QUESTION_WORD = re.compile(r"\b(?:what|which|when|where|who|whom|whose|how|why)\b")
 _CONSOLATION = re.compile(r"\b(?:no|not a) (?:problems?|worries|trouble)\b")
-#: Each part of a sentence is read by itself: "Booked, and don't forget your ID" reports success.
-_CLAUSE_END = re.compile(r"[.!?,;]+|\b(?:but|and)\b")
+#: Each part of a sentence is read by itself: "Booked, and don't forget your ID" reports success. A question reports
+#: nothing and takes no leave.
+_SENTENCES = re.compile(r"[^.!?]*[.!?]*")
+_CLAUSE_END = re.compile(r"[,;]+|\b(?:but|and)\b")
 _FAILED = re.compile(
     r"\b(?:sorry|unfortunately|afraid|unable|can ?not|fail\w*|unsuccess\w*|error|problem|not|none|nothing|unavailable"
     r"|sold out|fully booked|no longer|no)\b|n't\b"
@@ -28,6 +30,11 @@ _FAILED = re.compile(
 _CLAIMED = re.compile(
     r"\b(?:success\w*|(?:is|are|was|were|been|have|has) (?:now |been )*(?:booked|reserved|scheduled|purchased|bought"
     r"|transferred|confirmed|made|sent|paid|done|completed))\b"
+)
+#: What nobody says who asks whether to do it: that it is their own doing. (A flight "is scheduled" by the airline.)
+_OWN_DOING = re.compile(
+    r"\b(?:i|we)(?:'ve| have)? (?:now |just |already )*(?:booked|reserved|scheduled|purchased|bought|transferred|sent"
+    r"|paid|made(?! an? (?:mistake|error)))\b|\bsuccessfully\b"
 )
 _SUCCEEDED = re.compile(
     r"succe|\b(?:done|ready|set|made|sent|paid|got|through|completed?|confirmed|congrat\w*|enjoy\w*|fun|yours?|way"
@@ -54,10 +61,13 @@ _LEAVE = re.compile(
 def does_what_was_due(point: DecisionPoint, text: str) -> bool:
     """Whether the text does every act that the expected answer does, as far as words tell.
 
-    With facts to tell, those speak for what is informed, offered, confirmed or reported; asking is read always.
+    With facts to tell, those speak for what is informed, offered, confirmed or reported; asking is read always, and so
+    is a claim that what is to be confirmed is done.
     """
-    said = plain(text)
-    return all(_does(act, point, text, said) for act in point.expected.acts)
+    said, acts = plain(text), point.expected.acts
+    if Act.CONFIRM in acts and Act.REPORT_SUCCESS not in acts and _says(_OWN_DOING, said):
+        return False
+    return all(_does(act, point, text, said) for act in acts)
 
 
 def _does(act: Act, point: DecisionPoint, text: str, said: str) -> bool:
@@ -72,16 +82,23 @@ def _does(act: Act, point: DecisionPoint, text: str, said: str) -> bool:
         return _says(_SUCCEEDED, said)
     if act is Act.REPORT_FAILURE:
         return any(map(_FAILED.search, _clauses(said))) and not _says(_CLAIMED, said)
-    return act is not Act.GOODBYE or bool(_LEAVE.search(said))
+    return act is not Act.GOODBYE or any(_LEAVE.search(sentence) for sentence in _told(said))
 
 
 def _says(success: re.Pattern[str], said: str) -> bool:
-    """Whether a clause speaks of success and of no failure."""
-    return any(success.search(clause) and not _FAILED.search(clause) for clause in _clauses(said))
+    """Whether a clause that is no question speaks of success and of no failure."""
+    clauses = [clause for sentence in _told(said) for clause in _clauses(sentence)]
+    return any(success.search(clause) and not _FAILED.search(clause) for clause in clauses)
+
+
+def _told(said: str) -> list[str]:
+    return [sentence for sentence in _SENTENCES.findall(said) if not sentence.endswith("?")]
 
 
 def _clauses(said: str) -> list[str]:
-    return _CLAUSE_END.split(_CONSOLATION.sub(" ", said))
+    return [
+        clause for sentence in _SENTENCES.findall(_CONSOLATION.sub(" ", said)) for clause in _CLAUSE_END.split(sentence)
+    ]
 
 
 def _asks_for_one(point: DecisionPoint, text: str, said: str) -> bool:

@@ -126,7 +126,11 @@ def value_error(
 
 
 def _as_float(value: Any) -> Any:
-    return float(value) if type(value) is int else value
+    """An integer as a float; one that no float is as large as stays, and is of the wrong type then."""
+    try:
+        return float(value) if type(value) is int else value
+    except OverflowError:
+        return value
 
 
 def _type(named: Any) -> type:
@@ -188,14 +192,19 @@ def _objects_error(value: list[Any], known: Sequence[Any]) -> str | None:
 
 
 def standardised(value: Any) -> Any:
-    """Strings without case, white space and the signs that BFCL ignores, however deep they lie."""
-    if isinstance(value, str):
-        return _IGNORED_SIGNS.sub("", value).lower().replace("'", '"')
+    """Strings without case, white space and the signs that BFCL ignores: a string itself, those of a list or an object,
+    and those of the objects of a list. Deeper ones are compared as they are, as upstream's checkers do."""
     if isinstance(value, list):
-        return [standardised(one) for one in value]
-    if isinstance(value, dict):
-        return {name: standardised(one) for name, one in value.items()}
-    return value
+        return [_members(one) if isinstance(one, dict) else _text(one) for one in value]
+    return _members(value) if isinstance(value, dict) else _text(value)
+
+
+def _members(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _text(one) for name, one in value.items()}
+
+
+def _text(value: Any) -> Any:
+    return _IGNORED_SIGNS.sub("", value).lower().replace("'", '"') if isinstance(value, str) else value
 
 
 def errors_of(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.Series:

@@ -22,6 +22,8 @@ POWER = 0.8
 _BLOCK_CELLS = 4_000_000
 #: Up to so many clusters the weights are kept (4 MB at most): a table asks for the same draws metric after metric.
 _KEPT_CLUSTERS = 250
+#: What sums of deviations leave of rounding; a real one is a turn's share of a conversation at least.
+ROUNDING = 1e-9
 
 Floats = NDArray[np.float64]
 
@@ -59,8 +61,9 @@ def clustered_interval(
     """Mean of ``values`` with a cluster-bootstrap interval.
 
     Whole clusters are drawn with replacement; the quantiles are Hesterberg's expanded percentiles (2015, "What Teachers
-    Should Know About the Bootstrap"), which correct the interval being too narrow with few clusters. Where nothing
-    varies, or there is one cluster, the bootstrap knows nothing: then Wilson's bounds with n = clusters are given.
+    Should Know About the Bootstrap"), which correct the interval being too narrow with few clusters. Where no cluster
+    differs from another, or there is one cluster, the bootstrap knows nothing: then Wilson's bounds with n = clusters
+    are given, and NaN for what is no share (a count of turns, say), of which they would say nothing.
 
     Args:
         values: Numbers, usually 0/1 or shares; NaN means "does not apply" and is left out.
@@ -76,8 +79,8 @@ def clustered_interval(
         return Interval(math.nan, math.nan, math.nan, 0, 0)
     sums, counts = np.bincount(codes, numbers).astype(np.float64), np.bincount(codes).astype(np.float64)
     mean, drawn = float(numbers.mean()), len(counts)
-    if drawn == 1 or np.ptp(numbers) == 0:
-        low, high = _unvaried_bounds(mean, drawn) if signed else wilson_bounds(mean, drawn)
+    if alike(sums - counts * mean):
+        low, high = _unvaried_bounds(mean, drawn, signed=signed)
     else:
         tail = expanded_tail(drawn)
         low, high = np.quantile(_resampled_means(sums, counts, seed), [tail, 1 - tail])
@@ -124,6 +127,12 @@ def clustered_error(values: ArrayLike, clusters: Sequence[object] | ArrayLike) -
     return float(math.sqrt(drawn / (drawn - 1) * float(residuals @ residuals)) / len(numbers))
 
 
+def alike(residuals: Floats) -> bool:
+    """Whether sums of deviations from the mean, one a cluster, are all zero but for rounding: clusters that do not
+    differ say nothing of how much others would, however much the values within each of them vary."""
+    return bool(np.abs(residuals).max() <= ROUNDING)
+
+
 def wilson_bounds(mean: float, n: int) -> tuple[float, float]:
     """Wilson's 95 % bounds of a share; with none or all of n they are close to the rule of three."""
     z2 = _normal_quantile((1 + CONFIDENCE) / 2) ** 2
@@ -142,8 +151,10 @@ def _applicable(values: ArrayLike, clusters: Sequence[object] | ArrayLike) -> tu
     return numbers[applies], np.unique(labels[applies], return_inverse=True)[1]
 
 
-def _unvaried_bounds(mean: float, clusters: int) -> tuple[float, float]:
-    """Bounds of a difference that is the same everywhere: what could have gone unseen, in either direction."""
+def _unvaried_bounds(mean: float, clusters: int, *, signed: bool) -> tuple[float, float]:
+    """Bounds of what is the same everywhere; of a difference what could have gone unseen, in either direction."""
+    if not signed:
+        return wilson_bounds(mean, clusters) if 0 <= mean <= 1 else (math.nan, math.nan)
     unseen = wilson_bounds(0.0, clusters)[1]
     return max(-1.0, mean - unseen), min(1.0, mean + unseen)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.evaluation.statistics import CONFIDENCE, POWER, Floats, Interval, clustered_interval
+from models.evaluation.statistics import CONFIDENCE, POWER, ROUNDING, Floats, Interval, alike, clustered_interval
 
 Word = Literal["better", "worse", "no difference shown", "underpowered"]
 #: What is worth finding: "not at this size" may be said only where a difference this large would have been found.
@@ -50,7 +50,8 @@ class Verdict:
     difference: Interval
     """Mean of after minus before with its 95 % interval; ``n`` counts items, not items times seeds."""
     p_value: float
-    """Two-sided, of the cluster-robust t test; 1 where nothing could be tested."""
+    """Two-sided, of the cluster-robust t test; where all conversations differ by the same, of the sign test over them;
+    1 where nothing could be tested."""
     adjusted_p: float
     """The same after Holm's correction for ``comparisons``."""
     comparisons: int
@@ -153,7 +154,7 @@ def _uncorrected(pairs: Pairs, margin: float, seed: int, comparisons: int) -> Ve
     differences, clusters, seeds = _applicable(pairs)
     improved, regressed = int((differences > 0).sum()), int((differences < 0).sum())
     difference, error, freedom = _estimate(differences, clusters, seeds, seed)
-    p_value = _p_value(difference.mean, error, freedom)
+    p_value = _p_value(difference, error, freedom)
     level = 1 - CONFIDENCE
     return Verdict(
         word="underpowered",
@@ -221,7 +222,7 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
     With one seed, clustered by conversation, with (conversations − 1) degrees of freedom. With several, clustered both
     ways (Cameron, Gelbach and Miller 2011), since another training run would have erred elsewhere; degrees of freedom
     by Satterthwaite from both parts, because few seeds say little about how much seeds vary. NaN below two clusters;
-    zero where all differences are the same, whatever the regression leaves of rounding.
+    zero where no conversation and no seed differs from another, whatever the regression leaves of rounding.
     """
     from statsmodels.regression.linear_model import OLS
     from statsmodels.stats.sandwich_covariance import cov_cluster, cov_cluster_2groups
@@ -229,7 +230,8 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
     drawn, seeded = len(np.unique(clusters)), len(np.unique(seeds))
     if drawn < 2:
         return math.nan, math.nan
-    if np.ptp(differences) == 0:
+    residuals = differences - differences.mean()
+    if all(alike(np.bincount(labels, residuals).astype(np.float64)) for labels in (clusters, seeds)):
         return 0.0, drawn - 1.0
     fitted = OLS(differences, np.ones(len(differences))).fit()
     if seeded < 2:
@@ -240,12 +242,14 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
     return math.sqrt(variance), (by_item + by_seed) ** 2 / parts if parts else drawn - 1.0
 
 
-def _p_value(mean: float, error: float, freedom: float) -> float:
-    from scipy.stats import t
+def _p_value(difference: Interval, error: float, freedom: float) -> float:
+    from scipy.stats import binomtest, t
 
-    if not error > 0:  # nothing varies, or one conversation: no test
+    if error > 0:
+        return float(2 * t.sf(abs(difference.mean) / error, freedom))
+    if difference.clusters < 2 or abs(difference.mean) <= ROUNDING:
         return 1.0
-    return float(2 * t.sf(abs(mean) / error, freedom))
+    return float(binomtest(difference.clusters, difference.clusters).pvalue)  # all differ by the same: signs are left
 
 
 def _detectable(difference: Interval, error: float, freedom: float, level: float) -> float:

@@ -18,7 +18,8 @@ from data.practice.errors import TIME_OUT
 from data.practice.log import Executed
 from data.schema import Fact, Message, ToolCall, ToolSpec
 from models.equality import same_call
-from models.wording import conveys, is_dump
+from models.facts import conveys
+from models.wording import is_dump
 
 Ended = Literal["done", "unsettled", "turn_limit", "truncated", "too_long"]
 #: Beginnings of the errors of calls that could not be run.

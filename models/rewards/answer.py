@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from data.schema import DecisionPoint, Message
 from models.equality import conveys
+from models.mentions import mentions
 from models.rewards.act_fit import act_fit
 from models.rewards.asking import asks_for, questions_in, things_spoken_of
 from models.rewards.grounding import ungrounded_values
-from models.rewards.mentions import mentions
 from models.rewards.saying import no_answer
 from models.speech.parsing import Parsed
 from models.wording import asks

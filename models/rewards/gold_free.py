@@ -17,9 +17,9 @@ from typing import Any
 from data.quality import call_faults
 from data.schema import Act, Message, ToolCall, ToolSpec
 from models.equality import same_call
+from models.mentions import NUMBER_WORDS, mentions
 from models.rewards.acts import acts_of
 from models.rewards.grounding import unbacked_values
-from models.rewards.mentions import NUMBER_WORDS, mentions
 from models.rewards.seen import Seen, seen_by
 from models.speech.parsing import Parsed
 from models.wording import asks, is_answer, normalise, plain

@@ -16,7 +16,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from data.schema import Message, ToolCall, ToolSpec
-from models.rewards.mentions import Mention, mentions
+from models.mentions import Mention, mentions
 from models.rewards.seen import Seen, seen_by
 
 _CAPITALISED = re.compile(r"(?<![\w'’@./-])[A-Z][\w'’&-]*\w|(?<![\w'’@./-])[A-Z](?=\. [A-Z])")

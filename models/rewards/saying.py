@@ -16,11 +16,15 @@ from models.wording import canonical, is_answer, is_dump, normalise, words
 _ECHO_ADDS = 2
 _ECHO_LEAST = 4
 _ANNOUNCED = re.compile(
-    r"\b(?:i(?:'ll| will| am| shall|'m)?|let me|we(?:'ll| will)?|going to|(?<!you can )now|please wait|calling"
+    r"\b(?:i(?:'ll| will| am| shall|'m)?|let me(?! know)|we(?:'ll| will)?|going to|(?<!you can )now|please wait|calling"
     r"|invoking)\b"
-    r"[^.?!]{0,40}\b(?:call|calling|invoke|invoking|use|using|run|running|execute|executing|make|making|query|querying)\b"
-    r"[^.?!]{0,30}\b(?:tools?|functions?|apis?|calls?)\b"
+    r"[^.?!]{0,40}\b(?:(?:call|calling|invoke|invoking|run|running|execute|executing|query|querying)\b"
+    r"[^.?!]{0,30}\b(?:tools?|functions?|apis?)"
+    r"|(?:use|using) (?:(?:the|an?|my|this|that|its|your)\b[^.?!]{0,30} )?(?:tools?|functions?|apis?)"
+    r"|(?:make|making) (?:an? |the |this |that |another )?(?:\w+ )?calls?)\b"
 )
+#: Names that are no word of a language: parts joined by an underscore, or by a capital within.
+_IDENTIFIER = re.compile(r"_|[a-z][A-Z]")
 
 
 def no_answer(point: DecisionPoint, text: str | None) -> str | None:
@@ -50,9 +54,20 @@ def echoes(point: DecisionPoint, text: str) -> bool:
 
 def announces_call(point: DecisionPoint, text: str) -> bool:
     """Whether the text announces a call or names a tool's identifier, neither of which is for the user."""
-    plain = canonical(text)
-    identifiers = (tool.name for tool in point.tools if re.search(r"[_A-Z]", tool.name[1:]))
-    return bool(_ANNOUNCED.search(plain)) or any(name.casefold() in plain for name in identifiers)
+    said = canonical(text)
+    if _ANNOUNCED.search(said):
+        return True
+    names = (tool.name.casefold() for tool in point.tools if _IDENTIFIER.search(tool.name))
+    # What the user has named themselves (a "PayPal" that is a tool's name, too) may be named back.
+    return any(_names(name, said) and not _names(name, _users_words(point)) for name in names)
+
+
+def _names(name: str, text: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", text) is not None
+
+
+def _users_words(point: DecisionPoint) -> str:
+    return canonical(" ".join(message.content or "" for message in point.history if message.role == "user"))
 
 
 def _least_words(point: DecisionPoint) -> int:

@@ -15,8 +15,8 @@ from datetime import date
 from functools import lru_cache
 
 from data.schema import Message, ToolSpec
+from models.mentions import DIGITS, NOT_ALNUM, Clock, Mention, number_key, scan
 from models.rewards.language import is_in_english
-from models.rewards.mentions import DIGITS, NOT_ALNUM, Clock, Mention, number_key, scan
 from models.wording import plain
 
 HALF_DAY = 720  # minutes

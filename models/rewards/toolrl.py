@@ -19,8 +19,7 @@ from models.speech.parsing import CALL_CLOSE, CALL_OPEN, THINK_CLOSE, THINK_OPEN
 
 LOWEST, HIGHEST = -3.0, 3.0
 
-_BETWEEN_BLOCKS = re.compile(rf"\s*{CALL_CLOSE}\s*{CALL_OPEN}\s*")
-_BLOCK = re.compile(rf"({CALL_OPEN})\s*(.*?)\s*({CALL_CLOSE})", re.DOTALL)
+_BETWEEN_BLOCKS = re.compile(rf"{CALL_CLOSE}\s*{CALL_OPEN}")
 _FORMATS = {
     True: re.compile(rf"^{THINK_OPEN}.*?{THINK_CLOSE}\n{CALL_OPEN}\n.*?\n{CALL_CLOSE}$", re.DOTALL),
     False: re.compile(rf"^{THINK_OPEN}.*?{THINK_CLOSE}\n<response>.*?</response>$", re.DOTALL),
@@ -37,9 +36,9 @@ def toolrl_notation(text: str, *, thinking: bool) -> str:
     before, closed, action = text.partition(THINK_CLOSE)
     if not closed:
         return text
-    action = _BETWEEN_BLOCKS.sub("\n", action.strip())
+    action = "\n".join(part.strip() for part in _BETWEEN_BLOCKS.split(action.strip()))
     if CALL_OPEN in action or CALL_CLOSE in action:
-        return f"{before}{THINK_CLOSE}\n{_BLOCK.sub(_lines_renamed, action)}"
+        return f"{before}{THINK_CLOSE}\n{_blocks_renamed(action)}"
     return f"{before}{THINK_CLOSE}\n<response>{action}</response>" if action else f"{before}{THINK_CLOSE}"
 
 
@@ -92,9 +91,14 @@ def _jaccard(left: list[Any], right: list[Any]) -> float:
     return shared / (len(left) + len(right) - shared) if left and right else 0.0
 
 
-def _lines_renamed(match: re.Match[str]) -> str:
-    lines = [_renamed(line) for line in match[2].split("\n")]
-    return "\n".join([match[1], *lines, match[3]])
+def _blocks_renamed(action: str) -> str:
+    """Each block's calls renamed, line by line; found by search, for a pattern over a model's text takes cubic time."""
+    parts, at = [], 0
+    while (start := action.find(CALL_OPEN, at)) >= 0 and (end := action.find(CALL_CLOSE, start)) >= 0:
+        lines = [_renamed(line) for line in action[start + len(CALL_OPEN) : end].strip().split("\n")]
+        parts += [action[at:start], "\n".join([CALL_OPEN, *lines, CALL_CLOSE])]
+        at = end + len(CALL_CLOSE)
+    return "".join([*parts, action[at:]])
 
 
 def _renamed(line: str) -> str:

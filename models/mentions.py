@@ -42,6 +42,8 @@ _MONTH = (
     "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\b\.?"
 )
+#: What is written right behind a number and makes it no code.
+_CURRENCY = r"(?:usd|eur|gbp|inr|dollars?|euros?|pounds?)\b"
 _HOUR = rf"(?:\d{{1,2}}|(?:{'|'.join(_UNITS[1:13])})\b)"
 #: One pass, first alternative wins; group names say how a match is read.
 _SCAN = re.compile(
@@ -57,8 +59,8 @@ _SCAN = re.compile(
     r"|(?P<named>\b(?:noon|midday|midnight)\b)"
     r"|(?P<phone>(?<![\w.])\+?\(?\d(?:(?:[-. ]|\) ?| \()?\d){6,}(?!\w))"
     r"|(?P<ordinal>\b(?P<or_n>\d{1,2})(?:st|nd|rd|th)\b)"
-    r"|(?P<code>\b(?=[a-z]*\d)(?=\d*[a-z])[a-z0-9]{3,}\b)"
-    r"|(?P<number>(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?![\w]))"
+    rf"|(?P<code>\b(?=[a-z]*\d)(?=\d*[a-z])(?!\d+{_CURRENCY})[a-z0-9]{{3,}}\b)"
+    rf"|(?P<number>(?<![\w.])\d+(?:,\d{{3}})*(?:\.\d+)?(?!(?!{_CURRENCY})\w))"
     rf"|(?P<weekday>\b(?:{'|'.join(WEEKDAYS)})\b)"
     rf"|(?P<words>\b(?:{_WORDS})\b(?:(?:[ -]|,? and )(?:{_WORDS})\b)*)"
 )
@@ -89,6 +91,13 @@ class Clock(NamedTuple):
 def mentions(text: str) -> tuple[Mention, ...]:
     """The values other than names in ``text``, in order."""
     return tuple(scan(plain(text)))
+
+
+def value_of(folded: str) -> Mention | None:
+    """The one value that a text, plain already, is; None if it is none, several, or says something beside it."""
+    match = _SCAN.fullmatch(folded.strip(" $"))
+    found = list(_READERS[str(match.lastgroup)](match)) if match else []
+    return found[0] if len(found) == 1 else None
 
 
 def number_key(text: str) -> str:
