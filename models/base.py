@@ -22,6 +22,7 @@ from filelock import FileLock
 from data import paths
 from data.reporting import Reporter
 from data.wheels import RegistryUnreachable, WheelError, fetch_wheel
+from models.engine.families import unsupported
 from models.speech.template import CHAT_TEMPLATE
 
 MANIFEST = "apprentice.json"
@@ -171,6 +172,11 @@ def _save(model: Any, tokenizer: Any, target: Path) -> None:
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     if end is None or end == tokenizer.unk_token_id:
         raise BaseModelError("the tokenizer knows no <|im_end|>; only models with ChatML tokens are supported")
+    if reason := unsupported(model.config):
+        raise BaseModelError(
+            f"a {model.config.model_type} model with {reason} is not supported: shared prefixes would be computed "
+            "wrongly; use one with full attention, such as Llama, Qwen2, Qwen3 or SmolLM"
+        )
     tokenizer.chat_template = CHAT_TEMPLATE
     tokenizer.eos_token = "<|im_end|>"
     tokenizer.pad_token = tokenizer.pad_token or "<|im_end|>"

@@ -78,7 +78,7 @@ def test_a_copy_in_bfloat16_has_the_buffers_that_a_model_loaded_in_it_has(model,
 
 
 def test_in_bfloat16_far_tokens_stand_where_they_stand(model):
-    """Rotary frequencies rounded with the weights turned them by radians: a Llama was off by 0.26 in the mean instead of 0.07."""
+    """Rotary frequencies rounded with the weights turned them by radians: a Llama was off by 0.26, not by 0.07."""
     prompt = np.random.default_rng(1).integers(3, 300, 1500).tolist()
     [one] = generate(
         decoder(model, torch.bfloat16),

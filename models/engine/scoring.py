@@ -19,6 +19,10 @@ from models.engine.tree import Row, Tree, forest
 MOST_TOKENS = 16_384
 
 
+#: Attentions that see a packed token's own history and nothing else.
+TREE_ATTENTIONS = frozenset({BLOCKS, FLEX})
+
+
 def attend_over_trees(model: Any) -> None:
     """Let a transformers model take packed trees: sets its attention, by the device it lies on."""
     model.set_attn_implementation(FLEX if model.device.type == "cuda" else BLOCKS)

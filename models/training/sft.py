@@ -23,6 +23,7 @@ from data.settings import RejectionSettings, SFTSettings, TrainingSettings
 from data.snapshot import read_conversations
 from models.compute import tell_what_is_slow, uses_cuda
 from models.engine.blocks import BLOCKS
+from models.engine.flex import FLEX
 from models.engine.recomputing import bound_activations
 from models.interruption import interruption
 from models.policy import load_model, load_tokenizer, lora_config
@@ -40,7 +41,7 @@ from models.training.loop import (
     run_trainer,
 )
 from models.training.seams import fold_in_caches, score_labelled_positions_only
-from models.training.tree_sft import InOrderSFTTrainer
+from models.training.tree_sft import InOrderSFTTrainer, TreeSFTTrainer
 
 IGNORED = -100
 Epochal = TypeVar("Epochal", SFTSettings, RejectionSettings)
@@ -192,9 +193,10 @@ def fit(
         fold_in_caches()
     arguments = SFTConfig(**common_arguments(job, stage), max_length=None, packing=False, shuffle_dataset=False)
     model = load_model(job.start_model)
-    if stage.engine == "tree" and not uses_cuda(job.settings):
-        model.set_attn_implementation(BLOCKS)
-        bound_activations(model, reporter.say, sharers=ranks.count())
+    if stage.engine == "tree":
+        _attend(model, trees=issubclass(trainer_class, TreeSFTTrainer), cuda=uses_cuda(job.settings))
+        if not uses_cuda(job.settings):
+            bound_activations(model, reporter.say, sharers=ranks.count())
     with interruption() as asked:
         budget = BudgetCallback(stage, asked)
         averaging, shown = averaged(stage.averaging)
@@ -208,3 +210,12 @@ def fit(
             callbacks=[*watching, budget, *averaging, ReportCallback(reporter, name, stage, budget)],
         )
         return run_trainer(trainer, job, budget, counts, shown=shown)
+
+
+def _attend(model: Any, *, trees: bool, cuda: bool) -> None:
+    """Set the attention that the rows need, before the model is moved to its device: packed trees have one on either,
+    causal rows one on CPUs (a GPU's own are as good there)."""
+    if not cuda:
+        model.set_attn_implementation(BLOCKS)
+    elif trees:
+        model.set_attn_implementation(FLEX)

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import SequentialSampler
 from trl import SFTTrainer
 
-from models.engine.scoring import visibility
+from models.engine.scoring import TREE_ATTENTIONS, visibility
 from models.engine.tree import NO_LABEL, Row, grow
 
 
@@ -24,7 +24,19 @@ class InOrderSFTTrainer(SFTTrainer):
 
 
 class TreeSFTTrainer(InOrderSFTTrainer):
-    """Over prefix trees: neighbours share a history, and rows are labelled at their end only."""
+    """Over prefix trees: neighbours share a history, and rows are labelled at their end only.
+
+    Raises:
+        ValueError: The model's attention takes no trees: it would read each branch without the history it shares.
+    """
+
+    def __init__(self, model: Any, *more: Any, **others: Any) -> None:
+        attention = model.config._attn_implementation
+        if attention not in TREE_ATTENTIONS:
+            raise ValueError(
+                f"attention '{attention}' takes no packed trees; set one of {', '.join(sorted(TREE_ATTENTIONS))}"
+            )
+        super().__init__(model, *more, **others)
 
     def compute_loss(self, model: Any, inputs: dict[str, Any], *more: Any, **others: Any) -> Any:
         """TRL's loss and metrics, of the packed tree: every label is still predicted once, from its own history."""
