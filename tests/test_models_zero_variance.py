@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import defaultdict
 from dataclasses import replace
 
 import pytest
@@ -20,6 +21,7 @@ from models.base import fetch_base_model
 from models.speech.template import completion_text
 from models.training.advantages import AdvantageRule, advantages, flat_groups, part_table
 from models.training.job import TrainingJob
+from models.training.over_trees import OverTrees, leave_out
 from models.training.withheld import MARK, withheld_turns
 
 NAN = None
@@ -274,6 +276,40 @@ def test_flat_groups_are_skipped_without_a_trace_in_the_gradient(base_model, pre
     apart = sum(float((ours[name] - theirs[name]).abs().sum()) for name in before)
     assert moved > 0
     assert apart < 0.02 * moved
+
+
+@pytest.mark.parametrize(("loss", "made_up"), [("grpo", 4.0), ("dr_grpo", 4.0), ("dapo", 1.0)])
+def test_what_is_left_out_leaves_the_whole_loss_its_scale(loss, made_up):
+    """Of four groups three are flat: a mean over all rows has a quarter of the loss, of the KL penalty as well."""
+    stage = GRPOSettings(loss_type=loss, num_generations=2, batch_size=8, micro_batch_size=2)
+    output = {"completion_mask": torch.ones(8, 3, dtype=torch.long), "advantages": torch.ones(8)}
+    assert leave_out(output, [True, False, True, True], [True, False, True, True], stage) == made_up
+    assert output["completion_mask"].sum(dim=1).tolist() == [0, 0, 3, 3, 0, 0, 0, 0]
+    assert output["advantages"].tolist() == [1.0] * 8
+    assert leave_out(output, [True] * 4, [True] * 4, stage) == 1.0
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_the_penalty_is_scaled_with_the_rest_and_nothing_is_told_of_nothing(monkeypatch, empty):
+    from trl import GRPOTrainer
+
+    def of_trl(self, model, inputs):
+        for name in ("entropy", "kl"):
+            self._metrics["train"][name].append(0.0 if empty else 0.3)
+        return torch.tensor(0.2)
+
+    monkeypatch.setattr(GRPOTrainer, "_compute_loss", of_trl)
+    trainer = OverTrees.__new__(OverTrees)
+    trainer.made_up, trainer._metrics = 4.0, {"train": defaultdict(list)}
+    loss = trainer._compute_loss(None, {"completion_mask": torch.full((2, 3), int(not empty))})
+    assert float(loss) == pytest.approx(0.8)
+    assert dict(trainer._metrics["train"]) == ({} if empty else {"entropy": [0.3], "kl": [0.3]})
+
+
+def test_a_mean_of_micro_batches_takes_none_out():
+    with pytest.raises(ValueError, match="loss_type=bnpo averages over micro-batches"):
+        GRPOSettings(loss_type="bnpo", zero_variance="skip", batch_size=8, num_generations=2, micro_batch_size=2)
+    GRPOSettings(loss_type="bnpo", zero_variance="skip", batch_size=8, num_generations=2, micro_batch_size=8)
 
 
 def test_resampling_draws_the_same_prompt_again_and_keeps_what_it_discards(base_model, pretend, tokenizer, tmp_path):

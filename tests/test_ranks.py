@@ -30,7 +30,7 @@ def commands():
     app(["sft", *common], standalone_mode=False)
     app(["prime", *common], standalone_mode=False)
     grpo = ["batch_size=8", "num_generations=2", "micro_batch_size=4", "max_steps=2", "start=sft"]
-    for more in ((), ("zero_variance=skip", "loss_type=dr_grpo")):
+    for more in ((), ("zero_variance=skip", "loss_type=dr_grpo"), ("zero_variance=replace",)):
         settings = [part for one in (*grpo, *more) for part in ("--set", f"grpo.{one}")]
         app(["grpo", *common, "--no-thinking", *settings], standalone_mode=False)
 
@@ -66,12 +66,13 @@ class Run:
     said: str
 
     def directory(self, kind: str) -> Path:
-        """Of the one run of a stage, or of ``skipping``: GRPO that leaves out groups without variance."""
+        """Of the one run of a stage, or of ``skipping`` and ``replacing``: GRPO that leaves out groups without
+        variance, or draws others."""
         found: dict[str, list[Path]] = {}
         for file in self.var.glob("runs/*/outcome.json"):
             told = json.loads((file.parent / "settings.json").read_text())
-            skipping = told.get("zero_variance") == "skip"
-            found.setdefault("skipping" if skipping else told["stage"], []).append(file.parent)
+            named = {"skip": "skipping", "replace": "replacing"}.get(told.get("zero_variance"), told["stage"])
+            found.setdefault(named, []).append(file.parent)
         (one,) = found[kind]
         return one
 
@@ -117,11 +118,11 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return launched(tmp_path_factory.mktemp("together") / "var", 2)
 
 
-@pytest.mark.parametrize("kind", ["grpo", "skipping"])
+@pytest.mark.parametrize("kind", ["grpo", "skipping", "replacing"])
 def test_two_processes_sample_the_same_rollouts_and_all_are_stored_once(alone: Run, together: Run, kind: str) -> None:
     columns = ["step", "decision_point_id", "completion_index", "text", "reward", "attempt"]
     ours, theirs = together.rollouts(kind), alone.rollouts(kind)
-    assert len(theirs) == 2 * 8
+    assert (~theirs["discarded"]).sum() == 2 * 8
     pd.testing.assert_frame_equal(ours[columns], theirs[columns])
     assert (ours["advantage"] - theirs["advantage"]).abs().max() < 1e-5
 
@@ -142,8 +143,9 @@ def test_rank_0_alone_keeps_records_of_what_all_did(alone: Run, together: Run) -
     for name in ("train/reward", "train/call_share", "train/zero_variance_groups"):
         assert together.curve("grpo", name) == pytest.approx(alone.curve("grpo", name), abs=1e-4)
     assert sum(alone.curve("skipping", "train/zero_variance_groups").values()) > 0
+    assert alone.rollouts("replacing")["discarded"].any()
     assert runs_in_mlflow(together.var) == runs_in_mlflow(alone.var)
-    assert together.said.count("grpo: 2 of 2 steps") == 2
+    assert together.said.count("grpo: 2 of 2 steps") == 3
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are told by name where /proc lists them")

@@ -134,6 +134,15 @@ class GRPOSettings(TreeSettings):
         return self
 
     @model_validator(mode="after")
+    def _a_mean_of_micro_batches_leaves_none_out(self) -> GRPOSettings:
+        if self.loss_type == "bnpo" and self.zero_variance != "keep" and self.micro_batch_size < self.batch_size:
+            raise ValueError(
+                f"loss_type=bnpo averages over micro-batches, those left empty by zero_variance={self.zero_variance} "
+                "among them; set loss_type=dapo, zero_variance=keep, or micro_batch_size to batch_size"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _recorded_answers_stay(self) -> GRPOSettings:
         if self.call_share + self.withheld_share >= 1:
             raise ValueError(

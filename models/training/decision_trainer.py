@@ -114,8 +114,11 @@ class DecisionPointTrainer(OverTrees):
         kinds = {one: self._scorer.points[one].kind for one in self._prompts}
         taken = {*ids, *(group.members[0].point.id for group in self._scorer.discarded)}
         key = (settings.seed, self.state.global_step, draw)
-        found = substitutes([kinds[one] for one in now], kinds, self._rates, taken, key, stage.num_generations)
-        return {number: one for number, one in zip(flat, found, strict=True) if one is not None}
+        # All ranks choose for all places and take their own: each by itself would draw the same prompts.
+        wanted = [kinds[one] for one in ranks.gathered(now)]
+        places = ranks.own(len(now))
+        found = substitutes(wanted, kinds, self._rates, set(ranks.gathered(sorted(taken))), key, stage.num_generations)
+        return {number: one for number, one in zip(flat, found[places], strict=True) if one is not None}
 
     def _cut(self, generated: Sequence[Generated]) -> list[bool]:
         return [one.ids[-1] != self.processing_class.eos_token_id for one in generated]
@@ -141,9 +144,10 @@ class DecisionPointTrainer(OverTrees):
         if self._monitor is not None:
             self._monitor.watch(figures, step)
         if stage.zero_variance != "keep":
-            leave_out(output, self._scorer.flat(self._scorer.batch), scorer.flat(scorer.batch), stage)
-            mine = output["num_items_in_batch"]
-            output["num_items_in_batch"] = mine.new_tensor(sum(ranks.gathered([int(mine)])))
+            mine = self._scorer.flat(self._scorer.batch)
+            self.made_up = leave_out(output, mine, scorer.flat(scorer.batch), stage)
+            left = output["num_items_in_batch"]
+            output["num_items_in_batch"] = left.new_tensor(sum(ranks.gathered([int(left)])))
         return output
 
     def _signals(self, scorer: BatchScorer, output: dict[str, Any], lengths: list[int]) -> dict[str, float]:

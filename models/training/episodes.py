@@ -181,7 +181,7 @@ class EpisodeTrainer(OverTrees):
         self._reporter.metrics(figures, step)
         if stage.zero_variance != "keep":
             flat = self._flat()
-            leave_out(output, flat, flat, stage)
+            self.made_up = leave_out(output, flat, flat, stage)
         for one in self._batch:
             _episode(one).close()
         return output

@@ -28,19 +28,22 @@ class OverTrees(GRPOTrainer):
         self._job = job
         self._reference: Any | None = None
         self._over_trees = job.settings.grpo.engine == "tree"
+        self.made_up = 1.0
+        """What the loss is multiplied by where rows that count in its mean were left out (``leave_out``)."""
         super().__init__(**trl)
         for scored in (self.model, self.ref_model):
             if self._over_trees and scored is not None:
                 attend_over_trees(self.accelerator.unwrap_model(scored))
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> torch.Tensor:
-        """As TRL's, whose mean entropy would count a micro-batch of nothing but left-out groups as 0."""
-        loss = super()._compute_loss(model, inputs)
-        entropies = self._metrics["train"]["entropy"]
-        if not inputs["completion_mask"].any():
-            entropies.pop()
-        if not entropies:
-            del self._metrics["train"]["entropy"]
+        """As TRL's, whose mean entropy and KL would count a micro-batch of nothing but left-out groups as 0."""
+        loss = super()._compute_loss(model, inputs) * self.made_up
+        metrics = self._metrics["train"]
+        for name in ("entropy", "kl"):
+            if not inputs["completion_mask"].any() and metrics.get(name):
+                metrics[name].pop()
+            if name in metrics and not metrics[name]:
+                del metrics[name]
         return loss
 
     @torch.no_grad()
@@ -104,15 +107,18 @@ def loss_mask(inputs: dict[str, Any]) -> torch.Tensor:
 
 def leave_out(
     output: dict[str, Any], flat: Sequence[bool], flat_everywhere: Sequence[bool], stage: GRPOSettings
-) -> None:
+) -> float:
     """Take groups without variance out of a generation batch: neither computed nor counted in the loss's mean.
 
-    Their completion masks become 0. ``dapo`` divides by the tokens that are left, ``grpo`` and ``dr_grpo`` by all rows,
-    which the advantages make up for; ``bnpo`` counts tokens by micro-batch itself.
+    Their completion masks become 0. ``dapo`` divides by the tokens that are left, ``bnpo`` by those of a micro-batch,
+    ``grpo`` and ``dr_grpo`` by all rows.
+
+    Returns:
+        What the loss has to be multiplied by, KL and all, to be the mean over the rows that are left.
     """
     out = torch.tensor(flat, device=output["completion_mask"].device).repeat_interleave(stage.num_generations)
     output["completion_mask"] = output["completion_mask"] * (~out).long().unsqueeze(1)
     output["num_items_in_batch"] = loss_mask(output).sum()
-    if stage.loss_type in ("grpo", "dr_grpo") and not all(flat_everywhere):
-        everywhere = len(flat_everywhere)
-        output["advantages"] = output["advantages"] * (everywhere / (everywhere - sum(flat_everywhere)))
+    if stage.loss_type not in ("grpo", "dr_grpo") or all(flat_everywhere):
+        return 1.0
+    return len(flat_everywhere) / (len(flat_everywhere) - sum(flat_everywhere))

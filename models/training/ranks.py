@@ -105,6 +105,13 @@ def gathered(items: Sequence[Item]) -> list[Item]:
     return list(gather_object(list(items)))
 
 
+def own(items: int) -> slice:
+    """Where the items of this rank, of which there are so many, stand among the ``gathered`` ones; all ranks ask."""
+    counts = gathered([items])
+    before = sum(counts[: int(os.environ.get("RANK", "0"))]) if len(counts) > 1 else 0
+    return slice(before, before + items)
+
+
 def shares(batch_size: int, micro_batch_size: int, group: int = 1) -> dict[str, Any]:
     """Arguments of transformers' trainer by which the ranks share a batch: all of its rows, each once.
 
