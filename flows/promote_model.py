@@ -12,7 +12,7 @@ from data.settings import ProfileName
 from flows.evaluate_model import evaluate_model
 from tasks.choices import stated
 from tasks.notices import tell_of_failure
-from tasks.promotion import NAME, contest, settle
+from tasks.promotion import NAME, contest, settle, was_rolled_back
 from tasks.promotion_scope import as_recorded, scoped
 from tasks.records import of_run
 from tasks.stage import say
@@ -52,6 +52,12 @@ def promote_model(
     if met.decided:
         say(f"promote: run {met.challenger} is the champion of {name} already; train a new one or name one with --run")
         return {"outcome": "is champion", "name": name, "run_id": met.challenger}
+    if run_id is None and was_rolled_back(name, met.challenger):
+        say(
+            f"promote: run {met.challenger}, the newest model, was champion of {name} and was rolled back; train a new "
+            f"one, or say that you mean it: --run {met.challenger}"
+        )
+        return {"outcome": "was rolled back", "name": name, "run_id": met.challenger}
     chosen = stated(overrides, "evaluation", final=final or None, decision_points=decision_points)
     as_recorded(profile, chosen)
     final = profiles.resolve(profile, chosen).evaluation.final

@@ -2,7 +2,7 @@
 
 A version of the registered model is a whole package: an export (models/export.py) with the one file of code that
 answers chat requests (models/portable_chat.py). ``mlflow.pyfunc.load_model("models:/NAME@champion")`` works wherever
-the registry and its artifacts are reached; this project need not be installed there. Who was champion before is a tag
+the registry and its artifacts are reached; this project need not be installed there. Who were champions before is a tag
 of the version, so a rollback needs nothing but the registry.
 """
 
@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 CHAMPION, CHALLENGER = "champion", "challenger"
-#: Tag of a version that became champion: the version it followed; empty for the first.
+#: Tag of a champion: the versions it followed, the last first; empty for the first.
 BEFORE = "champion_before"
+#: Tag of a version that gave its place back: when.
+ROLLED_BACK = "rolled_back"
+#: How many champions are remembered: what fits into a tag.
+_REMEMBERED = 400
 #: Where packages lie among the artifacts of the model's run, each under a name of its own: what a version points to is
 #: never written again.
 PACKAGES = "chat"
@@ -138,13 +142,30 @@ def save_package(export: Path, target: Path) -> None:
 
 
 def crown(challenger: Registered) -> Registered:
-    """Make a version champion; remembers whom it follows."""
+    """Make a version champion; remembers whom it follows, and whom those followed."""
     former = holder(challenger.name, CHAMPION)
+    followed = [former.version, *_followed(former)][:_REMEMBERED] if former else []
     with asked() as client:
-        client.set_model_version_tag(challenger.name, challenger.version, BEFORE, former.version if former else "")
+        client.set_model_version_tag(challenger.name, challenger.version, BEFORE, ",".join(followed))
         client.set_registered_model_alias(challenger.name, CHAMPION, challenger.version)
         client.delete_registered_model_alias(challenger.name, CHALLENGER)
         return _version(client, challenger.name, challenger.version)
+
+
+def _followed(champion: Registered) -> list[str]:
+    """Versions that were champion before this one, the last first."""
+    return [version for version in champion.tags.get(BEFORE, "").split(",") if version]
+
+
+def rolled_back(name: str, run_id: str) -> bool:
+    """Whether the model of a run was champion and gave its place back.
+
+    Raises:
+        TrackingAway: The store does not answer.
+    """
+    with asked() as client:
+        versions = client.search_model_versions(f"name='{name}'")
+        return any(one.run_id == alias(run_id) and ROLLED_BACK in one.tags for one in versions)
 
 
 def former(name: str) -> tuple[Registered, Registered]:
@@ -157,23 +178,27 @@ def former(name: str) -> tuple[Registered, Registered]:
     present = holder(name, CHAMPION)
     if present is None:
         raise RegistryError(f"{name} has no champion, so there is nothing to roll back; `apprentice promote` makes one")
-    before = present.tags.get(BEFORE)
-    if not before:
+    followed = _followed(present)
+    if not followed:
         raise RegistryError(
             f"version {present.version} of {name} is the first champion; there is none before it to roll back to"
         )
     with asked() as client:
-        return present, _version(client, name, before)
+        return present, _version(client, name, followed[0])
 
 
-def give_place(registered: Registered) -> None:
-    """Make a version champion again, without a word about whom it follows.
+def give_place(left: Registered, now: Registered) -> None:
+    """Make the version before champion again; whom it follows is what is left of those that the one leaving followed.
+
+    Its own tag would not do: a version that has been champion twice would follow whom it followed the second time, and
+    going back would go in circles.
 
     Raises:
         TrackingAway: The store does not answer.
     """
     with asked() as client:
-        client.set_registered_model_alias(registered.name, CHAMPION, registered.version)
+        client.set_model_version_tag(now.name, now.version, BEFORE, ",".join(_followed(left)[1:]))
+        client.set_registered_model_alias(now.name, CHAMPION, now.version)
 
 
 def annotate(registered: Registered, tags: Mapping[str, str], description: str | None = None) -> None:

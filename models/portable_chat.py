@@ -7,16 +7,28 @@ completions; how text becomes tool calls is said by the response template in the
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-ROLES = ("system", "user", "assistant", "tool")
+#: ``developer`` is what newer clients call the system prompt.
+ROLES = ("system", "developer", "user", "assistant", "tool")
 #: What a request may say besides messages and tools.
 OPTIONS = frozenset(
     {"model", "max_tokens", "max_completion_tokens", "temperature", "top_p", "seed", "chat_template_kwargs"}
 )
+#: What clients say besides that changes nothing, with the values that change nothing; None: any.
+NEUTRAL: dict[str, tuple[Any, ...] | None] = {
+    "stream": (False,),
+    "n": (1,),
+    "tool_choice": ("auto", "none"),
+    "parallel_tool_calls": (True,),
+    "user": None,
+    "metadata": None,
+    "store": (False,),
+}
 
 
 class RequestError(ValueError):
@@ -46,12 +58,16 @@ class Chat:
         """An OpenAI chat completion for a request (``messages``, ``tools``, …), or a list of them for a list.
 
         Args:
-            model_input: ``{"messages": […], "tools": […], "max_tokens": …, "temperature": …}``.
-            params: Options that hold where the request says nothing.
+            model_input: ``{"messages": […], "tools": […], "max_tokens": …, "temperature": …}``, a list of such, or a
+                pandas table with a request in each row, which is how MLflow's scoring server hands on records.
+            params: Options that hold where the request says nothing. MLflow hands none on, for the model states none.
 
         Raises:
-            RequestError: No messages, an unknown role or option, or a tool without a name.
+            RequestError: No messages, an unknown role or option, a value of the wrong kind, a tool without a name, or
+                more tokens than the model can read.
         """
+        if hasattr(model_input, "to_dict"):
+            model_input = model_input.to_dict("records")
         if isinstance(model_input, Mapping):
             return self.complete({**(params or {}), **model_input})
         return [self.complete({**(params or {}), **request}) for request in model_input]
@@ -68,6 +84,9 @@ class Chat:
             **options.get("chat_template_kwargs", {}),
         ).to(self.device)
         ids = prompt["input_ids"]
+        longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        if longest and ids.shape[1] >= longest:
+            raise RequestError(f"the request is {ids.shape[1]} tokens long, and the model reads and writes {longest}")
         written = self._generate(prompt, options)[0, ids.shape[1] :].tolist()
         ends = self.model.generation_config.eos_token_id
         ended = bool(written) and written[-1] in (ends if isinstance(ends, list) else [ends])
@@ -77,17 +96,37 @@ class Chat:
     def _generate(self, prompt: Any, options: Mapping[str, Any]) -> Any:
         import torch
 
-        chosen: dict[str, Any] = {}
-        if (most := options.get("max_completion_tokens", options.get("max_tokens"))) is not None:
-            chosen["max_new_tokens"] = int(most)
-        if (temperature := options.get("temperature")) is not None:
-            chosen |= {"do_sample": temperature > 0} | ({"temperature": float(temperature)} if temperature > 0 else {})
-        if (top_p := options.get("top_p")) is not None and chosen.get("do_sample"):
-            chosen["top_p"] = float(top_p)
         if (seed := options.get("seed")) is not None:
-            torch.manual_seed(int(seed))
+            torch.manual_seed(int(_number("seed", seed)))
         with torch.inference_mode():
-            return self.model.generate(**prompt, **chosen)
+            return self.model.generate(**prompt, **generation(options))
+
+
+def generation(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of transformers' ``generate`` for the options of a request: greedy unless it names a temperature above
+    0 or a ``top_p``; then from all tokens, as OpenAI has it, not from transformers' 50 likeliest.
+
+    Raises:
+        RequestError: A value that is no number, or out of its range.
+    """
+    chosen: dict[str, Any] = {}
+    if (most := options.get("max_completion_tokens", options.get("max_tokens"))) is not None:
+        chosen["max_new_tokens"] = int(_number("max_tokens", most, lowest=1))
+    temperature, top_p = options.get("temperature"), options.get("top_p")
+    if temperature is None and top_p is None:
+        return chosen
+    heat = 1.0 if temperature is None else _number("temperature", temperature, lowest=0)
+    if heat == 0:
+        return chosen | {"do_sample": False}
+    chosen |= {"do_sample": True, "temperature": heat, "top_k": 0}
+    return chosen if top_p is None else chosen | {"top_p": _number("top_p", top_p, lowest=0, highest=1)}
+
+
+def _number(name: str, value: Any, *, lowest: float = -math.inf, highest: float = math.inf) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
+        least, most = (f" from {lowest:g}" if math.isfinite(lowest) else ""), f" to {highest:g}"
+        raise RequestError(f"{name} is {value!r}; give a number{least}{most if math.isfinite(highest) else ''}")
+    return float(value)
 
 
 def checked(request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Any] | None, dict[str, Any]]:
@@ -96,16 +135,33 @@ def checked(request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Any]
     Raises:
         RequestError: As ``Chat.predict``.
     """
-    said = {key: value for key, value in request.items() if value is not None}
+    if not isinstance(request, Mapping):
+        raise RequestError(f"a chat request is an object with 'messages', not {type(request).__name__}")
+    said = {key: value for key, value in request.items() if not _is_nothing(value)}
     messages, tools = said.pop("messages", None), said.pop("tools", None)
+    if said.get("tool_choice") == "none":
+        tools = None
+    for key in [key for key in said if key in NEUTRAL]:
+        harmless = NEUTRAL[key]
+        if harmless is not None and said[key] not in harmless:
+            raise RequestError(f"{key}={said[key]!r} is not supported; leave it out")
+        del said[key]
     if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
         raise RequestError("a chat request needs 'messages': a list with at least one message")
     if unknown := sorted(set(said) - OPTIONS):
         raise RequestError(f"unknown option {unknown[0]!r}; known are messages, tools, {', '.join(sorted(OPTIONS))}")
-    for number, tool in enumerate(tools or ()):
-        if not isinstance(tool, Mapping) or not (tool.get("function") or tool).get("name"):
+    offered = None if tools is None else _listed(tools)
+    if tools is not None and offered is None:
+        raise RequestError("'tools' is no list; give OpenAI's form of each tool in one")
+    for number, tool in enumerate(offered or ()):
+        function = (tool.get("function") or tool) if isinstance(tool, Mapping) else None
+        if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise RequestError(f"tools[{number}] has no function name; give OpenAI's form of a tool")
-    return [_message(number, message) for number, message in enumerate(messages)], tools or None, said
+    return [_message(number, message) for number, message in enumerate(messages)], offered or None, said
+
+
+def _listed(value: Any) -> list[Any] | None:
+    return list(value) if isinstance(value, list | tuple) else None
 
 
 def _message(number: int, message: Any) -> dict[str, Any]:
@@ -113,11 +169,22 @@ def _message(number: int, message: Any) -> dict[str, Any]:
         raise RequestError(f"messages[{number}] needs a role among {', '.join(ROLES)}")
     content = message.get("content") or ""
     if not isinstance(content, str):  # OpenAI's content parts
-        if any(not isinstance(part, Mapping) or part.get("type") != "text" for part in content):
+        texts = [part.get("text") if isinstance(part, Mapping) else None for part in _listed(content) or [None]]
+        if not all(isinstance(text, str) for text in texts):
             raise RequestError(f"messages[{number}] has content other than text, which this model cannot read")
-        content = "".join(part["text"] for part in content)
+        content = "".join(map(str, texts))
     kept = {key: message[key] for key in ("tool_calls", "tool_call_id") if message.get(key)}
-    return {"role": message["role"], "content": content, **kept}
+    for call in kept.get("tool_calls", ()):
+        function = (call.get("function") or call) if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping) or not {"name", "arguments"} <= set(function):
+            raise RequestError(f"messages[{number}] has a tool call without a function's name and arguments")
+    role = "system" if message["role"] == "developer" else message["role"]
+    return {"role": role, "content": content, **kept}
+
+
+def _is_nothing(value: Any) -> bool:
+    """Null, or the NaN that a table has where a record says nothing."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _completion(

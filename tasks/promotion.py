@@ -68,6 +68,18 @@ def contest(name: str, challenger: Record) -> Contest:
     return Contest(challenger.run_id, champion.run_id if champion else None, challenger.model_place[1])
 
 
+@task(name="look-back", cache_policy=NO_CACHE)
+def was_rolled_back(name: str, run_id: str) -> bool:
+    """Whether the model of a run was champion of ``name`` and was taken back.
+
+    Raises:
+        models.registry.TrackingAway: The registry does not answer.
+    """
+    from models import champions
+
+    return champions.rolled_back(name, run_id)
+
+
 @task(name="decide", cache_policy=NO_CACHE)
 def settle(
     name: str, met: Contest, evaluations: dict[str, str], splits: list[Split], policy_due: bool = False
@@ -260,7 +272,7 @@ def roll_back(name: str, reason: str = "") -> dict[str, Any]:
             }
             row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
             promotions.intend(row)
-            champions.give_place(now)
+            champions.give_place(left, now)
             keep(row)
             say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
         _note_rollback(name, row)
@@ -274,7 +286,7 @@ def _note_rollback(name: str, row: dict[str, Any]) -> None:
 
     left = champions.Registered(name, row["from"]["version"], row["from"]["run_id"], {})
     try:
-        champions.annotate(left, {"rolled_back": row["at"], "rolled_back_reason": row["reason"]})
+        champions.annotate(left, {champions.ROLLED_BACK: row["at"], "rolled_back_reason": row["reason"]})
         champions.store_evidence(left.run_id, row["promotion_id"], row)
     except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
         why = str(error.__cause__ or error).strip().partition("\n")[0]

@@ -24,11 +24,12 @@ import pytest
 from data.decision_points import decision_points
 from data.schema import DecisionPoint
 from models.export import CARD, FACTS, ExportError, Origin, Result, export_model
-from models.portable_chat import Chat, RequestError, checked
+from models.portable_chat import Chat, RequestError, checked, generation
 from models.speech.parsing import parse_completion
 from models.speech.response import RESPONSE_TEMPLATE, exported_chat_template
 from models.speech.template import CHAT_TEMPLATE, THINK_OPEN, chat_messages, chat_tools, completion_text, prompt_text
 
+HELLO: dict[str, Any] = {"messages": [{"role": "user", "content": "x"}]}
 THOUGHT = "The user wants this, so I act."
 ORIGIN = Origin(
     name="ferryman",
@@ -223,12 +224,113 @@ def test_the_portable_model_answers_chat_requests_with_tools(made: SimpleNamespa
         ({"messages": [{"role": "robot", "content": "x"}]}, r"messages\[0\] needs a role"),
         ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "content other than text"),
         ({"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function"}]}, r"tools\[0\] has no"),
-        ({"messages": [{"role": "user", "content": "x"}], "n": 2}, "unknown option 'n'"),
+        ({**HELLO, "n": 2}, "n=2 is not supported"),
+        ({**HELLO, "stream": True}, "stream=True is not supported"),
+        ({**HELLO, "tool_choice": "required"}, "tool_choice='required' is not supported"),
+        ({**HELLO, "logit_bias": {}}, "unknown option 'logit_bias'"),
+        ({**HELLO, "tools": [{"function": "f"}]}, r"tools\[0\] has no function name"),
+        ({**HELLO, "tools": {"a": 1}}, "'tools' is no list"),
+        ({"messages": [{"role": "user", "content": 5}]}, "content other than text"),
+        ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "content other than text"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"id": "a"}]}]}, "without a function's name and arguments"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f"}}]}]}, "name and arguments"),
+        ("hello", "not str"),
     ],
 )
 def test_wrong_requests_are_refused_with_their_reason(request_: dict[str, Any], says: str) -> None:
     with pytest.raises(RequestError, match=says):
         checked(request_)
+
+
+def test_what_changes_nothing_may_be_said() -> None:
+    said = {"stream": False, "n": 1, "tool_choice": "auto", "parallel_tool_calls": True, "user": "u", "store": False}
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    assert checked({**HELLO, **said, "tools": tools}) == (HELLO["messages"], tools, {})
+    assert checked({**HELLO, "tools": tools, "tool_choice": "none"}) == (HELLO["messages"], None, {})
+    assert checked({**HELLO, "temperature": float("nan")})[2] == {}
+
+
+def test_a_developer_speaks_as_the_system(made: SimpleNamespace) -> None:
+    from models.policy import load_tokenizer
+
+    rule, user = {"role": "developer", "content": "NEVER REFUND"}, HELLO["messages"][0]
+    assert checked({"messages": [rule, user]})[0][0] == {"role": "system", "content": "NEVER REFUND"}
+    # The endpoint hands roles on as they come.
+    tokenizer = load_tokenizer(made.export)
+    developer, system = (
+        tokenizer.apply_chat_template([{**rule, "role": role}, user], tokenize=False)
+        for role in ("developer", "system")
+    )
+    assert "NEVER REFUND" in developer == system
+    with pytest.raises(Exception, match="unknown role 'function'; known are system"):
+        tokenizer.apply_chat_template([{"role": "function", "content": "x"}, user], tokenize=False)
+
+
+@pytest.mark.parametrize(
+    ("options", "chosen"),
+    [
+        ({}, {}),
+        ({"temperature": 0, "top_p": 0.5}, {"do_sample": False}),
+        ({"temperature": 0.7}, {"do_sample": True, "temperature": 0.7, "top_k": 0}),
+        ({"top_p": 0.9}, {"do_sample": True, "temperature": 1.0, "top_k": 0, "top_p": 0.9}),
+        ({"max_tokens": 5}, {"max_new_tokens": 5}),
+        ({"max_tokens": 5, "max_completion_tokens": 7}, {"max_new_tokens": 7}),
+    ],
+)
+def test_sampling_is_from_all_tokens_and_only_where_it_is_asked_for(options, chosen) -> None:
+    assert generation(options) == chosen
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"temperature": -1}, {"temperature": "0.5"}, {"temperature": float("nan")}, {"top_p": 2}, {"max_tokens": 0}],
+)
+def test_options_out_of_range_are_refused(options) -> None:
+    with pytest.raises(RequestError, match=f"{next(iter(options))} is .*give a number from"):
+        generation(options)
+
+
+def test_more_than_the_model_can_read_is_refused(made: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = Chat(str(made.export), device="cpu")
+    monkeypatch.setattr(chat.model.config, "max_position_embeddings", 8)
+    with pytest.raises(RequestError, match=r"the request is \d+ tokens long, and the model reads and writes 8"):
+        chat.predict(made.requests[0])
+
+
+def test_a_table_of_requests_is_answered_row_by_row(made: SimpleNamespace) -> None:
+    import pandas as pd
+
+    table = pd.DataFrame([{**made.requests[0], "max_tokens": 2}, {**HELLO, "max_tokens": 3}])
+    found = Chat(str(made.export), device="cpu").predict(table)
+    assert [one["usage"]["completion_tokens"] for one in found] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "reasoning", "calls", "content"),
+    [
+        ("The user wants a room.<|im_end|>", "The user wants a room.", [], None),
+        (
+            'So.\n</think>\n\n<tool_call>\n{"name": "A", "arguments": {"x": 1}}<|im_end|>',
+            "So.",
+            [("A", '{"x": 1}')],
+            None,
+        ),
+        (
+            'So.\n</think>\n\n<tool_call>\n{"name": "A", "arguments": {"x": 1}}\n</tool_call>\n<tool_call>\n'
+            '{"name": "B", "arguments": {}}\n</tool_call><|im_end|>',
+            "So.",
+            [("A", '{"x": 1}'), ("B", "{}")],
+            None,
+        ),
+    ],
+)
+def test_the_mark_of_the_end_is_nobody_s_reasoning_nor_argument(made, text, reasoning, calls, content) -> None:
+    from models.policy import load_tokenizer
+
+    found = load_tokenizer(made.export).parse_response(text, prefix="<|im_start|>assistant\n<think>\n")
+    assert (found.get("reasoning_content") or "").strip() == reasoning
+    assert [(one["function"]["name"], one["function"]["arguments"]) for one in found.get("tool_calls", [])] == calls
+    assert found.get("content") == content
 
 
 def test_null_and_content_parts_are_read_as_openai_s_clients_write_them() -> None:

@@ -236,6 +236,43 @@ def test_a_rollback_without_a_note_is_done_once_and_says_not_to_repeat_it(
     assert "took no note of it (database is locked). Again would go back one further" in capsys.readouterr().out
 
 
+def test_rollbacks_go_back_one_by_one_whoever_was_champion_twice(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two, three = three_champions(house, monkeypatch)
+    decide(house, two, judged(monkeypatch, champion=30, challenger=60))
+    assert champion_run(house.name) == two.run_id
+    seen = []
+    for _ in range(3):
+        roll_back(house.name)
+        seen.append(champion_run(house.name))
+    assert seen == [three.run_id, two.run_id, one.run_id]
+    with pytest.raises(champions.RegistryError, match="is the first champion"):
+        roll_back(house.name)
+
+
+def test_the_newest_model_is_not_put_back_unasked_after_a_rollback(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from flows import promote_model as flow
+
+    _, two, three = three_champions(house, monkeypatch)
+    roll_back(house.name, "books twice")
+    monkeypatch.setattr(flow, "latest_model", lambda source: three)
+    monkeypatch.setattr(flow, "of_run", lambda run_id: three)
+    assert flow.promote_model.fn(name=house.name)["outcome"] == "was rolled back"
+    assert champion_run(house.name) == two.run_id
+    assert f"or say that you mean it: --run {three.run_id}" in capsys.readouterr().out
+
+    def asked(*unused: object, **unused_too: object) -> None:
+        raise LookupError("judged")
+
+    monkeypatch.setattr(flow, "evaluate_model", asked)
+    monkeypatch.setattr(flow, "scoped", lambda *unused, **unused_too: ({}, False))
+    with pytest.raises(LookupError, match="judged"):
+        flow.promote_model.fn(name=house.name, run_id=three.run_id)
+
+
 def test_a_rollback_that_was_killed_is_finished_and_not_done_twice(
     house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
