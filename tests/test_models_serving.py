@@ -257,10 +257,8 @@ def test_a_developer_speaks_as_the_system(made: SimpleNamespace) -> None:
     assert checked({"messages": [rule, user]})[0][0] == {"role": "system", "content": "NEVER REFUND"}
     # The endpoint hands roles on as they come.
     tokenizer = load_tokenizer(made.export)
-    developer, system = (
-        tokenizer.apply_chat_template([{**rule, "role": role}, user], tokenize=False)
-        for role in ("developer", "system")
-    )
+    said = ([{**rule, "role": role}, user] for role in ("developer", "system"))
+    developer, system = (tokenizer.apply_chat_template(messages, tokenize=False) for messages in said)
     assert "NEVER REFUND" in developer == system
     with pytest.raises(Exception, match="unknown role 'function'; known are system"):
         tokenizer.apply_chat_template([{"role": "function", "content": "x"}, user], tokenize=False)
