@@ -1,23 +1,30 @@
 """Errors a person can act on become one message and an exit code; what nobody expected keeps its traceback.
 
-Exit codes: 1 the job cannot go on, 2 wrong usage, 130 interrupted by Ctrl-C, 143 by SIGTERM.
+Exit codes: 1 the job cannot go on, 2 wrong usage, 130 interrupted by Ctrl-C, or by SIGTERM where a stage could end its
+step and save, 143 by SIGTERM elsewhere.
 """
 
 from __future__ import annotations
 
+import difflib
 import errno
 import importlib
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 _GO_ON = "run the same command again to go on where it was (less --force, which begins anew)"
 
 #: By name, because importing them all would make the door heavy; a test sees to it that each exists.
 EXPECTED = (
+    "data.settings.UnknownVariable",
     "data.sources.base.SourceError",
     "data.warehouse.WarehouseError",
     "data.snapshot.SnapshotError",
@@ -110,9 +117,37 @@ def _settings_complaint(error: object) -> str:
     from pydantic import ValidationError
 
     assert isinstance(error, ValidationError)
-    rows = [(".".join(str(part) for part in each["loc"]), each["msg"]) for each in error.errors()]
+    rows = [(".".join(str(part) for part in each["loc"]), _in_words(each)) for each in error.errors()]
     lines = [f"  {where or 'settings'}: {message.removeprefix('Value error, ')}" for where, message in rows]
     return "these settings cannot be used:\n" + "\n".join(lines)
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    """What is wrong with a setting: of a name that is none, which was meant; of a section, that it has names."""
+    where = [str(part) for part in fault["loc"]]
+    if fault["type"] == "extra_forbidden":
+        known = _names_in(where[:-1])
+        meant = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.6)
+        instead = f"did you mean {'.'.join([*where[:-1], meant[0]])}" if meant else f"there are {', '.join(known)}"
+        return f"no such setting; {instead}" + ("?" if meant else "")
+    if fault["type"] == "model_type":
+        return f"this has settings of its own, as in {where[-1]}.{_names_in(where)[0]}: {', '.join(_names_in(where))}"
+    return fault["msg"]
+
+
+def _names_in(section: Sequence[str]) -> list[str]:
+    """Names of the settings in a section, in their order; empty if it is none."""
+    from pydantic import BaseModel
+
+    from data.settings import Settings
+
+    model: type[BaseModel] = Settings
+    for name in section:
+        found = model.model_fields[name].annotation if name in model.model_fields else None
+        if not (isinstance(found, type) and issubclass(found, BaseModel)):
+            return []
+        model = found
+    return list(model.model_fields)
 
 
 def _leave(message: str, code: int) -> None:

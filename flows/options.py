@@ -49,7 +49,10 @@ Upload = Annotated[
 Set = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="NAME=VALUE", help="Any other setting, e.g. sft.learning_rate=1e-4.", show_default=False
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other setting, e.g. sft.learning_rate=1e-4; those of a section: --set sft=?",
+        show_default=False,
     ),
 ]
 

@@ -12,6 +12,7 @@ from tasks import training
 from tasks.choices import stated
 from tasks.ingest import trainable
 from tasks.notices import tell_of_failure
+from tasks.records import MissingUpstream
 from tasks.upstream import start_or_base
 
 
@@ -49,6 +50,10 @@ def train_grpo(
     changes = stated(overrides, "grpo", minutes=minutes, max_steps=max_steps, start=start, thinking=thinking)
     settings = profiles.resolve(profile, stated(changes, seed=seed))
     model = start_or_base(settings.grpo.start, start_run_id, source, settings, pipeline_run_id)
+    if start is not None and model.stage != start:
+        raise MissingUpstream(
+            f"run {start_run_id} is of stage {model.stage}, not {start}: leave out either the stage or the run"
+        )
     version = trainable(dataset_version) if dataset_version else None
     return training.train_in_time("grpo", settings, model.run_id, pipeline_run_id, force, version)
 

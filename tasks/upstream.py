@@ -6,17 +6,23 @@ from data.settings import Settings
 from tasks.base_model import prepare_base_model
 from tasks.ingest import dataset, trainable
 from tasks.records import MODEL_STAGES, MissingUpstream, Record, Stage, latest_good, of_run
-from tasks.selection import Selection
+from tasks.selection import Selection, SelectionError
 
 
 def start_of(stage: Stage, run_id: str | None, source: str | None) -> Record:
     """The finished run given, else the newest of the stage, of the source's newest dataset if a source is named.
 
     Raises:
-        MissingUpstream: There is none; the message names the command that makes one.
+        MissingUpstream: There is none, or the one given is of another stage; the message says what to do.
     """
     if run_id is not None:
-        return of_run(run_id)
+        record = of_run(run_id)
+        if record.stage != stage:
+            raise MissingUpstream(
+                f"run {run_id} is of stage {record.stage}, and {stage} is what this starts from: name a run of that "
+                "stage, or leave it out for the newest"
+            )
+        return record
     return latest_good(stage, dataset_version=dataset(None, source) if source else None)
 
 
@@ -31,7 +37,13 @@ def handed_on(selection: Selection, start: Stage, run_id: str | None, source: st
 
     Raises:
         MissingUpstream: There is none; the message names the command that makes one.
+        SelectionError: A run is named, and the stages chosen begin before any model.
     """
+    if run_id and selection.first in ("ingest", "sft"):
+        raise SelectionError(
+            f"--run {run_id} names a model to begin with, and {selection.first} begins without one: add --from or "
+            "--only with prime, grpo or evaluate"
+        )
     if selection.first == "ingest":
         return {}
     if selection.first == "sft":
@@ -40,7 +52,7 @@ def handed_on(selection: Selection, start: Stage, run_id: str | None, source: st
         return ancestry(of_run(run_id) if run_id else latest_model(source))
     needed: Stage = "sft" if selection.first == "prime" else start
     try:
-        ids = ancestry(start_of(needed, run_id, source))
+        ids = ancestry(of_run(run_id) if run_id else start_of(needed, None, source))
         if needed not in ids:
             raise MissingUpstream(
                 f"run {run_id} is of stage {of_run(str(run_id)).stage}, and {selection.first} starts from {needed}: "
@@ -76,8 +88,10 @@ def started_from(run_id: str) -> str:
 def start_or_base(
     stage: Stage, run_id: str | None, source: str | None, settings: Settings, pipeline_run_id: str | None
 ) -> Record:
-    """Like ``start_of``; the base model is fetched where it is the one that is meant."""
-    if run_id is None and stage == "base":
+    """Like ``start_of``, but a run given may be of any stage; the base model is fetched where it is the one meant."""
+    if run_id is not None:
+        return of_run(run_id)
+    if stage == "base":
         version = dataset(None, source) if source else trainable(None)
         return of_run(prepare_base_model(settings, version, pipeline_run_id))
     return start_of(stage, run_id, source)

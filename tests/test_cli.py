@@ -234,6 +234,8 @@ def test_saved_queries_are_listed_answered_and_exported(isolated_var: Path, tmp_
     assert "WITH chosen AS" in invoke(app, ["query", "rewards", "--sql"]).stdout
     for arguments, complaint in (
         (["query", "reward"], "no saved query is called reward; apprentice query --list names them"),
+        (["query", "rewards", "--with", "run=zzz"], "no run has id zzz (run)"),
+        (["query", "changed", "--with", "before=zzz"], "no run has id zzz (before)"),
         (["query", "rewards", "--with", "run"], "--with takes NAME=VALUE"),
         (["query"], "ask something"),
     ):

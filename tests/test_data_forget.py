@@ -21,7 +21,7 @@ from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
 from data.settings import DataSettings
 from data.sources.simulated import Simulated
-from data.tombstones import forgotten_ids
+from data.tombstones import forgotten_ids, without_forgotten
 from data.validations import VALIDATION_SCHEMA
 
 SECRET = "Zyxwvut-Quorum-77"
@@ -316,7 +316,40 @@ def test_a_rejected_record_is_forgotten_too(said: list[Conversation], ingested: 
     assert snapshot.manifest(version).counts["quarantined"] == {"duplicate": 1}
 
 
+def test_a_forgotten_record_that_is_rejected_next_time_says_no_more_than_that(
+    said: list[Conversation], ingested: Ingest
+) -> None:
+    ingested()
+    forget(said[0].id, Silent())
+    broken = Quarantined(
+        source=said[0].source, record_id=said[0].record_id, reason="not_json", detail="Ada Lovelace lives here"
+    )
+    found, other = without_forgotten([broken, broken.model_copy(update={"record_id": "another"})])
+    assert isinstance(found, Quarantined)
+    assert (found.reason, "Ada" in str(found.detail)) == ("forgotten", False)
+    assert other.reason == "not_json"
+
+
+def test_unfinished_files_go_whatever_they_hold(said: list[Conversation], ingested: Ingest) -> None:
+    ingested()
+    torn = []
+    for directory in (paths.rollouts() / "run", paths.evaluations() / "one"):
+        directory.mkdir(parents=True)
+        torn.append(directory / ".step-00000001-attempt-0001.parquet.writing")
+        torn[-1].write_text("Ada Lovelace lives here")
+    forget(said[0].id, Silent())
+    assert not any(file.exists() for file in torn)
+
+
 # --- single files
+
+
+def test_lines_of_a_conversation_whose_id_begins_alike_stay(tmp_path: Path) -> None:
+    file = tmp_path / "x.jsonl"
+    lines = [f'{{"decision_point_id": "sim/{number}#2"}}' for number in ("1", "10", "1")]
+    file.write_text("\n".join(lines), encoding="utf-8")
+    assert erase_lines(file, "sim/1") == 2
+    assert file.read_text(encoding="utf-8").strip() == lines[1]
 
 
 def test_a_file_loses_its_rows_but_not_its_type(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.schema import Act, Conversation, Fact, Message, ToolCall, ToolSpec
-from data.splits import content_key, domain_slice, split_by_content, split_for_evaluation
+from data.splits import choose, content_key, domain_slice, split_by_content, split_for_evaluation
 
 DOMAINS = [f"domain {number}" for number in range(400)]
 SEEN = next(name for name in DOMAINS if domain_slice(name) == "seen")
@@ -32,6 +33,17 @@ def test_shares_are_those_stated() -> None:
     held_out = Counter(map(domain_slice, DOMAINS))
     assert held_out["unseen_in_test"] == pytest.approx(40, abs=20)
     assert held_out["unseen_in_validation"] == pytest.approx(40, abs=20)
+
+
+def test_records_are_chosen_by_the_hash_of_their_id_and_not_by_their_order() -> None:
+    """The first files of a dataset are about a few services only; and the choice is the same on every machine."""
+    every = [(f"record-{number:03d}", "train") for number in range(300)]
+    taken = choose(every, 20, {"train": 1.0})
+    assert len(taken) == 20
+    assert taken == choose(reversed(every), 20, {"train": 1.0})
+    assert taken < choose(every, 30, {"train": 1.0})
+    hashed = sorted((name for name, _ in every), key=lambda name: hashlib.sha256(name.encode()).digest())
+    assert taken == set(hashed[:20])
 
 
 def test_known_conversations_stay_where_they_are() -> None:

@@ -104,7 +104,7 @@ def test_a_model_goes_on_with_another_dataset(stages: SimpleNamespace, monkeypat
     from flows.train_grpo import train_grpo
     from flows.train_sft import train_sft
     from tasks.held_out import ReadBefore
-    from tasks.records import of_run
+    from tasks.records import MissingUpstream, of_run
 
     held_out: list[str] = []
     monkeypatch.setattr(snapshot, "exists", lambda version: True)
@@ -117,6 +117,8 @@ def test_a_model_goes_on_with_another_dataset(stages: SimpleNamespace, monkeypat
         for version in (None, "e" * 12, "f" * 12)
     )
     assert own == named  # the start model's dataset, whether it is said or not
+    with pytest.raises(MissingUpstream, match="is of stage primed, not sft: leave out either the stage or the run"):
+        train_grpo(profile="smoke", start="sft", start_run_id=primed)
     assert of_run(other).dataset_version == "f" * 12
     assert of_run(other).start_run_id == primed
     monkeypatch.setattr("tasks.held_out.words_of", lambda said: ["hello"])

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from data.ingest import ingest
+from data.profiles import resolve
 from data.reporting import Silent
 from data.settings import DataSettings
 from flows.complaints import disk_full, plain_errors
@@ -38,6 +39,21 @@ def test_no_room_is_one_message_with_the_cure(error: Exception, capsys: pytest.C
     told = capsys.readouterr().err
     assert "nothing more can be written under" in told
     assert "`apprentice data gc`" in told
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ({"sft": {"learnin_rate": 1}}, "sft.learnin_rate: no such setting; did you mean sft.learning_rate?"),
+        ({"grpo": {"weights": {"fromat": 1}}}, "did you mean grpo.weights.format?"),
+        ({"zzz": 1}, "zzz: no such setting; there are profile, seed"),
+        ({"sft": "?"}, "sft: this has settings of its own, as in sft.minutes: minutes, max_steps"),
+    ],
+)
+def test_a_mistyped_setting_names_the_one_that_was_meant(overrides, told, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit), plain_errors():
+        resolve("smoke", overrides)
+    assert told in capsys.readouterr().err
 
 
 def test_other_errors_keep_their_traceback() -> None:

@@ -193,13 +193,17 @@ def test_a_challenger_made_worse_is_never_promoted_for_it(conversations: int, na
         "format": ("format_ok", challenger["kind"] != ""),
     }[name]
     places = np.random.default_rng(9).permutation(np.flatnonzero(where))
-    ruled = []
-    for worse in (0, 1, 2, 3, 5, 8, 12, 20, 40):
+    ruled, promoted = [], []
+    for worse in (0, 1, 2, 3, 5, 8, 12, 20, 40, 160):
         frame = challenger.copy()
         frame.loc[places[:worse], column] = False
         ruled.append(decide(champion, frame).guards[name].ruled_out)
+        promoted.append(decide(champion, frame).promote)
     assert ruled == sorted(ruled, reverse=True)
-    assert not ruled[-1] or conversations > 100
+    assert not any(better and not safe for better, safe in zip(promoted, ruled, strict=True))
+    # That many losses are more than any margin, whatever the size.
+    assert not ruled[-1]
+    assert not promoted[-1]
 
 
 def test_conversations_that_are_needed_are_those_that_leave_no_more_unmet_than_is_borne() -> None:
@@ -235,6 +239,20 @@ def test_breaches_of_policy_are_guarded_where_episodes_exist() -> None:
     assert not decision.promote
     assert [reason.split(" [")[0] for reason in decision.reasons] == ["policy: worse (-10.0 points"]
     assert policy_pairs(clean, clean.assign(task_id=clean["task_id"] + "?")) is None
+    # Trials of a task hang together: 400 episodes are 200 independent ones.
+    pairs = policy_pairs(clean, breaching)
+    assert pairs is not None
+    assert (len(pairs.before), len(set(np.asarray(pairs.clusters)))) == (400, 200)
+
+
+def test_one_more_conversation_that_is_lost_whole_must_be_borne_too() -> None:
+    """Two of 200 were lost whole. What was met and what may have gone unmet stay within 3 points; one more does not."""
+    after = np.ones(1000)
+    after[:10] = 0
+    found = guarded(Pairs(np.ones(1000), after, np.repeat(np.arange(200), 5)), 0.03)
+    assert found.verdict.difference.low > -0.03
+    assert found.verdict.difference.mean - unmet(200) > -0.03
+    assert not found.ruled_out
 
 
 @pytest.mark.slow

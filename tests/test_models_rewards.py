@@ -314,6 +314,13 @@ def test_a_claim_is_one_whatever_stands_beside_it(text):
     assert answer(FAILING, text) <= 0.5
 
 
+def test_a_broken_call_beside_the_exact_one_is_malformed():
+    broken = write(GOLD) + '\n<tool_call>\n{"name": \n</tool_call>'
+    found = score(CALL_TURN, broken, thinking=False)
+    assert found.parts.tool_accuracy == -0.85
+    assert score(CALL_TURN, write(GOLD), thinking=False).parts.tool_accuracy == 1.0
+
+
 START = CONFIRMING.model_copy(update={"history": CONFIRMING.history[:1]})
 
 

@@ -10,11 +10,12 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest, t
+from scipy.stats import binomtest, norm, t
 
 from models.evaluation.statistics import (
     clustered_error,
     clustered_interval,
+    expanded_tail,
     minimum_detectable,
     paired_difference,
     wilson_bounds,
@@ -231,6 +232,14 @@ def test_a_count_that_does_not_vary_has_no_bounds_and_none_beside_its_mean(value
     """Wilson's bounds are of shares; of six turns they said [2.05, 1.0]."""
     found = clustered_interval(values, np.arange(len(values)) // 2)
     assert (found.mean, math.isnan(found.low), math.isnan(found.high)) == (np.mean(values), True, True)
+
+
+@pytest.mark.parametrize("clusters", [2, 5, 20, 400])
+def test_few_clusters_widen_the_tails_as_hesterberg_has_it(clusters):
+    """Student's t for the normal, and the bootstrap's variance that lacks C / (C - 1)."""
+    wide = math.sqrt(clusters / (clusters - 1)) * t.ppf(0.975, clusters - 1)
+    assert expanded_tail(clusters) == pytest.approx(norm.cdf(-wide))
+    assert expanded_tail(clusters) < 0.025
 
 
 def test_conversations_alike_have_the_bounds_of_as_many_equal_shares():

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from data import paths
-from flows import environment, server
+from flows import environment, server, services
 
 #: Set by importing the flows here; a fresh process must find its own.
 PREPARED = {*environment._ALWAYS, *environment._QUIET, "PREFECT_HOME"}
@@ -47,6 +47,13 @@ def test_flows_report_to_it_without_heartbeats_and_load_no_server_of_their_own()
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["None", "False", "2"]
+
+
+def test_leases_of_a_server_that_stays_lie_on_disk() -> None:
+    """In memory they are gone with a restart, and with them the run under way."""
+    assert services.SERVER.items() >= server.LEASES.items()
+    told = "from prefect.settings import get_current_settings as now\nprint(now().server.concurrency.lease_storage)"
+    assert run(told, **services.SERVER).stdout.strip() == "prefect.server.concurrency.lease_storage.filesystem"
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from data.profiles import PROFILES, merge, resolve
-from data.settings import GRPOSettings, PaperAssumptions, ProfileName, Settings, TrainingSettings
+from data.settings import GRPOSettings, PaperAssumptions, ProfileName, Settings, TrainingSettings, UnknownVariable
 
 
 @pytest.mark.parametrize("profile", get_args(ProfileName))
@@ -147,6 +147,14 @@ def test_a_bad_environment_value_is_an_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("APPRENTICE_SFT__LEARNING_RATE", "fast")
     with pytest.raises(ValidationError, match="learning_rate"):
         resolve("laptop")
+
+
+@pytest.mark.parametrize("name", ["APPRENTICE_SFT_LEARNING_RATE", "APPRENTICE_GPRO__MAX_STEPS", "APPRENTICE_SEEED"])
+def test_a_variable_that_is_no_setting_is_an_error(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training of hours would begin without it."""
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(UnknownVariable, match=f"{name} is no setting.*two underscores"):
+        resolve("smoke")
 
 
 def test_the_variable_that_moves_var_is_no_setting() -> None:

@@ -20,7 +20,7 @@ from tasks.evaluation import evaluate
 from tasks.plan import Step, plan
 from tasks.selection import STAGES, Selection, SelectionError, forced, select
 from tasks.training import train
-from tasks.upstream import ancestry, handed_on
+from tasks.upstream import ancestry, handed_on, start_of, start_or_base
 
 STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
 VERSION = "d" * 12
@@ -134,6 +134,14 @@ def test_a_part_begins_with_the_latest_good_or_the_run_given(stages: SimpleNames
         handed_on(select("grpo"), "primed", made["sft"], None)
     with pytest.raises(records.MissingUpstream, match=r"is of stage base, and prime starts from sft: name a run of"):
         handed_on(select("prime"), "primed", made["base"], None)
+    for first in (None, "sft"):
+        with pytest.raises(SelectionError, match=r"--run .* names a model to begin with, and (ingest|sft) begins"):
+            handed_on(select(first), "primed", made["sft"], None)
+    # A stage by itself takes a run of the stage that it starts from; only GRPO may start from any.
+    assert start_of("sft", made["sft"], None).run_id == made["sft"]
+    with pytest.raises(records.MissingUpstream, match="is of stage grpo, and sft is what this starts from"):
+        start_of("sft", made["grpo"], None)
+    assert start_or_base("primed", made["sft"], None, smoke(), None).run_id == made["sft"]
     given = ancestry(records.of_run(made["primed"]))
     steps = plan(smoke(), select("grpo"), given)
     assert told(steps)["grpo"] == "reused"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,23 @@ def test_the_same_work_is_reused_and_said_so(capsys: pytest.CaptureFixture[str])
     second = go(place(), do=lambda work: pytest.fail("done twice"))
     assert second.run_id == first.run_id
     assert f"sft: reused, run {first.run_id}" in capsys.readouterr().out
+
+
+def test_what_another_process_has_done_meanwhile_is_not_done_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waited for the lock that the other one held; what that one left is what it came for."""
+    hold = locks.hold
+
+    @contextmanager
+    def after_another(name: str, who: str, **more: Any) -> Iterator[None]:
+        monkeypatch.setattr(locks, "hold", hold)
+        theirs.append(go(place()))
+        with hold(name, who, **more):
+            yield
+
+    theirs: list[records.Record] = []
+    monkeypatch.setattr(locks, "hold", after_another)
+    ours = go(place(), do=lambda work: pytest.fail("done twice"))
+    assert [ours.run_id] == [one.run_id for one in theirs]
 
 
 def test_force_and_changed_settings_do_it_again() -> None:

@@ -6,6 +6,7 @@ The resolved settings are saved with each run, so what is written by hand stays 
 
 from __future__ import annotations
 
+import os
 from typing import Any, Literal
 
 from pydantic import Field
@@ -45,6 +46,7 @@ __all__ = [
     "StageSettings",
     "TrainingSettings",
     "TreeSettings",
+    "UnknownVariable",
     "environment_overrides",
 ]
 
@@ -88,6 +90,39 @@ class EnvironmentSettings(Settings, BaseSettings):
     model_config = SettingsConfigDict(env_prefix="APPRENTICE_", env_nested_delimiter="__", extra="ignore", frozen=True)
 
 
+#: What the environment may say besides settings, less its prefix; the last two are sizes of tests.
+NO_SETTINGS = frozenset(
+    [
+        "VAR",
+        "PROFILE",
+        "KERNELS",
+        "WEBHOOK",
+        "WAIT_MINUTES",
+        "ARTIFACT_ROOT",
+        "REDACTION_KEY",
+        "PRACTICE_SEEDS",
+        "PRACTICE_FUZZ",
+    ]
+)
+
+
+class UnknownVariable(ValueError):
+    """An environment variable looks like a setting and is none; the message says which was meant, or all."""
+
+
 def environment_overrides() -> dict[str, Any]:
-    """Nested dictionary of the settings that environment variables state; empty if none."""
+    """Nested dictionary of the settings that environment variables state; empty if none.
+
+    Raises:
+        UnknownVariable: One is named like a setting and is none: a training of hours would begin without it.
+    """
+    prefix = "APPRENTICE_"
+    fields = {name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        name = variable.removeprefix(prefix)
+        if variable.startswith(prefix) and name not in NO_SETTINGS and name.partition("__")[0].upper() not in fields:
+            raise UnknownVariable(
+                f"the environment variable {variable} is no setting; sections and names are joined by two underscores, "
+                f"as in {prefix}SFT__LEARNING_RATE, and begin with one of {', '.join(sorted(fields))}"
+            )
     return EnvSettingsSource(EnvironmentSettings)()
