@@ -19,6 +19,8 @@ from models.wording import EDGE_PUNCTUATION, canonical, normalise, plain
 
 #: Kinds of values that people spell in many ways; a code, or a name, has one.
 _RESPELLED = frozenset({"number", "date", "time", "phone"})
+#: "18:40 am" is no time of the day.
+_NO_TIME = re.compile(r"(?<![\d:.])(?:1[3-9]|2[0-3])(?: ?: ?\d{2})? ?a\.? ?m\b")
 #: What has a colon and is no clock time: its parts are not told by themselves.
 _RATIO = re.compile(r"\d+:(?:\d(?!\d)|\d{3,})")
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
@@ -34,7 +36,8 @@ def conveys(fact: Fact, text: str) -> bool:
     """
     if fact.kind == "boolean":
         return polarity(fact.name, text) is (normalise(fact.forms[0]) == "true")
-    literal, unified = plain(text), canonical(text)
+    text = _NO_TIME.sub(" ", plain(text))
+    literal, unified = text, canonical(text)
     if any(_contains(literal, normalise(form)) or _contains(unified, _unified(form)) for form in fact.forms):
         return True
     years = _years(" ".join(fact.forms))

@@ -13,11 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from data.schema import ASKING_ACTS, Act, DecisionPoint, ToolCall
-from models.equality import asks, conveys, same_calls, stated_arguments
+from models.equality import asks, same_calls, stated_arguments
 from models.evaluation.acts_done import does_what_was_due
 from models.evaluation.bfcl import calls_error
 from models.evaluation.metrics import judge
 from models.speech.parsing import Parsed, parse_completion
+from models.telling import tells
 from models.wording import canonical, normalise
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _answer_failure(point: DecisionPoint, parsed: Parsed) -> str:
     text = parsed.answer or ""
     if ungrounded(point, text):
         return "answer:ungrounded"
-    if not all(conveys(fact, text) for fact in point.expected.facts):
+    if not all(tells(point, fact, text) for fact in point.expected.facts):
         return "answer:missed_fact"
     if not (asks(text) or ASKING_ACTS.isdisjoint(point.expected.acts)):
         return "answer:did_not_ask"

@@ -12,9 +12,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from data.schema import DecisionPoint, ToolCall
-from models.equality import Verdict, argument_verdicts, conveys, same_calls, stated_arguments
+from models.equality import Verdict, argument_verdicts, same_calls, stated_arguments
 from models.evaluation.acts_done import does_what_was_due
 from models.speech.parsing import Parsed
+from models.telling import tells
 from models.wording import is_answer, is_dump, normalise, words
 
 #: Words of an answer that may repeat the user's: "You too!", "Good bye".
@@ -68,7 +69,7 @@ def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
 def _judge_answer_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     text = "" if parsed.attempted_call else parsed.answer or ""
     facts = point.expected.facts
-    recall = sum(conveys(fact, text) for fact in facts) / len(facts) if facts else None
+    recall = sum(tells(point, fact, text) for fact in facts) / len(facts) if facts else None
     due = does_what_was_due(point, text)
     # Where nobody annotated what is due, a word alone is no answer, unless the recorded one is no more.
     least = 1 if point.expected.acts or len(words(point.expected.content or "")) == 1 else 2

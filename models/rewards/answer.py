@@ -10,13 +10,13 @@ for, doing the act that was due (``act_fit``), grounding (values that stand in n
 from __future__ import annotations
 
 from data.schema import DecisionPoint, Message
-from models.equality import conveys
 from models.mentions import mentions
 from models.rewards.act_fit import act_fit
 from models.rewards.asking import asks_for, questions_in, things_spoken_of
 from models.rewards.grounding import ungrounded_values
 from models.rewards.saying import no_answer
 from models.speech.parsing import Parsed
+from models.telling import tells
 from models.wording import asks
 
 #: What a value costs that the agent cannot know: half of all, each time.
@@ -56,7 +56,7 @@ def content_share(point: DecisionPoint, text: str) -> float:
     if not facts and not slots:
         return 1.0
     asked = sum(asks_for(slot, text, point.tools) for slot in slots)
-    right = sum(conveys(fact, text) for fact in facts) + asked
+    right = sum(tells(point, fact, text) for fact in facts) + asked
     if not right and slots and not facts:
         return ASKED_OTHERWISE if asks(text) else 0.0
     return right / (len(facts) + len(slots))

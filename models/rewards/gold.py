@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from data.schema import DecisionPoint
-from models.equality import asks, conveys
+from models.equality import asks
 from models.rewards.act_fit import asking_is_due, claims_falsely, does
 from models.rewards.answer import made_up
 from models.rewards.asking import asks_for
@@ -23,6 +23,7 @@ from models.rewards.compose import Scored
 from models.rewards.saying import no_answer
 from models.rewards.variants import Reward
 from models.speech.template import PLACEHOLDER_THOUGHT, completion_text
+from models.telling import tells
 
 _TOLERANCE = 1e-9
 
@@ -103,7 +104,7 @@ def _answer_reasons(point: DecisionPoint, text: str) -> Iterator[str]:
         yield f"is no answer: {pretence}"
         return
     for fact in point.expected.facts:
-        if not conveys(fact, text):
+        if not tells(point, fact, text):
             yield f"{fact.kind} {fact.name} not conveyed: {' | '.join(fact.forms)}"
     for slot in point.expected.requested:
         if not asks_for(slot, text, point.tools):
