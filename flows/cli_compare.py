@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path as FilePath
 from typing import Annotated, Literal
@@ -173,4 +174,4 @@ def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) 
 
 
 def _command() -> str:
-    return " ".join(["apprentice", *sys.argv[1:]])
+    return shlex.join(["apprentice", *sys.argv[1:]])

@@ -59,6 +59,12 @@ class Step:
         )
 
 
+def short(commit: str) -> str:
+    """A commit as a page names it: its first characters, and whether the code had changes beside it."""
+    sha, changed, _ = commit.partition("+")
+    return f"{sha[:9]}{changed and '+changes'}" or "unknown"
+
+
 class Done(BaseModel):
     """What answers a step."""
 
@@ -87,7 +93,8 @@ class State(BaseModel):
     impossible: dict[str, str] = Field(default_factory=dict)
     """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
     taken: dict[str, str] = Field(default_factory=dict)
-    """By key of a training step: run id of a model that was there already and stands for it."""
+    """By key of a training step: run id of a model that was there already and stands for it; empty where one was named
+    that could not."""
     preferred: dict[str, str] = Field(default_factory=dict)
     """By the names of the arms that one was to be chosen of (joined by ``|``): the one that was."""
     commands: list[str] = Field(default_factory=list)
@@ -124,11 +131,18 @@ class State(BaseModel):
 
     def failed(self, step: Step) -> str | None:
         """Why a step cannot be done, or the one it needs; None where nothing is known against it."""
-        arm = self.arms[step.arm]
-        rollouts = (GRPO,) if arm.recipe == "rejection" and GRPO in self.arms else ()
-        names = (arm.name, *arm.starts, *rollouts)
-        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in names)]
+        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in self._before(step.arm))]
+        if self.arms[step.arm].recipe == "judged":  # which of its models is judged, and with what thoughts, tell these
+            starts = self.arms[step.arm].starts
+            needed += [Step(name, self.seed_of(name, step.seed), "judge") for name in starts]
+            needed += [Step(name, self.seed_of(name, step.seed), "judge", final=step.final) for name in starts]
         return next((self.impossible[one.key] for one in needed if one.key in self.impossible), None)
+
+    def _before(self, name: str) -> list[str]:
+        """An arm and all whose models it comes from."""
+        arm = self.arms[name]
+        rollouts = (GRPO,) if arm.recipe == "rejection" and GRPO in self.arms else ()
+        return list(dict.fromkeys([name, *(one for start in (*arm.starts, *rollouts) for one in self._before(start))]))
 
     def result(self, step: Step) -> str | None:
         """The run or evaluation that answers a step, if it is done."""

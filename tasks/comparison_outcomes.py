@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,16 +62,16 @@ class Outcomes:
         found = self.rows[self.rows["step"] == step.key]
         return found.drop(columns="step").reset_index(drop=True) if len(found) else None
 
-    def cost(self, name: str) -> dict[str, float]:
-        """Mean over the seeds of an arm's cost, of what all of them tell; empty for one that is not trained."""
-        keys = (Step(name, seed, "train").key for seed in self.state.seeds)
+    def cost(self, name: str, seeds: Iterable[int]) -> dict[str, float]:
+        """Mean over these seeds of an arm's cost, of what all of them tell; empty for one that is not trained."""
+        keys = (Step(name, seed, "train").key for seed in seeds)
         each = [self.costs[key] for key in keys if key in self.costs]
         told = [fact for fact in each[0] if all(fact in one for one in each)] if each else []
         return {fact: sum(one[fact] for one in each) / len(each) for fact in told}
 
-    def kept_steps(self, name: str) -> dict[int, float]:
-        """By seed, the step whose weights were kept."""
-        told = {seed: self.costs.get(Step(name, seed, "train").key, {}) for seed in self.state.seeds}
+    def kept_steps(self, name: str, seeds: Iterable[int]) -> dict[int, float]:
+        """By seed, of these, the step whose weights were kept."""
+        told = {seed: self.costs.get(Step(name, seed, "train").key, {}) for seed in seeds}
         return {seed: cost["kept_step"] for seed, cost in told.items() if "kept_step" in cost}
 
     @property
@@ -141,7 +141,9 @@ def _trained(state: State) -> Iterator[Record]:
 
 def _other_looks(state: State) -> int:
     own = {done.result for key, done in state.done.items() if key.endswith("/final")}
-    uses = [use for use in final_uses() if use["dataset_version"] == state.dataset_version]
+    # A model that was trained on the practice version is judged on the same test conversations, under its name.
+    held_out = {state.dataset_version, state.practice_version}
+    uses = [use for use in final_uses() if use["dataset_version"] in held_out]
     return sum(use["evaluation_id"] not in own for use in uses)
 
 
@@ -189,7 +191,9 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
     looked = owner[first.state.seeds[0]]  # looks aside are the first seed's, so what they were made on is its part's
     return Outcomes(
         judged_by=", ".join(sorted({part.judged_by for part in owner.values()})),
-        state=looked.state.model_copy(update={"done": done, "impossible": failed}),
+        state=looked.state.model_copy(
+            update={"done": done, "impossible": failed, "taken": owned(lambda part: part.state.taken)}
+        ),
         source=looked.source,
         rows=pd.concat(kept, ignore_index=True),
         costs=owned(lambda part: part.costs),
@@ -255,6 +259,9 @@ def _cost(run_id: str) -> dict[str, float]:
     outputs = record.outputs
     minutes = float(outputs.get("seconds", 0.0)) / 60
     before = _cost(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
+    # What is imitated had to be sampled: rejection has cost what the GRPO did whose rollouts it learns from.
+    source = _cost(of) if (of := record.settings.get("rollouts_of")) else {}
+    before += source.get("minutes", 0.0)
     counts, steps = outputs.get("counts") or {}, float(record.steps)
     rows = steps * float(record.settings.get("batch_size", 0))
     made = float(counts.get("used", 0)) + float(counts.get("exchanged", 0))
@@ -266,7 +273,7 @@ def _cost(run_id: str) -> dict[str, float]:
         "steps": steps,
         "kept_step": float((outputs.get("metrics") or {}).get("best_step", steps)),
         "learned_tokens": learned,
-        "sampled_tokens": sampled,
+        "sampled_tokens": sampled + source.get("sampled_tokens", 0.0),
     }
 
 

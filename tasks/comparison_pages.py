@@ -230,11 +230,16 @@ def failure_section(arms: Sequence[ArmRows]) -> str:
     if not found:
         return ""
     titles = {arm.name: arm.title for arm in arms}
-    shares = failures.between(found).head(MOST)
+    every = failures.between(found)
+    shares = every.head(MOST)
     rows = [
         [str(cause), *(f"{100 * value:.1f}" for value in row)]
         for cause, row in zip(shares.index, shares.to_numpy(), strict=True)
     ]
+    if others := len(every) - len(shares):
+        left = every.iloc[MOST:].sum()
+        rows.append([f"{others} other causes", *(f"{100 * value:.1f}" for value in left)])
+    rows.append(["failed in all", *(f"{100 * value:.1f}" for value in every.sum())])
     heads = ["cause", *(titles[name] for name in shares.columns)]
     parts = [f"Share of turns that failed for each cause, in percent, first seed.\n\n{table(heads, rows)}"]
     grounded = [[titles[name], _share_of(frame["grounded"])] for name, frame in found.items()]

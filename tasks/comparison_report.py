@@ -14,10 +14,11 @@ from data.files import write_whole
 from models.evaluation import by_domain, document
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.noise import noise_floor
+from models.evaluation.promotion import finite
 from models.evaluation.slices import part
 from models.evaluation.verdicts import MARGIN, Verdict
 from tasks import comparison, comparison_examples, comparison_pages, comparison_taken
-from tasks.comparison import SAMPLES, State, Step
+from tasks.comparison import SAMPLES, State, Step, short
 from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
 from tasks.evaluation import rows_of
 
@@ -88,7 +89,7 @@ def judged_arms(made: Outcomes, final: bool) -> list[ArmRows]:
         if frames:
             # Looks aside stand beside the first seed's rows, so without these there is nothing to hold them against.
             aside = _aside(made, name) if not final and state.seeds[0] in frames else {}
-            cost, kept = made.cost(name), made.kept_steps(name)
+            cost, kept = made.cost(name, frames), made.kept_steps(name, frames)
             found.append(ArmRows(arm.number, name, arm.title, frames, aside, cost, kept, trained(state, name)))
     return sorted(found, key=lambda arm: arm.number)
 
@@ -135,13 +136,16 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         "guarded": {name: [one.as_row() for one in there.values()] for name, there in guarded.items()},
         "noise": {name: asdict(one) for name, one in floors.items()},
     }
-    write_whole(_named(directory, "verdicts.json", final), json.dumps(evidence, indent=2, default=str))
+    told = json.dumps(finite(evidence), indent=2, default=str)
+    write_whole(_named(directory, "verdicts.json", final), told)
     floor = max((one.floor for one in floors.values()), default=None)
     sections = [
         _head(made, final),
         f"## Turn success\n\n{document.unlike_seeds(arms)}{document.headline(arms, where)}",
         _unmoved(made, titles),
-        f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n{document.answer_table(found, titles, floor)}",
+        f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n{document.answer_table(found, titles, floor)}"
+        if found
+        else "",
         f"## Guarded slices\n\nThe words are corrected for the questions of one slice.\n\n"
         f"{document.guard_table(guarded, titles)}"
         if any(guarded.values())
@@ -189,7 +193,7 @@ def noise(arms: Sequence[ArmRows], where: str) -> dict[str, Any]:
 
 def _head(made: Outcomes, final: bool) -> str:
     state = made.state
-    commits = sorted({done.git_commit[:9] for done in state.done.values() if done.git_commit})
+    commits = sorted({short(done.git_commit) for done in state.done.values() if done.git_commit})
     machines = sorted({done.machine for done in state.done.values() if done.machine})
     facts = [
         *([("command", f"`{command}`") for command in made.commands] or [("command", "not recorded")]),
@@ -217,15 +221,19 @@ def _head(made: Outcomes, final: bool) -> str:
 
 
 def _judged_on(made: Outcomes, final: bool) -> str:
-    looked = any(key.endswith("/final") for key in made.state.done)
+    page = page_file(Path(), final=True).name
+    if any(key.endswith("/final") for key in made.state.done):
+        looked = f"test was looked at too ({page})"
+    elif made.other_looks:
+        looked = f"no page of this comparison is on test, but test was looked at {made.other_looks} times"
+    else:
+        looked = "test was not looked at"
     if final:
         others = (
             f"; {made.other_looks} other judgements have looked at them before or since" if made.other_looks else ""
         )
         return f"the test splits{others}"
-    told = "validation; " + (
-        f"test was looked at too ({page_file(Path(), final=True).name})" if looked else "test was not looked at"
-    )
+    told = f"validation; {looked}"
     main = made.rows[made.rows["step"].str.endswith("/judge")]
     judged = set(main["conversation_id"])
     chosen = judged & set(made.chosen_on)
@@ -237,9 +245,9 @@ def _judged_on(made: Outcomes, final: bool) -> str:
 
 
 def _judges(made: Outcomes) -> str:
-    commits = [one.strip()[:9] for one in made.judged_by.split(",") if one.strip()]
-    mixed = "; **several, so differences between seeds may be those of judges**" if len(set(commits)) > 1 else ""
-    return f"{', '.join(commits) or 'an unknown commit'}{mixed}"
+    judges = sorted({one.strip() for one in made.judged_by.split(",")})
+    mixed = "; **several, so differences between seeds may be those of judges**" if len(judges) > 1 else ""
+    return f"{', '.join(short(one) if one else 'an unknown commit' for one in judges)}{mixed}"
 
 
 def _seeds(state: State, final: bool) -> str:

@@ -61,7 +61,13 @@ def _train(state: State, step: Step) -> Done:
     settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
     version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
     if there := state.taken.get(step.key):
-        record = comparison_taken.taken(there, training_address(_stage(arm), settings, records.of_run(run), version))
+        address = training_address(_stage(arm), settings, records.of_run(run), version)
+        try:
+            record = comparison_taken.taken(there, address)
+        except comparison_taken.NotTakable:
+            state.taken[step.key] = ""  # so that the same call without --take trains it
+            state.save()
+            raise
         say(f"{step.key}: taken, run {record.run_id}")
         return comparison_taken.done(record)
     return _done(training.train(_stage(arm), settings, run, dataset_version=version))

@@ -15,7 +15,7 @@ from typing import Any
 from data.settings import Settings
 from tasks import records
 from tasks.addresses import TRAINERS
-from tasks.comparison import Done, State, Step
+from tasks.comparison import Done, State, Step, short
 from tasks.records import Address, MissingUpstream, Record
 from tasks.stage import flat
 
@@ -133,10 +133,12 @@ def done(record: Record) -> Done:
 def told(state: State) -> str:
     """The models that were taken and are in use, for the page; empty without any."""
     used = [
-        key for key, run in state.taken.items() if (there := state.done.get(key)) is not None and there.result == run
+        key
+        for key, run in state.taken.items()
+        if run and (there := state.done.get(key)) is not None and there.result == run
     ]
     return ", ".join(
         f"{key.removesuffix('/train').replace('/', ', seed ')}: run {state.taken[key][:8]} of commit "
-        f"{state.done[key].git_commit[:9] or 'unknown'}"
+        f"{short(state.done[key].git_commit)}"
         for key in sorted(used)
     )

@@ -49,6 +49,10 @@ def judged_again(rows: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.
     Args:
         rows: Rows with the columns of ``data.evaluations``.
         points: Their decision points by id, as they were recorded. Rows without one keep the verdict they have.
+
+    Returns:
+        The rows, less those of a withheld value that stands elsewhere in its conversation, as it is read now: a call
+        was right there.
     """
     import pandas as pd
 
@@ -56,10 +60,10 @@ def judged_again(rows: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.
     each = zip(known.index, known.to_dict("records"), strict=True)
     verdicts = {index: _verdict_on(row, points[row["decision_point_id"]]) for index, row in each}
     found = {index: one for index, one in verdicts.items() if one is not None}
+    made = rows.drop(index=[index for index in verdicts if index not in found])
     if not found:
-        return rows
+        return made
     anew = pd.DataFrame.from_dict(found, orient="index", dtype=object)
-    made = rows.copy()
     for column in anew.columns:
         values = made[column].astype(object)
         values.loc[anew.index] = anew[column]
@@ -68,7 +72,7 @@ def judged_again(rows: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.
 
 
 def _verdict_on(row: Mapping[Any, Any], point: DecisionPoint) -> dict[str, Any] | None:
-    """Columns of the verdict on one stored completion; None where its turn cannot be made again."""
+    """Columns of the verdict on one stored completion; None where nothing can be withheld at its turn."""
     changed = row.get("variant")
     changed = changed if isinstance(changed, str) else ""
     met = without_required_information(point) if changed.startswith("withheld") else point

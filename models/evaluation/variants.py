@@ -11,8 +11,9 @@ import random
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from data.schema import Act, DecisionPoint, Message, ToolSpec
+from data.schema import Act, DecisionPoint, Fact, Message, ToolSpec
 from models.equality import required_arguments
+from models.facts import conveys
 from models.speech.template import action_text
 
 #: Tools of other domains that are added to those on offer.
@@ -86,17 +87,20 @@ def without_required_information(point: DecisionPoint) -> DecisionPoint | None:
 
 
 def _withheld(history: Sequence[Message], value: str) -> tuple[Message, ...] | None:
-    """The history without the value; None if others than the user said it, or nobody did."""
+    """The history without the value; None if others than the user said it, nobody did, or it stands there in another
+    spelling ("$1,400" for 1400), so that who reads may still know it."""
     pattern = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.IGNORECASE)
     said_by = {message.role for message in history if pattern.search(_all_text(message))}
     if said_by != {"user"}:
         return None
-    return tuple(
+    left = tuple(
         message.model_copy(update={"content": pattern.sub(WITHHELD, message.content or "")})
         if message.role == "user"
         else message
         for message in history
     )
+    spelled = Fact(name="withheld", kind="value", forms=(value,))
+    return None if any(conveys(spelled, _all_text(message)) for message in left) else left
 
 
 def _all_text(message: Message) -> str:
