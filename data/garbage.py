@@ -87,6 +87,8 @@ def _checkpoints(references: References) -> Iterator[Garbage]:
 
 def _drafts() -> Iterator[Garbage]:
     for directory in sorted(paths.datasets().glob(".*")) if paths.datasets().is_dir() else []:
+        if directory.name.endswith(snapshot.ASIDE):
+            continue  # the only copy of a version whose rewriting was killed in between; `snapshot.mend` brings it back
         if directory.is_dir() and time.time() - directory.stat().st_mtime > DRAFT_SECONDS:
             yield _item("draft", directory.name, directory, "left by a killed process more than a day ago")
 

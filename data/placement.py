@@ -3,8 +3,8 @@ which to learn from where they are limited.
 
 A conversation of ``train`` that says the same, or nearly the same, as one models are judged by would give the answer
 away. Twins inside the dataset version and conversations of the frozen evaluation set (earlier versions, other sources)
-count alike. A conversation whose text a test or validation split of its own source once held, under a name that is gone
-by now, goes back to that split.
+count alike. A conversation that a test or validation split of its own source once held goes back to it, be it that its
+name is gone by now and its text is there, or that its text has changed and its name is there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from data.chunks import JUDGED, Chunk, Item, refused, repeated
 from data.duplicates import near_duplicates
@@ -79,7 +79,8 @@ def place(
     own = {(row.item.id, row.item.content) for row in rows}
     absent = [item for item in frozen if (item.conversation_id, item.content) not in own]
     gone = [item for item in absent if item.source == source and item.conversation_id not in names]
-    moved = _moved(rows, gone)
+    changed = [item for item in absent if item.source == source and item.conversation_id in names]
+    moved = _moved(rows, gone) | _back(rows, changed)
     inside = [twin for twin in _inside(rows, signatures) if twin.at not in moved]
     settled = {*moved, *(twin.at for twin in inside)}
     outside = [twin for twin in _outside(rows, signatures, absent) if twin.at not in settled]
@@ -129,6 +130,22 @@ def _moved(rows: Sequence[_Row], gone: Iterable[Frozen]) -> dict[int, Split]:
         for at, row in enumerate(rows)
         if _rank(row.item.split) < _rank(splits.get(row.item.content, "train"))
     }
+
+
+def _back(rows: Sequence[_Row], changed: Iterable[Frozen]) -> dict[int, Split]:
+    """Rows of a name that models are judged by, whose words have changed since: an offer of one tool more, or a turn
+    more, would else draw their split anew. One that would be learned from now has tools that are seen."""
+    splits: dict[str, Split] = {}
+    for item in changed:
+        if _rank(item.split) > _rank(splits.get(item.conversation_id, "train")):
+            splits[item.conversation_id] = item.split
+    found: dict[int, Split] = {}
+    for at, row in enumerate(rows):
+        once = splits.get(row.item.id, "train")
+        if row.item.split != "excluded" and _rank(row.item.split) < _rank(once):
+            exposure = row.item.split.partition("_")[2] or "seen"
+            found[at] = cast(Split, f"{once.partition('_')[0]}_{exposure}")
+    return found
 
 
 def _rank(split: Split) -> int:

@@ -128,6 +128,8 @@ def with_other_names(conversation: Conversation) -> Conversation:
     names = _names(conversation)
     return conversation.model_copy(
         update={
+            # Where tools are the domains, they go by the names that are called.
+            "domains": tuple(names.tools.get(domain, domain) for domain in conversation.domains),
             "tools": tuple(_tool(tool, names) for tool in conversation.tools),
             "messages": tuple(_message(message, names) for message in conversation.messages),
         }

@@ -146,6 +146,29 @@ def test_once_in_test_always_in_test_under_any_name(run: Any) -> None:
     assert third.dataset_version == again.dataset_version
 
 
+def test_once_in_test_always_in_test_in_other_words(run: Any) -> None:
+    """A turn more, or a tool more on offer, changes what the split is drawn by; the name is the same."""
+    run(saying("told", STORY, "test_seen"), saying("unseen", other(7), "validation_unseen"), saying("own", other(1)))
+    again = run(
+        saying("told", other(2), "train"),
+        saying("unseen", other(3), "train"),
+        saying("own", other(1)),
+        saying("more", other(4)),
+    )
+    # What would be learned from now has tools that are seen.
+    expected = {"s/told": "test_seen", "s/unseen": "validation_seen", "s/own": "train", "s/more": "train"}
+    assert splits(again) == expected
+    third = run(
+        saying("told", other(2), "validation_seen"),
+        saying("unseen", other(3), "test_unseen"),
+        saying("own", other(1)),
+        saying("more", other(4), "excluded"),
+    )
+    # A higher split stays, a lower one gives way; what is left out stays left out.
+    assert splits(third)["s/told"] == "test_seen"
+    assert splits(third)["s/unseen"] == "test_unseen"
+
+
 def test_other_sources_are_not_trained_on_either(run: Any) -> None:
     alone = run(saying("a", STORY), saying("b", other(1)))
     run(saying("x", STORY, "test_seen", "t"), saying("y", other(9), "train", "t"), name="t")

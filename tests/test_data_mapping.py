@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data.mapping import files, plain_json
+from data.mapping.cutting import cut
 from data.mapping.facts import states, with_derived_facts
 from data.mapping.files import read_records, record_files
 from data.mapping.json_schema import object_schema, repaired, schema_of_type
@@ -340,6 +341,61 @@ def test_sharegpt_keeps_a_system_text_text_beside_calls_and_parallel_calls() -> 
     assert (first.content, second.content) == ("1", "2")
     with pytest.raises(Unusable, match="turn 0: "):
         as_openai({"conversations": [{"from": "function_call", "value": "find()"}]})
+
+
+def test_of_a_system_text_with_tools_only_the_format_gives_way() -> None:
+    system = (
+        "You are the clerk of Mill Library. Never lend to minors. You can call functions within <tools></tools> tags. "
+        'Here are the available tools: <tools>[{"name": "lend"}]</tools> For each function call return a JSON object '
+        'within tool_call tags:\n<tool_call>\n{"name": "…"}\n</tool_call>\nSpeak plainly.'
+    )
+    record = as_openai({"conversations": [{"from": "system", "value": system}, {"from": "human", "value": "Hi"}]})
+    said = [(message["role"], message["content"]) for message in record["messages"]]
+    own = "You are the clerk of Mill Library. Never lend to minors. Speak plainly."
+    assert said == [("system", own), ("user", "Hi")]
+    assert [tool.name for tool in tools_of(record["tools"])] == ["lend"]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("Confirm room 01 to jane.roe1@clinic-north.org or call", "Confirm room 01 to …"),
+        ("Please call me back at 415-555-0100 tomorrow morning", "Please call me back at …"),
+        ("jane.margaret.roe.of.the.long.name@clinic-north.org", "…"),
+        ("short", "short"),
+        ("x" * 40, "x" * 40),
+    ],
+)
+def test_what_is_cut_is_cut_between_words_and_before_numbers(text: str, shown: str) -> None:
+    """Of half an address nobody can tell that it is one, and no redaction takes it out."""
+    assert cut(text, 40) == shown
+
+
+def test_whole_numbers_beyond_64_bits_are_refused_and_not_rounded() -> None:
+    assert plain_json.parse('{"a": 18446744073709551615, "b": -9223372036854775808}') == {"a": 2**64 - 1, "b": -(2**63)}
+    assert plain_json.parse('{"a": "89490200001234567890"}') == {"a": "89490200001234567890"}
+    assert plain_json.parse(b"[1.0000000000000000001]") == [1.0]
+    for text in ('{"iccid": 89490200001234567890}', b'{"iccid": 89490200001234567890}', "[" + "9" * 40 + "]"):
+        with pytest.raises(plain_json.NotJson, match="beyond 64 bits; write it as text"):
+            plain_json.parse(text)
+
+
+def test_files_as_editors_write_them_are_read(tmp_path: Path) -> None:
+    bom, record = b"\xef\xbb\xbf", {"messages": [{"role": "user", "content": "Grüße"}]}
+    whole = json.dumps(record, indent=2).encode()
+    for name, content, expected in (
+        ("list.json", bom + json.dumps([record, record]).encode(), 2),
+        ("one.json", whole, 1),
+        ("bom.json", bom + whole, 1),
+        ("lines.json", json.dumps(record).encode() + b"\n" + json.dumps(record).encode(), 2),
+        ("one.json.gz", gzip.compress(whole), 1),
+    ):
+        (tmp_path / name).write_bytes(content)
+        reads = list(read_records(tmp_path / name))
+        assert [read.record for read in reads] == [record] * expected, name
+        assert reads[0].place == f"{name}#1"
+    (tmp_path / "torn.json").write_bytes(whole[:-4])
+    assert {read.reason for read in read_records(tmp_path / "torn.json")} == {"not_json"}
 
 
 # Turns, facts, rationales

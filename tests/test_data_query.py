@@ -243,11 +243,41 @@ def test_answers_while_rollouts_are_written() -> None:
         "PRAGMA database_list",
         "CALL pragma_version()",
         "CREATE OR REPLACE VIEW rollouts AS SELECT 1",
+        "WITH x AS (COPY (SELECT 1 AS a) TO 'x.parquet') SELECT * FROM x",
+        "WITH x AS (DELETE FROM typed.rollouts RETURNING *) SELECT * FROM x",
+        "WITH x AS (INSERT INTO typed.rollouts SELECT * FROM typed.rollouts RETURNING *) SELECT * FROM x",
+        "FROM (WITH x AS (UPDATE typed.rollouts SET step = 1 RETURNING *) SELECT * FROM x)",
     ],
 )
 def test_only_select_is_answered(sql: str) -> None:
     with pytest.raises(QueryError, match="queries only read: use SELECT"):
         run_query(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "WITH x AS (SELECT 'COPY' AS word) SELECT word FROM x",
+        "SELECT 'insert, update, delete' AS word",
+        "DESCRIBE rollouts",
+        "SHOW TABLES",
+        "SUMMARIZE rollouts",
+        "VALUES (1)",
+        "FROM rollouts SELECT count(*)",
+        "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT * FROM n",
+    ],
+)
+def test_what_only_reads_is_answered(sql: str) -> None:
+    append_rollouts("run", 1, [rollout(kind="call")])
+    assert len(run_query(sql)) > 0
+
+
+def test_a_published_file_cannot_be_written_over() -> None:
+    file = append_rollouts("run", 1, [rollout(kind="call")])
+    before = file.read_bytes()
+    with pytest.raises(QueryError, match="queries only read"):
+        run_query(f"WITH x AS (COPY (SELECT 1 AS a) TO '{file}') SELECT * FROM x")
+    assert file.read_bytes() == before
 
 
 def test_pivot_that_would_need_two_statements_names_the_cure() -> None:

@@ -44,6 +44,15 @@ def _conversation(tool: ToolSpec, call: ToolCall, *, domains: tuple[str, ...] = 
     )
 
 
+def test_domains_that_are_tools_go_by_the_names_that_are_called() -> None:
+    call = ToolCall(id="c", name="find_order", arguments={"order_id": "7"}, arguments_raw='{"order_id": "7"}')
+    other = with_other_names(
+        _conversation(ToolSpec(name="find_order", parameters=_schema()), call, domains=("find_order", "shop"))
+    )
+    assert other.domains == (other.tools[0].name, "shop")
+    assert other.messages[1].tool_calls[0].name == other.domains[0]
+
+
 def _schema(**more: object) -> dict[str, object]:
     return {"type": "object", "properties": {"order_id": {"type": "string"}}, "required": ["order_id"], **more}
 

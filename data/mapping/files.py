@@ -22,6 +22,7 @@ MAX_RECORD = 16 * 2**20
 #: Bytes of a file that is one JSON list, which has to be read whole.
 MAX_LIST = 512 * 2**20
 _BATCH = 256
+_BOM = b"\xef\xbb\xbf"
 
 
 class Read(NamedTuple):
@@ -81,9 +82,12 @@ def read_records(file: Path, limit: int = MAX_RECORD) -> Iterator[Read]:
 def _json(file: Path, limit: int) -> Iterator[Read]:
     with _open(file) as stream:
         if not _is_list(stream):
-            yield from _lines(stream, file.name, limit)
+            if (one := _only_object(stream, limit)) is not None:
+                yield Read(f"{file.name}#1", one)
+            else:
+                yield from _lines(stream, file.name, limit)
             return
-        content = stream.read(MAX_LIST + 1)
+        content = stream.read(MAX_LIST + 1).removeprefix(_BOM)
     if len(content) > MAX_LIST:
         detail = f"{file.name} is one JSON list of more than {MAX_LIST >> 20} MB; write it as JSON lines"
         yield Read(file.name, reason="oversized_file", detail=detail)
@@ -108,6 +112,28 @@ def _is_list(stream: BinaryIO) -> bool:
     return sign == b"["
 
 
+def _only_object(stream: BinaryIO, limit: int) -> Any:
+    """The record of a file that is one JSON object over several lines, as people indent it; None if it is another kind.
+
+    The stream is at its start again afterwards.
+    """
+    first = stream.readline(limit + 1).removeprefix(_BOM).strip()
+    try:
+        if not first.startswith(b"{") or parse(first):
+            return None
+    except NotJson:
+        stream.seek(0)
+        whole = stream.read(limit + 1)
+        try:
+            found = parse(whole.removeprefix(_BOM)) if len(whole) <= limit else None
+        except NotJson:
+            return None
+        return found if isinstance(found, dict) else None
+    finally:
+        stream.seek(0)
+    return None
+
+
 def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Read]:
     number = 0
     while line := stream.readline(limit + 1):
@@ -117,7 +143,7 @@ def _lines(stream: BinaryIO, name: str, limit: int) -> Iterator[Read]:
             while line and not line.endswith(b"\n"):
                 line = stream.readline(limit)
             yield Read(place, reason="oversized_record", detail=f"line {number} has more than {limit >> 20} MB")
-        elif stripped := line.removeprefix(b"\xef\xbb\xbf").strip():
+        elif stripped := line.removeprefix(_BOM).strip():
             try:
                 yield Read(place, parse(stripped))
             except NotJson as error:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from data.mapping.cutting import cut
 from data.mapping.json_schema import object_schema
 from data.mapping.plain_json import NotJson, parse
 from data.schema import Message, ToolCall, ToolSpec
@@ -202,7 +203,7 @@ def _parsed(text: str, reason: str, what: str) -> Any:
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return cut(text, 80)
 
 
 def messages_of(written: Iterable[Any]) -> tuple[Message, ...]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from typing import Any
 
 import orjson
 
 MAX_DEPTH = 64
+#: What orjson reads as a whole number; a longer one becomes a float, of which the last digits are gone.
+_LARGEST, _LEAST = 2**64 - 1, -(2**63)
+_LONG, _LONG_BYTES = re.compile(r"\d{19}"), re.compile(rb"\d{19}")
 
 
 class NotJson(ValueError):
-    """A text is not JSON, or nested beyond ``MAX_DEPTH``."""
+    """A text is not JSON, nested beyond ``MAX_DEPTH``, or has a whole number beyond 64 bits."""
 
 
 def parse(text: str | bytes) -> Any:
@@ -26,7 +31,15 @@ def parse(text: str | bytes) -> Any:
     brackets = (text.count("[") + text.count("{")) if isinstance(text, str) else (text.count(b"[") + text.count(b"{"))
     if brackets > MAX_DEPTH and _too_deep(value):
         raise NotJson(f"nested more than {MAX_DEPTH} levels deep")
+    if _LONG_BYTES.search(text) if isinstance(text, bytes) else _LONG.search(text):
+        json.loads(text, parse_int=_whole)
     return value
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > len(str(_LARGEST)) + 1 or not _LEAST <= int(digits) <= _LARGEST:
+        raise NotJson(f"the whole number {digits[:24]} is beyond 64 bits; write it as text")
+    return int(digits)
 
 
 def _too_deep(value: Any) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from data.mapping.cutting import cut
 from data.schema import Act, Message, ToolCall, ToolSpec
 
 _SHOWN_SIGNS = 40
@@ -62,5 +63,4 @@ def _for_answer(message: Message, after_result: bool) -> str:
 
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN_SIGNS else f"{text[:_SHOWN_SIGNS]}…"
+    return cut(" ".join(text.split()), _SHOWN_SIGNS)

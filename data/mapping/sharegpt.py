@@ -2,7 +2,7 @@
 
 ``from``/``value`` pairs with human, gpt, function_call and observation; or Hermes' tags inside the texts:
 ``<tool_call>`` blocks in what gpt says, ``<tool_response>`` in what the tool returns, and ``<tools>`` in the system
-text, which then is the format's own instruction and gives way to ours.
+text, whose instructions about the format give way to ours; what else it says stays.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ _ROLES = {
 }
 _CALL = re.compile(r"<tool_call>\s*(.*?)\s*</tool_call>", re.DOTALL)
 _RESPONSE = re.compile(r"<tool_response>\s*(.*?)\s*</tool_response>", re.DOTALL)
-_TOOLS = re.compile(r"<tools>\s*(.*?)\s*</tools>", re.DOTALL)
+#: The block itself, not the empty pair of tags by which the format's instructions speak of it.
+_TOOLS = re.compile(r"<tools>\s*([\[{].*?)\s*</tools>", re.DOTALL)
+_SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
+_OF_THE_FORMAT = re.compile(
+    r"</?tool|<tool_call>|[{}]|\bfunctions? (?:call|signature|name)|\bcall(?:ing|s)? functions?\b|\btool_calls?\b"
+    r"|\bavailable (?:tools|functions)\b|\bone or more functions\b|\bvalues to plug\b|\bjson (?:object|schema)\b"
+    r"|\bpydantic\b",
+    re.IGNORECASE,
+)
 
 
 def as_openai(record: dict[str, Any]) -> dict[str, Any]:
@@ -45,8 +53,15 @@ def as_openai(record: dict[str, Any]) -> dict[str, Any]:
             raise Unusable(error.reason, f"turn {index}: {error.detail}") from error
     if messages and messages[0]["role"] == "system" and (listed := _TOOLS.search(messages[0]["content"])):
         tools = tools if tools else _listed_tools(listed[1])
-        messages = messages[1:]
+        own = _own_instructions(messages[0]["content"])
+        messages = [*([{"role": "system", "content": own}] if own else []), *messages[1:]]
     return {**record, "messages": messages, "tools": tools}
+
+
+def _own_instructions(system: str) -> str:
+    """What a system text says besides the tools and how to call them; empty if nothing."""
+    sentences = _SENTENCE_END.split(_TOOLS.sub("", system, count=1))
+    return " ".join(one.strip() for one in sentences if one.strip() and not _OF_THE_FORMAT.search(one))
 
 
 def _messages(turn: Any) -> list[dict[str, Any]]:

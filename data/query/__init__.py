@@ -7,6 +7,7 @@ one SELECT, and its configuration is locked.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 60.0
+#: Nodes of DuckDB's parse tree that do something else than read.
+_CHANGES = re.compile(r'"type":\s*"([A-Z_]+)_QUERY_NODE"')
+_MAY_CHANGE = re.compile(r"(?i)\b(?:copy|insert|update|delete|merge|create|drop|alter|attach|export|import)\b")
 MEMORY_LIMIT = "2GB"
 
 
@@ -163,6 +167,22 @@ def _refuse_all_but_one_select(connection: duckdb.DuckDBPyConnection, sql: str) 
         raise QueryError("this PIVOT has to look at the data first; list its values: PIVOT … ON column IN ('a', 'b') …")
     if kind != duckdb.StatementType.SELECT:
         raise QueryError(f"queries only read: use SELECT (or WITH, DESCRIBE, SHOW, SUMMARIZE), not {kind.name}")
+    _refuse_what_changes(connection, sql)
+
+
+def _refuse_what_changes(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """A WITH may hold statements that write (``WITH x AS (COPY … TO …)``), and be a SELECT all the same."""
+    import duckdb
+
+    try:
+        (tree,) = connection.execute("SELECT json_serialize_sql($1)", [sql]).fetchone() or ("",)
+        found = _CHANGES.search(tree)
+        unread = json.loads(tree).get("error") and _MAY_CHANGE.search(sql)
+    except (duckdb.Error, ValueError) as error:
+        raise QueryError(f"this statement cannot be read: {error}") from error
+    if found or unread:
+        kind = found[1] if found else "a statement that changes something"
+        raise QueryError(f"queries only read: use SELECT (or WITH, DESCRIBE, SHOW, SUMMARIZE), not {kind}")
 
 
 def _places() -> tuple[Path, ...]:

@@ -21,10 +21,11 @@ from data.snapshot.manifests import (
     read_manifest,
     verify,
 )
-from data.snapshot.publishing import DRAFT_SUFFIX, mend, publish, rewriting, set_aside, use_again
+from data.snapshot.publishing import ASIDE, DRAFT_SUFFIX, mend, publish, rewriting, set_aside, use_again
 from data.snapshot.reading import iterate_decision_points, read_conversations, read_decision_points, read_points_by_id
 
 __all__ = [
+    "ASIDE",
     "DRAFT_SUFFIX",
     "FORMAT",
     "MANIFEST",

@@ -20,7 +20,7 @@ from data.snapshot.manifests import FORMAT, MANIFEST, Manifest, exists, last_use
 #: Ends the name of a directory that somebody is still writing.
 DRAFT_SUFFIX = ".writing"
 _ABANDONED_SECONDS = 86_400.0
-_ASIDE = ".replaced"
+ASIDE = ".replaced"
 
 
 def publish(version: str) -> Path:
@@ -70,7 +70,7 @@ def rewriting(version: str) -> Iterator[Path]:
             dataset = content.dataset.model_copy(update={"counts": {**content.dataset.counts, **_counted(draft)}})
             _write_manifest(draft, content.model_copy(update={"files": files, "dataset": dataset}))
             os.utime(draft / MANIFEST, ns=(used, used))
-            aside = paths.datasets() / f".{version}{_ASIDE}"
+            aside = paths.datasets() / f".{version}{ASIDE}"
             target.rename(aside)
             draft.rename(target)
             sync_directory(target.parent)
@@ -81,8 +81,8 @@ def rewriting(version: str) -> Iterator[Path]:
 
 def mend() -> None:
     """Finish what a kill left half done: a snapshot set aside comes back, or goes if its successor is there."""
-    for aside in paths.datasets().glob(f".*{_ASIDE}"):
-        target = paths.dataset(aside.name.removeprefix(".").removesuffix(_ASIDE))
+    for aside in paths.datasets().glob(f".*{ASIDE}"):
+        target = paths.dataset(aside.name.removeprefix(".").removesuffix(ASIDE))
         if target.exists():
             shutil.rmtree(aside)
         else:
