@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pandas as pd
 import pytest
 
 from data.decision_points import decision_points
 from data.pass_rates import content_digest
 from data.reporting import Silent
-from data.schema import Conversation, DecisionPoint
+from data.schema import Conversation, DecisionPoint, Message, ToolCall, ToolSpec
 from data.settings import DataSettings, GRPOSettings
 from data.sources import get_source
+from models.evaluation.metrics import Judgement
+from models.evaluation.rejudge import judged_again
 from models.evaluation.variants import WITHHELD, without_required_information
 from models.rewards.gold import audit
 from models.rewards.variants import load_reward
@@ -87,3 +90,46 @@ def test_they_come_as_often_as_was_asked_and_calls_stay_what_they_were(
 def test_some_recorded_answers_must_be_left() -> None:
     with pytest.raises(ValueError, match="no recorded answer turns"):
         GRPOSettings(call_share=0.5, withheld_share=0.5)
+
+
+def call_turn(*said: tuple[str, str]) -> DecisionPoint:
+    amount = {"type": "object", "properties": {"amount": {"type": "string"}}, "required": ["amount"]}
+    call = ToolCall(id="c", name="Send", arguments={"amount": "1400"}, arguments_raw='{"amount": "1400"}')
+    return DecisionPoint(
+        id="made/1#1",
+        conversation_id="made/1",
+        message_index=len(said),
+        source="made",
+        split="validation_seen",
+        domain="Banks",
+        kind="call",
+        tool="Send",
+        tools=(ToolSpec(name="Send", parameters=amount),),
+        history=tuple(Message(role=role, content=text) for role, text in said),  # type: ignore[arg-type]
+        expected=Message(role="assistant", tool_calls=(call,)),
+    )
+
+
+def withholding(*said: tuple[str, str]) -> DecisionPoint | None:
+    return without_required_information(call_turn(*said))
+
+
+def test_a_value_that_stands_there_in_another_spelling_is_not_withheld() -> None:
+    """The agent has repeated it, or the user has said it twice: who reads may call, and asking again would be wrong."""
+    assert withholding(("user", "Send 1400 to Yumi")) is not None
+    told = ("assistant", "I will transfer $1,400 to Yumi, is that right?")
+    assert withholding(("user", "Send 1400 to Yumi"), told, ("user", "Yes")) is None
+    assert withholding(("user", "Send 1400 to Yumi, that is 1,400.00 dollars")) is None
+
+
+def test_rows_of_values_that_were_not_withheld_after_all_are_left_out() -> None:
+    points = {
+        "made/1#1": call_turn(("user", "Send 1400 to Yumi")),
+        "made/2#1": call_turn(("user", "Send 1400, so $1,400")),
+    }
+    said = {"variant": "withheld", "text": "Could you tell me the amount?", "thinking": False, "truncated": False}
+    verdict = dict.fromkeys(Judgement.__dataclass_fields__, False)
+    rows = pd.DataFrame([{"decision_point_id": name, **said, **verdict} for name in points])
+    found = judged_again(rows, points)
+    assert found["decision_point_id"].tolist() == ["made/1#1"]
+    assert found["turn_success"].tolist() == [True]

@@ -210,6 +210,23 @@ def test_an_arm_that_cannot_be_made_takes_only_what_needs_it_along() -> None:
     assert without_rollouts.failed(Step("sft-continued", 0, "train")) is None  # a budget is known all the same
 
 
+def test_what_is_missing_far_below_is_missing_too() -> None:
+    made = state()
+    made.impossible["primed/0/train"] = "no rationales"
+    for step in (
+        Step("grpo-thinking", 0, "train"),
+        Step("rejection", 0, "train"),
+        Step("thinking-off", 0, "judge"),
+        Step("thoughts-shuffled", 0, "judge"),
+    ):
+        assert made.failed(step) == "no rationales", step
+    assert made.failed(Step("grpo-plain", 0, "train")) is None
+    of_test = state()
+    of_test.impossible["grpo-thinking/0/judge/final"] = "no test split"
+    assert of_test.failed(Step("thoughts-shuffled", 0, "judge", final=True)) == "no test split"
+    assert of_test.failed(Step("thoughts-shuffled", 0, "judge")) is None
+
+
 def test_a_model_that_is_gone_says_how_it_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = state()
     made.done["sft/0/train"] = comparison.Done(result="gone")
@@ -451,6 +468,33 @@ def test_a_page_says_which_seeds_are_judged_in_part() -> None:
     assert _seeds(made, final=True) == "none; not judged yet: 0, 1, 2"
 
 
+def test_judges_that_may_differ_are_named_as_several() -> None:
+    import pandas as pd
+
+    from tasks.comparison_outcomes import Outcomes
+    from tasks.comparison_report import _head, _judges
+
+    made = Outcomes(
+        state(preset="minimum"), "sgd", pd.DataFrame({"step": ["sft/0/judge"], "conversation_id": ["c"]}), {}, {}, []
+    )
+    sha = "a" * 40
+    for by, told, several in (
+        (sha, "aaaaaaaaa", False),
+        (f"{sha}+changes", "aaaaaaaaa+changes", False),
+        (f"{sha}, {sha}+changes", "aaaaaaaaa, aaaaaaaaa+changes", True),
+        (f", {sha}", "an unknown commit, aaaaaaaaa", True),
+        ("", "an unknown commit", False),
+    ):
+        made.judged_by = by
+        assert _judges(made).startswith(told)
+        assert ("**several" in _judges(made)) == several
+    made.state.done["sft/0/train"] = comparison.Done(result="r", git_commit=f"{sha}+changes")
+    assert "- commit: aaaaaaaaa+changes" in _head(made, final=False)
+    assert "validation; test was not looked at" in _head(made, final=False)
+    made.other_looks = 3
+    assert "no page of this comparison is on test, but test was looked at 3 times" in _head(made, final=False)
+
+
 def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -559,7 +603,12 @@ def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:
 
     made = opened("minimum", chosen_arms("minimum"), range(2), resolve("smoke", {}), VERSION, {}, None)
     costs = {"sft/0/train": {"minutes": 2.0, "kept_step": 4.0}, "sft/1/train": {"minutes": 4.0}}
-    assert Outcomes(made, "sgd", pd.DataFrame(), costs, {}, []).cost("sft") == {"minutes": 3.0}
+    outcomes = Outcomes(made, "sgd", pd.DataFrame(), costs, {}, [])
+    assert outcomes.cost("sft", [0, 1]) == {"minutes": 3.0}
+    # A seed that is trained and not judged is in no row, so it costs that row nothing.
+    assert outcomes.cost("sft", [0]) == {"minutes": 2.0, "kept_step": 4.0}
+    assert outcomes.kept_steps("sft", [0]) == {0: 4.0}
+    assert outcomes.kept_steps("sft", [1]) == {}
 
 
 def test_only_one_comparison_is_pooled_and_what_differs_is_named(
@@ -616,6 +665,13 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
     assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "kept_step": 20, **tokens}
     tokens = {"learned_tokens": 5000, "sampled_tokens": 7000}
     assert grpo == {"minutes": 5, "minutes_in_all": 15, "steps": 30, "kept_step": 0, **tokens}
+    # Rejection learns what GRPO has sampled, so it has cost that too.
+    runs["r"] = SimpleNamespace(
+        run_id="r", stage="rejection", steps=5, start_run_id="s", settings={"batch_size": 2, "rollouts_of": "g"}
+    )
+    runs["r"].outputs = {"seconds": 60.0, "counts": counts}
+    found = comparison_outcomes._cost("r")
+    assert (found["minutes"], found["minutes_in_all"], found["sampled_tokens"]) == (1, 16, 7000)
 
 
 def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:

@@ -51,6 +51,25 @@ def trained(run: str, *, stage: str = "sft", seed: int = 0, key: str = "", **cha
     return record
 
 
+def test_a_model_that_was_refused_is_trained_once_it_is_no_longer_named(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = trained("3" * 32, settings={**trained("4" * 32).settings, "learning_rate": 1.0}).run_id
+    monkeypatch.setattr(training, "train", lambda *unused, **unused_too: "anew")
+    take(state, [f"sft/0={run}"])
+    for _ in range(2):  # however often it is asked for
+        with pytest.raises(NotTakable, match="learning_rate"):
+            comparison_steps.do(state, Step("sft", 0, "train"))
+        take(state, [f"sft/0={run}"])
+    with pytest.raises(NotTakable, match="learning_rate"):
+        comparison_steps.do(state, Step("sft", 0, "train"))
+    again = comparison.load(state.id)
+    assert again is not None
+    comparison_steps.do(again, Step("sft", 0, "train"))
+    assert again.done["sft/0/train"].result == "anew"
+    assert comparison_taken.told(again) == ""
+
+
 def test_a_model_that_is_there_stands_for_a_training_and_the_page_names_it(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
