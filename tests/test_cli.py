@@ -116,7 +116,7 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
             "grpo.num_generations: Input should be greater than or equal to 2",
         ),
         (["sft", "--set", "sft.micro_batch_size=3"], 1, "set micro_batch_size to a divisor of 2"),
-        (["sft", "--set", "sft.typo=3"], 1, "sft.typo: Extra inputs are not permitted"),
+        (["sft", "--set", "sft.typo=3"], 1, "sft.typo: no such setting; there are minutes, max_steps"),
         (["sft", "--set", "nonsense"], 2, "no NAME=VALUE"),
         (["sft", "--max-steps", "none"], 2, "--max-steps"),
         (["run", "--profile", "tiny"], 2, "--profile"),
