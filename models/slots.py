@@ -58,7 +58,7 @@ ALSO_SAID: dict[str, str] = {
     "guests": r"how many|people|persons?|party",
     "riders": r"how many|people|persons?|passengers?|number|yourself|alone|seats?|just (?:for )?you|only you",
     "passengers": r"how many|people|persons?|travel|tickets?|number|seats?",
-    "travelers": r"how many|people|persons?|passengers?|travel|tickets?|number",
+    "travelers": r"how many|people|persons?|passengers?|travel|tickets?|number|seats?",
     "adults": r"how many|people|persons?|guests?|number|who|what size",
     "group": r"how many|people|persons?|party|passengers?|size|travel",
     "size": r"how many|people|how big|how large|big|large",

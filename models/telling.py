@@ -22,7 +22,7 @@ from models.wording import plain
 RESULTS = "count"
 _BARE = re.compile(r"\d{1,3}")
 #: With what it counts; a verb ("for 3 checking in") is none.
-_COUNTED = re.compile(rf"\b(?:\d{{1,3}}|{'|'.join(NUMBER_WORDS)}) (?!\w+ing\b)([a-z]+)\b")
+_COUNTED = re.compile(rf"\b(?:\d{{1,3}}|{'|'.join(NUMBER_WORDS)}) (?!\w+ing\b)([a-z]+)\b(?=((?: [a-z]+)?))")
 #: "One" that stands for a thing and counts nothing.
 _PRONOUN = re.compile(
     r"\bone\b(?= (?:is|was|of|that|which|who|with|for|in|on|at|by|from|to|called|named|has|it|you|i|more|are|and|or"
@@ -42,11 +42,14 @@ def tells(point: DecisionPoint, fact: Fact, text: str) -> bool:
         return True
     arguments = tuple(sorted({name for tool in point.tools for name in argument_schemas(tool)} - {fact.name}))
     said = _PRONOUN.sub(" ", plain(text))
-    said = _COUNTED.sub(lambda match: " " if _is_another(match[1], fact.name, arguments) else match[0], said)
+    said = _COUNTED.sub(lambda found: " " if _is_another(found[1], found[2], fact.name, arguments) else found[0], said)
     return conveys(fact, said)
 
 
 @lru_cache(maxsize=8192)
-def _is_another(noun: str, own: str, arguments: tuple[str, ...]) -> bool:
-    """Whether a noun is a word of another argument's name and none for the fact's own."""
-    return not has_a_word_for(own, noun) and any(noun.startswith(stem) for name in arguments for stem in stems_of(name))
+def _is_another(noun: str, after: str, own: str, arguments: tuple[str, ...]) -> bool:
+    """Whether a noun is a word of another argument's name, and neither it nor the word after ("1 hotel room") one for
+    the fact's own."""
+    if has_a_word_for(own, noun + after):
+        return False
+    return any(noun.startswith(stem) for name in arguments for stem in stems_of(name))

@@ -52,6 +52,7 @@ def point(*facts: Fact, derived: bool = False) -> DecisionPoint:
         "It makes one stop.",
         "There is 1.",
         "It has 1 economy stop.",
+        "It has 1 passenger stop.",
         "With 1 passenger it makes 1 stop.",
     ],
 )
