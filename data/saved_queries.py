@@ -12,9 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data.query import QueryError
+from data.query import QueryError, run_query
 
 DIRECTORY = Path(__file__).resolve().parent / "queries"
+_RUN = (
+    "SELECT 1 FROM runs WHERE starts_with(run_id, $run) "
+    "UNION ALL SELECT 1 FROM rollouts WHERE starts_with(run_id, $run) LIMIT 1"
+)
 _PARAMETER = re.compile(r"with (?P<name>\w+): (?P<meaning>.+)")
 
 
@@ -37,6 +41,16 @@ class SavedQuery:
             has = ", ".join(self.parameters) or "none"
             raise QueryError(f"query {self.name} has no parameter {unknown[0]}; it has {has}")
         return {name: given.get(name) for name in self.parameters}
+
+    def require_runs(self, bound: Mapping[str, str | None]) -> None:
+        """See to it that every run that is named is there: an empty answer would look like "nothing found".
+
+        Raises:
+            QueryError: One is not.
+        """
+        for name, value in bound.items():
+            if value and self.parameters[name].startswith("run id") and run_query(_RUN, {"run": value}).empty:
+                raise QueryError(f'no run has id {value} ({name}); apprentice query "SELECT * FROM runs" lists them')
 
 
 def saved_queries() -> list[SavedQuery]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -67,7 +66,8 @@ def query(
         if form == "parquet" and output is None and sys.stdout.isatty():
             raise QueryError("Parquet is no text: add --output FILE, or send it into a pipe")
         statement, parameters = saved.sql if saved else sql, _bound(saved, with_ or [])
-        _require_runs(saved, parameters or {})
+        if saved:
+            saved.require_runs(parameters or {})
         if form == "parquet":
             found = run_query_arrow(statement, parameters, timeout_seconds=seconds, memory_limit=memory)
             out.write_parquet(found, output)
@@ -86,18 +86,6 @@ def _bound(saved: SavedQuery | None, assignments: list[str]) -> dict[str, str | 
             raise QueryError(f"--with takes NAME=VALUE, got {assignment!r}")
         given[name] = value
     return saved.bind(given) if saved else given or None
-
-
-def _require_runs(saved: SavedQuery | None, parameters: Mapping[str, str | None]) -> None:
-    """Complain of a run that there is not: an empty answer would look like "nothing found"."""
-    from data.query import QueryError, run_query
-
-    meanings = saved.parameters if saved else {}
-    for name, value in parameters.items():
-        if value and meanings.get(name, "").startswith("run id"):
-            seen = "SELECT 1 FROM runs WHERE starts_with(run_id, $run) UNION ALL SELECT 1 FROM rollouts WHERE "
-            if run_query(f"{seen} starts_with(run_id, $run) LIMIT 1", {"run": value}).empty:
-                raise QueryError(f'no run has id {value} ({name}); apprentice query "SELECT * FROM runs" lists them')
 
 
 def _catalogue() -> pd.DataFrame:

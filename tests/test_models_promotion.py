@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import runpy
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from models.evaluation.promotion import (
     MARGINS,
     NothingShared,
     decide,
+    finite,
     policy_pairs,
     scores_of,
 )
@@ -104,6 +106,11 @@ def test_a_challenger_that_is_always_right_where_the_champion_never_is_promotes(
     champion = rows(0.0)
     right = np.where(unseen(champion), 1.0, champion["turn_success"].astype(float))
     assert decide(champion, champion.assign(turn_success=right)).promote
+
+
+def test_what_no_json_can_say_is_none_however_deep_it_lies() -> None:
+    row = {"a": math.inf, "b": [{"c": math.nan, "d": 1.5}], "e": {"f": (math.inf, "x")}}
+    assert finite(row) == {"a": None, "b": [{"c": None, "d": 1.5}], "e": {"f": [None, "x"]}}
 
 
 def test_a_tie_never_promotes() -> None:

@@ -93,15 +93,16 @@ class Decision:
 
 
 def finite(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row whose NaN and infinity became None, which JSON can say; nested rows too."""
-    return {
-        key: finite(value)
-        if isinstance(value, Mapping)
-        else None
-        if isinstance(value, float) and not math.isfinite(value)
-        else value
-        for key, value in row.items()
-    }
+    """A row whose NaN and infinity became None, which JSON can say; those of nested rows and lists too."""
+    return {key: _finite(value) for key, value in row.items()}
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return finite(value)
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def decide(
