@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import time
+from functools import lru_cache
 from importlib.util import find_spec
 
 import torch
@@ -14,6 +16,12 @@ from data.settings import Settings
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_FROM = 32 * 2**20  # the most that glibc takes
 _MMAP_FROM_WHERE_TIGHT = 4 * 2**20
+
+#: Tokens, inputs and outputs of the product that is timed: a short conversation into the MLP of a 135M model.
+_PRODUCT = (512, 576, 1536)
+_TIMES = 7
+#: How many times bf16's speed float32 must have to be taken for it.
+_CLEARLY = 1.25
 
 
 def uses_cuda(settings: Settings) -> bool:
@@ -27,15 +35,57 @@ def device_name(settings: Settings) -> str:
 
 
 def bf16_pays(settings: Settings) -> bool:
-    """Whether bf16 is worth using: on any modern GPU, and on CPUs with native bf16 products (AVX-512 bf16, AMX)."""
+    """Whether training computes in bf16: as the settings say, else on any modern GPU, and on CPUs that are not clearly
+    faster in float32.
+
+    CPUs are timed, since torch takes bf16 on all with AVX-512. Those without instructions for it emulate its products
+    at a fifth of float32's speed, and those that have them may still have them at half of it (Intel's fifth Xeon
+    generation with AMX masked by its hypervisor). Where both are about as fast bf16 halves what activations take.
+    """
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
     if uses_cuda(settings):
         return torch.cuda.is_bf16_supported()
-    return bool(torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return False
+    single, half = product_rates("cpu")
+    return single < half * _CLEARLY
+
+
+def training_precision(settings: Settings) -> str:
+    """``bf16`` or ``float32``: what a training's products are computed in."""
+    return "bf16" if bf16_pays(settings) else "float32"
+
+
+@lru_cache(maxsize=2)
+def product_rates(device: str) -> tuple[float, float]:
+    """Operations per second, in float32 and in bf16, of a product of a small model's shape: the best of some in turn,
+    so that whoever else computes on the machine meanwhile slows neither of them alone. Timed once a process."""
+    tokens, inputs, outputs = _PRODUCT
+    pairs = [
+        (torch.ones(tokens, inputs, dtype=kind, device=device), torch.ones(outputs, inputs, dtype=kind, device=device))
+        for kind in (torch.float32, torch.bfloat16)
+    ]
+    best = [float("inf")] * len(pairs)
+    for _ in range(_TIMES):
+        for which, (rows, weight) in enumerate(pairs):
+            began = time.perf_counter()
+            torch.nn.functional.linear(rows, weight)[0, 0].item()
+            best[which] = min(best[which], time.perf_counter() - began)
+    single, half = (2 * tokens * inputs * outputs / seconds for seconds in best)
+    return single, half
 
 
 def decode_dtype(settings: Settings) -> torch.dtype:
-    """What completions are decoded in: bf16 where it pays, else float32."""
-    return torch.bfloat16 if bf16_pays(settings) else torch.float32
+    """What completions are decoded in: bf16 where it pays or the compiled kernels decode, else float32.
+
+    Decoding reads all weights for every token, so bf16 halves its traffic even where products are slow: on such a CPU
+    the kernels took 0.9 to 1.0 times float32's seconds (docs/log.md, 2026-11-30).
+    """
+    from models.engine.native.library import without_kernels
+
+    decodes_in_bf16 = settings.precision == "auto" and not uses_cuda(settings) and without_kernels() is None
+    return torch.bfloat16 if decodes_in_bf16 or bf16_pays(settings) else torch.float32
 
 
 def tell_what_is_slow(settings: Settings, reporter: Reporter) -> None:

@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -104,22 +103,20 @@ def memory() -> Iterator[Finding]:
 
 
 def arithmetic() -> Iterator[Finding]:
-    """Cores, GPU, and how fast products are in float32 and bf16; says if what is used is the slower one."""
+    """Cores, GPU, and how fast products are in float32 and bf16; says if what training uses is clearly the slower."""
     import torch
 
     from data.profiles import resolve
-    from models.compute import bf16_pays, device_name
+    from models.compute import bf16_pays, device_name, product_rates
 
     settings = resolve("laptop")
     device = device_name(settings)
     name = torch.cuda.get_device_name() if device == "cuda" else f"{len(os.sched_getaffinity(0))} cores"
-    speeds = {kind: _gigaflops(torch.ones(768, 768, dtype=kind, device=device)) for kind in _kinds()}
-    single, half = speeds.values()
-    used = "bf16" if bf16_pays(settings) else "float32"
-    says = f"{name}: {single:,.0f} GFLOP/s in float32, {half:,.0f} in bf16; {used} is used where it may be"
-    wrong = (used == "bf16") != (half > single)
-    cure = "time one step both ways before a long run (benchmarks/grpo_step.py)" if wrong else ""
-    yield Finding("arithmetic", "note" if wrong else "good", says, cure)
+    single, half = product_rates(device)
+    used, slower = ("bf16", half < single / 1.5) if bf16_pays(settings) else ("float32", single < half / 1.5)
+    says = f"{name}: {single / 1e9:,.0f} GFLOP/s in float32, {half / 1e9:,.0f} in bf16; training computes in {used}"
+    cure = "leave `precision` at auto (APPRENTICE_PRECISION), which takes the faster" if slower else ""
+    yield Finding("arithmetic", "note" if slower else "good", says, cure)
 
 
 def kernels() -> Iterator[Finding]:
@@ -131,24 +128,6 @@ def kernels() -> Iterator[Finding]:
         yield Finding("kernels", "good", "attention and decoding run through kernels compiled for this CPU")
     else:
         yield Finding("kernels", "note", f"none, computing through torch: {why}")
-
-
-def _kinds() -> tuple[object, object]:
-    import torch
-
-    return torch.float32, torch.bfloat16
-
-
-def _gigaflops(square: object) -> float:
-    import torch
-
-    assert isinstance(square, torch.Tensor)
-    best = float("inf")
-    for _ in range(4):
-        began = time.perf_counter()
-        (square @ square)[0, 0].item()
-        best = min(best, time.perf_counter() - began)
-    return float(2 * square.shape[0] ** 3 / best / 1e9)
 
 
 def registry(seconds: float = 10.0) -> Iterator[Finding]:

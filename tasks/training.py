@@ -94,6 +94,7 @@ def train_in_time(
 
 
 def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> dict[str, Any]:
+    from models.compute import training_precision
     from models.training.job import TrainingJob
 
     model_dir, own = start.model_place
@@ -102,6 +103,7 @@ def _train(work: Work, trainer: Trainer, settings: Settings, start: Record) -> d
         _check_reward(work, settings)
     function: Callable[..., TrainingOutcome] = getattr(importlib.import_module(trainer.module), trainer.function)
     job = TrainingJob(work.record.run_id, dataset_version, model_dir, work.directory, settings)
+    work.run.tag({"precision": training_precision(settings)})
     announce(trainer.module, trainer.function, job)
     outcome = function(job, work.reporter)
     stage, run_id = work.record.stage, work.record.run_id

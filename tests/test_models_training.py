@@ -95,7 +95,7 @@ def test_compact_scoring_equals_trl_scoring_every_position(base_model, monkeypat
     assert torch.allclose(our_gradient, their_gradient, rtol=1e-3, atol=1e-7)
 
 
-def test_trees_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path, monkeypatch):
+def test_trees_equal_trl_in_log_probabilities_and_gradients(base_model, train_set, tmp_path):
     """``_get_per_token_logps_and_entropies`` of TRL and ours on one padded batch of two groups."""
     from datasets import Dataset
     from trl import GRPOTrainer
@@ -106,8 +106,7 @@ def test_trees_equal_trl_in_log_probabilities_and_gradients(base_model, train_se
     from models.training.grpo import DecisionPointTrainer, grpo_arguments
     from models.training.scoring import BatchScorer
 
-    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
-    work = job(base_model, tmp_path / "parity", grpo={"temperature": 0.7})
+    work = job(base_model, tmp_path / "parity", precision="float32", grpo={"temperature": 0.7})
     arguments = grpo_arguments(work)
     model = load_model(base_model)
     trainer = DecisionPointTrainer(
@@ -585,9 +584,6 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
     from models.training.scoring import BatchScorer
 
     monkeypatch.setattr("models.training.grpo.select_points", lambda *args, **kwargs: [])
-    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
-    # Else the second step's completions, decoded in bf16, part where a weight rounds the other way.
-    monkeypatch.setattr("models.compute.bf16_pays", lambda settings: False)
     monkeypatch.setattr(BatchScorer, "_score", favour_e)
     steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2, "batch_size": 16, "num_generations": 8}
     ended = []
@@ -596,7 +592,9 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
             monkeypatch.setattr("models.training.over_trees.attend_over_trees", lambda model: None)
             theirs = GRPOTrainer._get_per_token_logps_and_entropies
             monkeypatch.setattr(DecisionPointTrainer, "_get_per_token_logps_and_entropies", theirs)
-        outcome = train_grpo(job(base_model, tmp_path / name, grpo={**steps, **more, "micro_batch_size": 8}), Silent())
+        # In bf16 the second step's completions would part where a weight rounds the other way.
+        stage = {**steps, **more, "micro_batch_size": 8}
+        outcome = train_grpo(job(base_model, tmp_path / name, precision="float32", grpo=stage), Silent())
         ended.append(weights(outcome.model_dir))
     started = weights(base_model)
     moved = torch.cat([(ended[1][name] - started[name]).flatten() for name in started])
@@ -606,18 +604,17 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
 
 
 @pytest.mark.parametrize("exchanged", [0.0, 1.0])
-def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, monkeypatch, exchanged):
+def test_priming_over_trees_equals_trls_rows(base_model, train_set, tmp_path, exchanged):
     """Loss, figures and weights of two steps; repeated rows count as often as they occur. A row with the thought of
     another turn shares its prompt with the turn's own and is labelled from further on."""
     from models.training.priming import prime_thinking
 
-    monkeypatch.setattr("models.training.loop.bf16_pays", lambda settings: False)
     steps = {"learning_rate": 1e-3, "warmup_steps": 0, "max_steps": 2, "batch_size": 8, "micro_batch_size": 4}
     seen, ended = [], []
     for engine in ("tree", "trl"):
         recorder = Recorder()
         stage = {**steps, "engine": engine, "exchanged": exchanged}
-        outcome = prime_thinking(job(base_model, tmp_path / engine, prime=stage), recorder)
+        outcome = prime_thinking(job(base_model, tmp_path / engine, precision="float32", prime=stage), recorder)
         assert (outcome.counts["exchanged"] > 0) == (exchanged > 0)
         seen.append({name: recorder.seen[f"train/{name}", 2] for name in ("loss", "entropy", "token_accuracy")})
         ended.append(weights(outcome.model_dir))
