@@ -163,12 +163,13 @@ def _files() -> Iterator[Path]:
 
 
 def _remove_drafts() -> None:
-    """Unfinished files of killed writers may hold anything; nobody reads them and nobody is writing now."""
+    """Unfinished files of killed writers, and damaged ones that were set aside, may hold anything; nobody reads them
+    and nobody is writing now."""
     for draft in paths.datasets().glob(".*.writing"):
         shutil.rmtree(draft)
     for directory in (paths.rollouts(), paths.evaluations()):
-        for torn in directory.rglob(".*.writing"):
-            torn.unlink()
+        for unreadable in (*directory.rglob(".*.writing"), *directory.rglob(".*.damaged")):
+            unreadable.unlink()
 
 
 def _by_directory(erased: dict[Path, int], room: str) -> dict[str, int]:

@@ -1,11 +1,14 @@
 """Rollouts: every completion GRPO sampled, with its reward and advantage, as append-only Parquet.
 
 One file per step and attempt under ``paths.rollouts()/<run_id>/``. A step that is done again after a resume becomes a
-new attempt beside the old one; nothing is overwritten, readers take the last attempt of each step.
+new attempt beside the old one; nothing is overwritten, readers take the last attempt of each step. Where a training
+ended before a step that a killed attempt of it had come to, that step is none of the run's: its files stay and do not
+count.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data import paths
+from data.files import write_whole
 from data.parquet import check_name, read_shards, schema_of, shards, table_of, write_new
 
 if TYPE_CHECKING:
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
 
 #: Columns that ``append_rollouts`` fills in; a row brings all others.
 FILLED_IN: tuple[str, ...] = ("run_id", "step", "attempt", "created_at")
+#: Beside the files of a run that has ended: its last step.
+_ENDED = "ended.json"
 _FILE = re.compile(r"\.?step-(?P<step>\d+)-attempt-(?P<attempt>\d+)\.parquet(\.writing)?")
 
 
@@ -98,12 +104,22 @@ def next_attempt(directory: Path, step: int) -> int:
     return max((int(name["attempt"]) for name in found if name and int(name["step"]) == step), default=0) + 1
 
 
+def conclude(run_id: str, steps: int) -> None:
+    """Say that the run has ended after so many steps; what is stored of later ones does not count from here on."""
+    directory = paths.rollouts() / check_name(run_id, "run id")
+    if directory.is_dir():
+        write_whole(directory / _ENDED, json.dumps({"steps": steps}))
+
+
 def current_files(run_id: str) -> list[Path]:
-    """The file of the last finished attempt of each step, in order of steps."""
+    """The file of the last finished attempt of each step that the run did in the end, in order of steps."""
+    directory = paths.rollouts() / check_name(run_id, "run id")
+    ended = directory / _ENDED
+    steps = json.loads(ended.read_text(encoding="utf-8"))["steps"] if ended.exists() else None
     last: dict[int, Path] = {}
-    for path in sorted(shards(paths.rollouts() / check_name(run_id, "run id")), key=_step_and_attempt):
-        last[_step_and_attempt(path)[0]] = path
-    return list(last.values())
+    for path in sorted(shards(directory), key=_step_and_attempt):
+        last[step_of(path)] = path
+    return [path for step, path in last.items() if steps is None or step <= steps]
 
 
 def read_rollouts(run_id: str) -> pandas.DataFrame:

@@ -15,7 +15,7 @@ from data.erasing import erase_lines, erase_rows, rows_of
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations, read_evaluations
 from data.forget import Forgotten, UnknownConversation, forget
 from data.ingest import IngestReport, ingest
-from data.parquet import DamagedFile
+from data.parquet import DamagedFile, set_aside_damaged
 from data.reporting import Reporter, Silent
 from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, read_rollouts
 from data.schema import Conversation, Quarantined
@@ -330,13 +330,18 @@ def test_a_forgotten_record_that_is_rejected_next_time_says_no_more_than_that(
     assert other.reason == "not_json"
 
 
-def test_unfinished_files_go_whatever_they_hold(said: list[Conversation], ingested: Ingest) -> None:
+def test_unfinished_and_damaged_files_go_whatever_they_hold(said: list[Conversation], ingested: Ingest) -> None:
     ingested()
     torn = []
     for directory in (paths.rollouts() / "run", paths.evaluations() / "one"):
         directory.mkdir(parents=True)
         torn.append(directory / ".step-00000001-attempt-0001.parquet.writing")
         torn[-1].write_text("Ada Lovelace lives here")
+        torn.append(directory / "step-00000001-attempt-0002.parquet")
+        torn[-1].write_text("Ada Lovelace lives here, too")
+        assert set_aside_damaged([torn.pop()])
+        torn.append(directory / ".step-00000001-attempt-0002.parquet.damaged")
+        assert torn[-1].exists()
     forget(said[0].id, Silent())
     assert not any(file.exists() for file in torn)
 

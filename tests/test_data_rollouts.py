@@ -16,8 +16,9 @@ import pytest
 
 from data import parquet, paths
 from data.evaluations import EVALUATION_SCHEMA, append_evaluations, done, read_evaluations
-from data.parquet import DamagedFile, RowError
-from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, current_files, read_rollouts
+from data.parquet import DamagedFile, RowError, shards
+from data.query import run_query
+from data.rollouts import ROLLOUT_SCHEMA, append_rollouts, conclude, current_files, read_rollouts
 
 ROLLOUT: dict[str, Any] = {
     "decision_point_id": "s/1#1",
@@ -103,6 +104,24 @@ def test_step_done_again_is_a_new_attempt_and_the_last_counts() -> None:
     found = read_rollouts("run")
     assert found.groupby("step")[["attempt", "reward"]].max().to_numpy().tolist() == [[3, 3.0], [1, 1.0]]
     assert current_files("run")[0] == third
+
+
+def test_steps_that_the_run_did_not_do_in_the_end_do_not_count() -> None:
+    """Killed in step 3, gone on with from step 1, ended by its budget after step 2."""
+    for step in (1, 2, 3, 2):
+        append_rollouts("run", step, group(reward=float(step)))
+    assert read_rollouts("run")["step"].unique().tolist() == [1, 2, 3]
+    conclude("run", 2)
+    found = read_rollouts("run")
+    assert found.groupby("step")["attempt"].max().to_dict() == {1: 1, 2: 2}
+    assert len(shards(paths.rollouts() / "run")) == 4
+    assert run_query("SELECT max(step) AS step FROM rollouts").to_dict("records") == [{"step": 2}]
+
+
+def test_a_run_without_rollouts_is_concluded_without_a_trace() -> None:
+    conclude("run", 0)
+    assert not (paths.rollouts() / "run").exists()
+    assert current_files("run") == []
 
 
 def test_attempts_count_as_numbers_not_as_text() -> None:

@@ -366,7 +366,7 @@ def test_a_primed_call_is_its_thought_read_from_left_to_right():
 
 
 def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_path):
-    from data.rollouts import read_rollouts
+    from data.rollouts import current_files, read_rollouts
     from data.validations import read_validations
     from models.training.grpo import train_grpo
 
@@ -375,6 +375,9 @@ def test_grpo_stores_every_rollout_once_and_resumes(base_model, train_set, tmp_p
     begun, recorder = Recorder(stop_at=1), Recorder()
     first = train_grpo(work, begun)
     assert (first.stopped, first.steps) == ("interrupted", 2)
+    # As if it had been killed in a step that it will not come to again: its rollouts are none of the run's in the end.
+    last = current_files(work.run_id)[-1]
+    shutil.copy(last, last.with_name("step-00000009-attempt-0001.parquet"))
     outcome = train_grpo(work, recorder)
     assert (outcome.stopped, outcome.steps) == ("finished", 4)
     rollouts = read_rollouts(work.run_id)

@@ -23,7 +23,7 @@ from trl import GRPOConfig
 from data.parquet import set_aside_damaged
 from data.pass_rates import content_digest, count_rollouts, store
 from data.reporting import Reporter
-from data.rollouts import current_files, read_rollouts, step_of
+from data.rollouts import conclude, current_files, read_rollouts, step_of
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from data.snapshot import read_decision_points
@@ -66,6 +66,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     """
     if outcome := finished_before(job):
         if job.settings.grpo.unit != "episode" and ranks.leads():
+            conclude(job.run_id, outcome.steps)
             keep_pass_rates(job.run_id, practice_turns(job))
         return outcome
     with ranks.leader_first():
@@ -96,6 +97,8 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     reporter.say(_offer(counts, stage))
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     if ranks.leads():
+        if outcome.stopped != "interrupted":
+            conclude(job.run_id, outcome.steps)
         keep_pass_rates(job.run_id, chosen.points)
     return outcome
 
