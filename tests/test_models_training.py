@@ -1,6 +1,7 @@
 """The seams to TRL against TRL's own results, and training stages that resume where they were."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
