@@ -58,7 +58,8 @@ def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str], where: s
     heads = ["model", "floor, points", "turns that flip", "runs", "turns"]
     text = (
         f"Two sampled runs of one and the same model (first seed, {where} tools) differ by less than the floor in 95 % "
-        "of cases."
+        "of cases on so many turns. A difference above is held against the larger floor, as it is on as many turns as "
+        "that difference has."
     )
     return f"## Noise floor\n\n{text}\n\n{table(heads, rows)}" if rows else ""
 

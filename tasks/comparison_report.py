@@ -13,7 +13,7 @@ from data.arms import GUARDED, QUESTIONS
 from data.files import write_whole
 from models.evaluation import by_domain, document
 from models.evaluation.document import ArmRows, on_common_ground
-from models.evaluation.noise import noise_floor
+from models.evaluation.noise import NoiseFloor, noise_floor
 from models.evaluation.promotion import finite
 from models.evaluation.slices import part
 from models.evaluation.verdicts import MARGIN, Verdict
@@ -138,12 +138,12 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
     }
     told = json.dumps(finite(evidence), indent=2, default=str)
     write_whole(_named(directory, "verdicts.json", final), told)
-    floor = max((one.floor for one in floors.values()), default=None)
     sections = [
         _head(made, final),
         f"## Turn success\n\n{document.unlike_seeds(arms)}{document.headline(arms, where)}",
         _unmoved(made, titles),
-        f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n{document.answer_table(found, titles, floor)}"
+        f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n"
+        f"{document.answer_table(found, titles, list(floors.values()))}"
         if found
         else "",
         f"## Guarded slices\n\nThe words are corrected for the questions of one slice.\n\n"
@@ -181,7 +181,7 @@ def _monitored(made: Outcomes, titles: Mapping[str, str]) -> str:
     return document.table(["arm", "seed", "what it said of the training"], rows) if rows else ""
 
 
-def noise(arms: Sequence[ArmRows], where: str) -> dict[str, Any]:
+def noise(arms: Sequence[ArmRows], where: str) -> dict[str, NoiseFloor]:
     """The noise floor of each arm that was sampled several times, on the slice whose differences it is held against."""
     found = {}
     for arm in arms:

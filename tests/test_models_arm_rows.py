@@ -19,7 +19,7 @@ from models.evaluation.asides import aside_table
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
 from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
 from models.evaluation.ledger import thinking_ledger, thought_first
-from models.evaluation.noise import noise_floor
+from models.evaluation.noise import NoiseFloor, noise_floor
 from models.evaluation.outcomes import outcomes
 from models.evaluation.pairing import paired
 from models.evaluation.pictures import draw
@@ -265,6 +265,32 @@ def test_the_noise_floor_holds_for_ninety_five_of_a_hundred_reruns() -> None:
     assert float((abs(runs[0] - runs[1]) < floor.floor).mean()) == pytest.approx(0.95, abs=0.03)
     assert floor.flip_rate == pytest.approx(float((2 * chance * (1 - chance)).mean()), abs=0.04)
     assert noise_floor([[1, 0, 1], [1, 0, 1]]).floor == 0.0
+    four_times = (random.random((2, 2000, 1200)) < np.tile(chance, 4)).mean(axis=2)
+    assert float((abs(four_times[0] - four_times[1]) < floor.over(1200)).mean()) == pytest.approx(0.95, abs=0.03)
+    assert floor.over(1200) == pytest.approx(floor.floor / 2)
+
+
+def test_a_difference_is_held_against_the_floor_of_its_own_turns() -> None:
+    """80 turns of three seeds: a floor of 20 points on 60 turns is one of 10 there, and the larger of two counts."""
+    random = np.random.default_rng(2)
+    arms = [
+        ArmRows(3, "sft", "SFT", {seed: frame(random, 0.4) for seed in (0, 1, 2)}),
+        ArmRows(8, "grpo-thinking", "GRPO", {seed: frame(random, 0.55) for seed in (0, 1, 2)}),
+    ]
+    found = answers(on_common_ground(arms), [("grpo-thinking", "sft", "better?")], "unseen", 0.03)
+    (one,) = found.values()
+    assert (one.difference.n, one.seeds) == (80, 3)
+    size = abs(one.difference.mean)
+    titles = {arm.name: arm.title for arm in arms}
+    said = "within the noise floor"
+    small = NoiseFloor(floor=0.001, flip_rate=0.0, runs=3, items=60)
+    for times, within in ((0.99, False), (1.01, True)):
+        large = NoiseFloor(floor=2 * times * size, flip_rate=0.5, runs=3, items=60)
+        assert (said in answer_table(found, titles, [small, large])) == within
+    assert said not in answer_table(found, titles)
+
+
+def test_floors_need_runs_over_the_same_items() -> None:
     with pytest.raises(ValueError, match="at least two runs"):
         noise_floor([[1, 0]])
     with pytest.raises(ValueError, match="same items"):

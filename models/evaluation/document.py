@@ -15,6 +15,8 @@ from models.evaluation.verdicts import Verdict, seeded_interval, verdicts
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.evaluation.noise import NoiseFloor
+
 #: Columns of the table of all metrics: metric of ``METRICS`` → heading.
 METRIC_COLUMNS = {
     "tool_name_correct": "tool name",
@@ -199,13 +201,15 @@ def answers(
 
 
 def answer_table(
-    found: Mapping[tuple[str, str, str], Verdict], titles: Mapping[str, str], floor: float | None = None
+    found: Mapping[tuple[str, str, str], Verdict], titles: Mapping[str, str], floors: Sequence[NoiseFloor] = ()
 ) -> str:
-    """Questions with differences in points, intervals, what could have been found, and the word."""
+    """Questions with differences in points, intervals, what could have been found, and the word; marked where sampling
+    one model anew, on as many turns, does as much: by the larger of the noise floors."""
     rows = []
     for (after, before, question), one in found.items():
         points = [100 * value for value in (one.difference.mean, one.difference.low, one.difference.high)]
-        against = "" if floor is None else " (within the noise floor)" if abs(one.difference.mean) < floor else ""
+        floor = max((noise.over(one.difference.n * one.seeds) for noise in floors), default=0.0)
+        against = " (within the noise floor)" if abs(one.difference.mean) < floor else ""
         rows.append(
             [
                 question,

@@ -23,6 +23,11 @@ class NoiseFloor:
     runs: int
     items: int
 
+    def over(self, items: int) -> float:
+        """The floor of a difference over so many other items of the same kind: it falls with their square root. Those
+        of several training seeds count each, since every one of their models samples for itself."""
+        return self.floor * math.sqrt(self.items / items) if items else math.nan
+
 
 def noise_floor(runs: Sequence[ArrayLike]) -> NoiseFloor:
     """From several sampled runs of one model over the same items, item by item 0 or 1.
