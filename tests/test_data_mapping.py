@@ -76,6 +76,28 @@ def test_the_same_records_come_out_of_every_kind_of_file(tmp_path: Path) -> None
         assert [read.record for read in read_records(file)] == records, file.name
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "place"),
+    [
+        ("part-0.jsonl", b'{"a": 1}\nnot json', "part-0.jsonl#2"),
+        ("part-0.json", b"[1,", "part-0.json"),
+        ("part-0.parquet", b"PAR1", "part-0.parquet"),
+        ("part-0.jsonl.gz", b"\x1f\x8bnothing", "part-0.jsonl.gz"),
+    ],
+)
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    tmp_path: Path, name: str, content: bytes, place: str
+) -> None:
+    for week in ("2026-11-16", "2026-11-23"):
+        (tmp_path / week).mkdir()
+        (tmp_path / week / name).write_bytes(content)
+    reads = [read for file in record_files(tmp_path, "s", "records") for read in read_records(file, under=tmp_path)]
+    assert [read.place for read in reads if read.reason] == [f"2026-11-16/{place}", f"2026-11-23/{place}"]
+    file = tmp_path / "2026-11-16" / name
+    (alone,) = (read for read in read_records(file, under=file) if read.reason)
+    assert alone.place == place
+
+
 def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_goes_on(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     deep = "[" * 70 + "]" * 70

@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Read(NamedTuple):
-    """One record with its place (``file.jsonl#3``), or the reason why there is none."""
+    """One record with its place (``2026-11/file.jsonl#3``), or the reason why there is none."""
 
     place: str
     record: Any = None
@@ -70,34 +70,42 @@ def fingerprint(files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def read_records(file: Path, limit: int = MAX_RECORD) -> Iterator[Read]:
-    """Every record of one file in order; never raises for what the file holds."""
+def read_records(file: Path, limit: int = MAX_RECORD, *, under: Path | None = None) -> Iterator[Read]:
+    """Every record of one file in order; never raises for what the file holds.
+
+    Args:
+        file: What is read.
+        limit: Bytes that a record may have.
+        under: The folder that places are told from, since files of several folders may have one name; without it, or
+            where it is the file itself, places are told by the file's name.
+    """
+    name = file.name if under is None or under == file else file.relative_to(under).as_posix()
     reader = _parquet if file.suffix == ".parquet" else _json
     try:
-        yield from reader(file, limit)
+        yield from reader(file, name, limit)
     except (OSError, EOFError, zlib.error) as error:
-        yield Read(file.name, reason="unreadable_file", detail=f"{file.name} cannot be read further: {error}")
+        yield Read(name, reason="unreadable_file", detail=f"{name} cannot be read further: {error}")
 
 
-def _json(file: Path, limit: int) -> Iterator[Read]:
+def _json(file: Path, name: str, limit: int) -> Iterator[Read]:
     with _open(file) as stream:
         if not _is_list(stream):
             if (one := _only_object(stream, limit)) is not None:
-                yield Read(f"{file.name}#1", one)
+                yield Read(f"{name}#1", one)
             else:
-                yield from _lines(stream, file.name, limit)
+                yield from _lines(stream, name, limit)
             return
         content = stream.read(MAX_LIST + 1).removeprefix(_BOM)
     if len(content) > MAX_LIST:
-        detail = f"{file.name} is one JSON list of more than {MAX_LIST >> 20} MB; write it as JSON lines"
-        yield Read(file.name, reason="oversized_file", detail=detail)
+        detail = f"{name} is one JSON list of more than {MAX_LIST >> 20} MB; write it as JSON lines"
+        yield Read(name, reason="oversized_file", detail=detail)
         return
     try:
         records = parse(content)
     except NotJson as error:
-        yield Read(file.name, reason="unreadable_file", detail=f"{file.name} is no JSON list: {error}")
+        yield Read(name, reason="unreadable_file", detail=f"{name} is no JSON list: {error}")
     else:
-        yield from (Read(f"{file.name}#{number}", record) for number, record in enumerate(records, start=1))
+        yield from (Read(f"{name}#{number}", record) for number, record in enumerate(records, start=1))
 
 
 def _open(file: Path) -> BinaryIO:
@@ -157,7 +165,7 @@ def _row(place: str, row: dict[str, Any]) -> Read:
         return Read(place, reason="not_json", detail=str(error))
 
 
-def _parquet(file: Path, limit: int) -> Iterator[Read]:
+def _parquet(file: Path, name: str, limit: int) -> Iterator[Read]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -167,6 +175,6 @@ def _parquet(file: Path, limit: int) -> Iterator[Read]:
             for batch in parquet.iter_batches(batch_size=_BATCH):
                 for row in batch.to_pylist():
                     number += 1
-                    yield _row(f"{file.name}#{number}", row)
+                    yield _row(f"{name}#{number}", row)
     except pa.ArrowException as error:
-        yield Read(file.name, reason="unreadable_file", detail=f"{file.name} cannot be read further: {error}")
+        yield Read(name, reason="unreadable_file", detail=f"{name} cannot be read further: {error}")

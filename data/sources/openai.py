@@ -52,7 +52,7 @@ class OpenAIConversations:
     def _all(
         self, files: list[Path], settings: DataSettings, reporter: Reporter
     ) -> Iterator[Conversation | Quarantined]:
-        records = (read for file in files for read in read_records(file))
+        records = (read for file in files for read in read_records(file, under=settings.path))
         for number, read in enumerate(records, start=1):
             yield self.conversation(read, domains_from=settings.domains_from)
             if number % _TELL_EVERY == 0:
