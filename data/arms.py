@@ -133,6 +133,7 @@ QUESTIONS: tuple[tuple[str, str, str], ...] = (
     ("grpo-thinking", "rejection", "… more than learning the best rollouts?"),
     ("grpo-thinking", "grpo-from-base", "Does it need SFT and priming first?"),
     ("sft", "base-format-help", "Is SFT above the base model that knows the format?"),
+    *((f"grpo-{reward}", "grpo-thinking", f"Is the reward {reward} better than graded?") for reward in REWARDS),
 )
 #: The same comparison on the slices that must not become worse, and by how much they may.
 GUARDED: Mapping[str, float] = {"seen": 0.03, "no-call turns": 0.03}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,11 @@ def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str], where: s
 def ledger_section(arms: Sequence[ArmRows]) -> str:
     """Did thinking help? The same model with and without its thoughts, and GRPO with against GRPO without."""
     by_name = {arm.name: arm for arm in arms}
-    sections = []
+    sections = [
+        "That thinking helps follows only from GRPO with against GRPO without thinking, two trainings that differ in "
+        "nothing else. The other tables here say what becomes of one model that learned to think when its thoughts are "
+        "taken away or exchanged: whether it needs them, not whether another would have done better without."
+    ]
     own = _thinker(by_name)
     for against, what in (
         ("thinking-off", "the same model told not to think"),
@@ -91,7 +95,7 @@ def ledger_section(arms: Sequence[ArmRows]) -> str:
         sections.append(_thought_first(own))
     if followed := _heeding_table(arms):
         sections.append(f"Do actions follow from what the thought before them announces?\n\n{followed}")
-    return "## Did thinking help?\n\n" + "\n\n".join(sections) if sections else ""
+    return "## Did thinking help?\n\n" + "\n\n".join(sections) if len(sections) > 1 else ""
 
 
 def _thinker(by_name: Mapping[str, ArmRows]) -> ArmRows | None:
@@ -174,8 +178,16 @@ def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
-def changed_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:
-    """Turns that were changed before they were judged, and other names for all tools."""
+def looks(target: str) -> dict[str, str | None]:
+    """The looks aside that arms are compared on, and which of their turns count: of changed ones those of the tools
+    that are asked about, elsewhere all."""
+    return {"distractors": target, "withheld": target, f"on {RENAMED}": None, "irrelevance": None}
+
+
+def changed_section(
+    overlaps: Mapping[str, int], arms: Sequence[ArmRows], elsewhere: Collection[str] = (RENAMED,), between: str = ""
+) -> str:
+    """Turns that were changed before they were judged, and other names for all tools; then differences of the arms."""
     told = aside_table(arms, ["distractors", "withheld", f"on {RENAMED}"])
     if not told:
         return ""
@@ -187,20 +199,35 @@ def changed_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str
             f"\n\n{RENAMED}: its turns are of tools that are {kinds} under their own names. Of all its conversations "
             f"{overlaps.get(RENAMED, 0)} begin with the words of a training conversation."
         )
-    return f"## Changed turns, first seed\n\n{told}"
+    elif RENAMED not in elsewhere:
+        told += f"\n\n{NOT_THERE.format(source=RENAMED)}"
+    if between:
+        told += (
+            "\n\nThe questions of the main table on these turns (of the first two those of the tools asked about; "
+            f"irrelevance is BFCL's), each group of rows corrected for itself:\n\n{between}"
+        )
+    return f"## Changed turns and elsewhere, first seed\n\n{told}"
 
 
-def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows]) -> str:
+#: Said where a source that arms are judged on elsewhere is not there.
+NOT_THERE = (
+    "Not judged: {source} was not ingested when this comparison began (`apprentice ingest --source {source} …`)."
+)
+
+
+def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows], elsewhere: Collection[str]) -> str:
     """BFCL's single-turn categories by its own rules."""
     judged = {arm.title: arm.aside["on bfcl"] for arm in arms if len(arm.aside.get("on bfcl", ()))}
     if not judged:
-        return ""
+        return f"## BFCL v4\n\n{NOT_THERE.format(source='bfcl')}" if "bfcl" not in elsewhere else ""
     scored = {title: bfcl.summary(frame, frame["cause"]) for title, frame in judged.items()}
     names = sorted({name for one in scored.values() for name in one})
     rows = [[name, *(_scored(one.get(name)) for one in scored.values())] for name in names]
     text = (
         "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged, first "
-        "seed. Multi-turn, memory and web search are not covered. Questions that also stand in the training "
+        "seed, on the part of the questions that is kept for validation. Multi-turn, memory, web search and "
+        "`live_relevance`, where any call counts, are not covered, nor are questions that contradict their own tools "
+        "(`apprentice query` has them in `quarantine`). Questions that also stand in the training "
         f"conversations: {overlaps['bfcl']}."
     )
     return f"## BFCL v4\n\n{text}\n\n{table(['category', *scored], rows)}"
@@ -225,6 +252,10 @@ def caused(arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
     return {name: frame for name, frame in found.items() if not frame["variant"].notna().any()}
 
 
+#: Arms whose failures are told tool by tool.
+SIDE_BY_SIDE = ("sft", "sft-continued", "grpo-plain", "grpo-thinking")
+
+
 def failure_section(arms: Sequence[ArmRows]) -> str:
     """Causes between arms, and the tools that fail most."""
     found = caused(arms)
@@ -246,10 +277,14 @@ def failure_section(arms: Sequence[ArmRows]) -> str:
     grounded = [[titles[name], _share_of(frame["grounded"])] for name, frame in found.items()]
     figures = table(["model", "grounded"], grounded)
     parts.append(f"Of answers with figures, those whose figures somebody or some tool had said:\n\n{figures}")
-    best = "grpo-thinking" if "grpo-thinking" in found else next(reversed(found))
-    by_tool = failures.by_tool(found[best]).head(MOST)
-    tools = [[str(row.tool), str(row.cause), str(row.turns)] for row in by_tool.itertuples()]
-    parts.append(f"Most frequent by tool, {titles[best]}:\n\n{table(['tool', 'cause', 'turns'], tools)}")
+    beside = {name: found[name] for name in SIDE_BY_SIDE if name in found} or dict([next(reversed(found.items()))])
+    by_tool = failures.by_tool_between(beside).head(MOST)
+    tools = [
+        [str(tool), str(cause), *map(str, turns)]
+        for (tool, cause), turns in zip(by_tool.index, by_tool.to_numpy(), strict=True)
+    ]
+    heads = ["tool", "cause", *(titles[name] for name in beside)]
+    parts.append(f"Most frequent by tool, turns, first seed:\n\n{table(heads, tools)}")
     return "## What goes wrong\n\n" + "\n\n".join(parts)
 
 

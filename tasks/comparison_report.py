@@ -12,7 +12,9 @@ from data import snapshot
 from data.arms import GUARDED, QUESTIONS
 from data.files import write_whole
 from models.evaluation import by_domain, document
+from models.evaluation.asides import asked_aside, asked_table
 from models.evaluation.document import ArmRows, on_common_ground
+from models.evaluation.guard_table import guard_table, guards
 from models.evaluation.noise import NoiseFloor, noise_floor
 from models.evaluation.promotion import finite
 from models.evaluation.slices import part
@@ -127,13 +129,15 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
     where = [name for name in where if all(len(frame) for frame in document.sliced(arms[0], name).values())]
     target = "unseen" if "unseen" in where else where[0]
     found = document.answers(arms, QUESTIONS, target, MARGIN)
-    guarded = {
-        name: document.answers(arms, QUESTIONS[:2], name, margin) for name, margin in GUARDED.items() if name in where
-    }
+    guarded = {name: guards(arms, QUESTIONS[:2], name, margin) for name, margin in GUARDED.items() if name in where}
     floors = noise(arms, target)
+    aside = asked_aside(arms, comparison_pages.looks(target), QUESTIONS)
     evidence = {
         "answers": [{"question": key, **one.as_row()} for key, one in found.items()],
         "guarded": {name: [one.as_row() for one in there.values()] for name, there in guarded.items()},
+        "aside": {
+            look: [{"question": key, **one.as_row()} for key, one in there.items()] for look, there in aside.items()
+        },
         "noise": {name: asdict(one) for name, one in floors.items()},
     }
     told = json.dumps(finite(evidence), indent=2, default=str)
@@ -146,17 +150,18 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         f"{document.answer_table(found, titles, list(floors.values()))}"
         if found
         else "",
-        f"## Guarded slices\n\nThe words are corrected for the questions of one slice.\n\n"
-        f"{document.guard_table(guarded, titles)}"
+        "## Guarded slices\n\nA loss is ruled out by the bounds that a promotion is held to (docs/promotion.md). The "
+        "words are corrected for the questions of one slice.\n\n"
+        f"{guard_table(guarded, titles)}"
         if any(guarded.values())
         else "",
         by_domain.section(arms, QUESTIONS, target),
         comparison_pages.claims(arms, target),
         *(f"## Every metric, {name}, in percent\n\n{document.metrics(arms, name)}" for name in where[:2]),
         comparison_pages.noise_section(floors, titles, target),
-        comparison_pages.changed_section(made.overlaps, arms),
+        comparison_pages.changed_section(made.overlaps, arms, made.state.elsewhere, asked_table(aside, titles)),
         comparison_pages.ledger_section(arms),
-        comparison_pages.bfcl_section(made.overlaps, arms),
+        comparison_pages.bfcl_section(made.overlaps, arms, made.state.elsewhere),
         comparison_pages.failure_section(arms),
         _section("Hacking monitor", _monitored(made, titles)),
         f"## Cost\n\n{document.cost_table(arms)}",
@@ -288,7 +293,8 @@ def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
     )
     several = (
         "Two or three seeds say little about how much trainings differ, so compare them one by one: where they do "
-        "differ, a difference that is none is claimed more often than in 5 of 100 (docs/comparison.md)."
+        "differ, a difference that is none is claimed more often than in 5 of 100, and one of the size called "
+        "detectable is found in 52 to 75 of 100 rather than 80 (docs/comparison.md)."
     )
     return " ".join([alone] * (min(seeds, default=0) < 2) + [several] * (max(seeds, default=0) > 1))
 

@@ -58,7 +58,7 @@ def _train(state: State, step: Step) -> Done:
         return _done(prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version))
     (start,) = arm.starts
     run = _model(state, start, step.seed)
-    settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
+    settings = settings_of(state, arm, step.seed, _as_compared(state, arm, step.seed))
     version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
     if there := state.taken.get(step.key):
         address = training_address(_stage(arm), settings, records.of_run(run), version)
@@ -76,6 +76,20 @@ def _train(state: State, step: Step) -> Done:
 def _stage(arm: Arm) -> records.Stage:
     assert arm.recipe != "judged"
     return arm.recipe
+
+
+def _as_compared(state: State, arm: Arm, seed: int) -> dict[str, Any]:
+    """What a training of a comparison has unless it is stated otherwise: a twin of GRPO its clock and ways, SFT an end
+    where validation no longer improves, judged as often and on as many turns as SFT that goes on. With its last weights
+    it would be held against models whose best ones were chosen."""
+    if arm.recipe != "sft":
+        return _as_a_twin(state, arm, seed)
+    own = settings_of(state, arm, seed, {})
+    chosen = {
+        "validate_every": SFT_STEPS_IN_ONE_OF_GRPO * own.grpo.validate_every,
+        "validation_decision_points": own.grpo.validation_decision_points,
+    }
+    return {"sft": {name: value for name, value in chosen.items() if not _stated(own.sft, name)}}
 
 
 def _as_a_twin(state: State, arm: Arm, seed: int) -> dict[str, Any]:

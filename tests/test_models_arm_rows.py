@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from data.schema import Conversation, DecisionPoint, Message, ToolCall, ToolSpec
 from models.evaluation import document
 from models.evaluation.asides import aside_table
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
-from models.evaluation.failures import between, by_tool, causes, failure, turned, ungrounded
+from models.evaluation.failures import between, by_tool, by_tool_between, causes, failure, turned, ungrounded
 from models.evaluation.ledger import thinking_ledger, thought_first
 from models.evaluation.noise import NoiseFloor, noise_floor
-from models.evaluation.outcomes import outcomes
+from models.evaluation.outcomes import POINT_GONE, outcomes
 from models.evaluation.pairing import paired
 from models.evaluation.pictures import draw
 from models.evaluation.rejudge import judged_again
@@ -417,6 +418,7 @@ def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> 
                 "decision_point_id": point.id,
                 "kind": point.kind,
                 "tool": point.tool,
+                "domain": point.domain,
                 "text": text,
                 "thinking": False,
             }
@@ -429,6 +431,13 @@ def test_causes_by_tool_between_arms_and_turned(points: list[DecisionPoint]) -> 
     assert gold["cause"].isna().all()
     assert set(by_tool(mute)["cause"]) == {"format:empty"}
     assert by_tool(mute)["turns"].sum() == len(points)
+    answered = Counter(f"(answer: {point.domain})" for point in points if point.kind == "answer")
+    told = by_tool(mute).set_index("tool")["turns"].to_dict()
+    assert {tool: turns for tool, turns in told.items() if tool.startswith("(answer")} == answered
+    beside = by_tool_between({"gold": gold, "mute": mute})
+    assert beside["gold"].tolist() == [0] * len(told)
+    assert {tool: turns for (tool, _), turns in beside["mute"].items()} == told
+    assert beside["mute"].is_monotonic_decreasing
     assert between({"gold": gold, "mute": mute}).loc["format:empty"].to_dict() == {"gold": 0.0, "mute": 1.0}
     right = turned(mute, gold, right=True)
     assert len(right) == min(10, len(points))
@@ -470,9 +479,12 @@ def test_outcomes_hold_verdicts_and_causes_and_no_word_that_was_said(
     }
     assert 0 < len(grounded) < len(answers_said)
     assert back["turn_success"].tolist() == made["turn_success"].tolist()
-    # Turns of a conversation that was erased keep their verdict; those and changed turns have no cause.
+    # Turns of a conversation that was erased keep their verdict; why they failed nobody can tell any more.
     erased = outcomes(made, {}, step="s")
-    assert erased["cause"].isna().all()
+    assert erased.set_index("decision_point_id")["cause"].dropna().to_dict() == {mute: POINT_GONE}
+    assert (outcomes(made, {}, step="s", by_bfcl=True)["cause"] == POINT_GONE).all(), "no rule can pass it"
+    changed = outcomes(made.assign(variant="distractors"), {}, step="s")
+    assert changed["cause"].isna().all()
     assert erased["turn_success"].tolist() == made["turn_success"].tolist()
 
 

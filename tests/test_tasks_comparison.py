@@ -763,6 +763,21 @@ def test_what_is_stated_of_a_twin_stays(profile: Any, monkeypatch: pytest.Monkey
     }
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+def test_sft_ends_where_validation_no_longer_improves_unless_stated_otherwise(profile: Any) -> None:
+    def sft(**stated: Any) -> Any:
+        own = resolve(profile, {"sft": stated})
+        made = opened("paper-table", chosen_arms("paper-table"), range(1), own, VERSION, {}, None)
+        arm = made.arms["sft"]
+        return comparison_steps.settings_of(made, arm, 0, comparison_steps._as_compared(made, arm, 0))
+
+    found = sft()
+    assert found.sft.validate_every == 4 * found.grpo.validate_every
+    assert found.sft.validation_decision_points == found.grpo.validation_decision_points
+    stated = sft(validate_every=100, validation_decision_points=320)
+    assert (stated.sft.validate_every, stated.sft.validation_decision_points) == (100, 320)
+
+
 def test_without_a_clock_a_twin_ends_by_its_steps() -> None:
     made = state(seeds=1)
     arm = made.arms["sft-continued"]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from models.evaluation.document import ArmRows, interval, percent, table
+from models.evaluation import bfcl
+from models.evaluation.document import ArmRows, answers, interval, percent, points_of, table
 from models.evaluation.pairing import Seeded, item_of, paired
 from models.evaluation.slices import calls_begun
-from models.evaluation.verdicts import seeded_interval
+from models.evaluation.verdicts import MARGIN, Verdict, seeded_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +37,65 @@ def aside_table(arms: Sequence[ArmRows], looks: Sequence[str]) -> str:
                 cells = _drop({first: recorded}, {first: changed})
             rows.append([look, arm.title, *cells, *_calls(recorded, changed)])
     heads = ["change", "model", "as recorded", "changed", "relative", "n", "calls, as recorded", "calls, changed"]
+    return table(heads, rows) if rows else ""
+
+
+Question = tuple[str, str, str]
+
+
+def asked_aside(
+    arms: Sequence[ArmRows], looks: Mapping[str, str | None], questions: Sequence[Question]
+) -> dict[str, dict[Question, Verdict]]:
+    """The questions of the main table on each look aside, first seed, each look a family of its own.
+
+    Args:
+        arms: On common ground.
+        looks: Name of each look, and the slice of it that counts; None: all its turns. ``irrelevance`` is that part of
+            BFCL, right by the leaderboard's rule.
+        questions: As in ``document.answers``.
+    """
+    found = {}
+    for look, where in looks.items():
+        there = [replace(arm, frames={0: rows}) for arm in arms if len(rows := _looked(arm, look))]
+        if verdicts := answers(there, questions, where, MARGIN):
+            found[look] = {asked: one for asked, one in verdicts.items() if one.difference.n}
+    return found
+
+
+def _looked(arm: ArmRows, look: str) -> pd.DataFrame:
+    rows = arm.aside.get("on bfcl" if look == "irrelevance" else look)
+    if rows is None:
+        return next(iter(arm.frames.values()))[:0]
+    if look != "irrelevance":
+        return rows
+    asked = rows[rows["domain"].isin(bfcl.IRRELEVANCE)]
+    return asked.assign(turn_success=asked["cause"].isna())
+
+
+def asked_table(found: Mapping[str, Mapping[Question, Verdict]], titles: Mapping[str, str]) -> str:
+    """Differences between arms on the turns of each look; empty without any."""
+    rows = [
+        [
+            look,
+            f"{titles[after]} − {titles[before]}",
+            points_of(one),
+            f"{one.difference.n} / {one.difference.clusters}",
+            f"{100 * one.detectable:.1f}" if one.detectable <= 1 else "–",
+            f"{one.adjusted_p:.3f}",
+            f"**{one.word}**",
+        ]
+        for look, there in found.items()
+        for (after, before, _), one in there.items()
+    ]
+    heads = [
+        "turns",
+        "difference of",
+        "points [95 %]",
+        "turns / conversations",
+        "detectable",
+        "p after Holm",
+        "verdict",
+    ]
     return table(heads, rows) if rows else ""
 
 

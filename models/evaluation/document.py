@@ -50,18 +50,23 @@ class ArmRows:
 
 
 def on_common_ground(arms: Sequence[ArmRows]) -> list[ArmRows]:
-    """The arms on the decision points that all of them reached under all seeds."""
+    """The arms on the decision points that all of them reached under all seeds, and each look aside on those that all
+    reached that took it: a budget ends where a slow model has judged fewer turns than a fast one."""
     shared = shared_items([arm.frames for arm in arms])
+    looks = {name for arm in arms for name in arm.aside}
+    common = {name: shared_items([{0: arm.aside[name]} for arm in arms if name in arm.aside]) for name in looks}
     return [
         replace(
             arm,
-            frames={
-                seed: frame[frame["decision_point_id"].map(item_of).isin(shared)]
-                for seed, frame in sorted(arm.frames.items())
-            },
+            frames={seed: _only(frame, shared) for seed, frame in sorted(arm.frames.items())},
+            aside={name: _only(frame, common[name]) for name, frame in arm.aside.items()},
         )
         for arm in arms
     ]
+
+
+def _only(frame: pd.DataFrame, items: set[str]) -> pd.DataFrame:
+    return frame[frame["decision_point_id"].map(item_of).isin(items)]
 
 
 def sliced(arm: ArmRows, name: str | None) -> dict[int, pd.DataFrame]:
@@ -156,7 +161,8 @@ def metrics(arms: Sequence[ArmRows], where: str) -> str:
     heads = ["model", "decision: precision", "recall", *METRIC_COLUMNS.values(), "conversation: all right"]
     told = (
         f"Of {calls} call turns (tool name to call turns right, recall) and {others} answer turns; "
-        "precision is of the calls that were begun."
+        "precision is of the calls that were begun; conversations, "
+        f"{_size(arms, where).clusters} of them, by the turns that were judged."
     )
     return f"{unlike_seeds(arms)}{told}\n\n{table([*heads, 'first failing turn', 'seeds'], rows)}"
 
@@ -184,9 +190,10 @@ def _number(value: float) -> str:
 
 
 def answers(
-    arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str, margin: float
+    arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str | None, margin: float
 ) -> dict[tuple[str, str, str], Verdict]:
-    """Verdicts on the questions whose arms are both there under a seed in common, as one family."""
+    """Verdicts on the questions whose arms are both there under a seed in common, as one family; ``where`` as in
+    ``sliced``."""
     by_name = {arm.name: arm for arm in arms}
     asked = {
         question: paired(*both)
@@ -207,14 +214,13 @@ def answer_table(
     one model anew, on as many turns, does as much: by the larger of the noise floors."""
     rows = []
     for (after, before, question), one in found.items():
-        points = [100 * value for value in (one.difference.mean, one.difference.low, one.difference.high)]
         floor = max((noise.over(one.difference.n * one.seeds) for noise in floors), default=0.0)
         against = " (within the noise floor)" if abs(one.difference.mean) < floor else ""
         rows.append(
             [
                 question,
                 f"{titles[after]} − {titles[before]}",
-                f"{points[0]:+.1f} [{points[1]:+.1f}, {points[2]:+.1f}]{against}",
+                f"{points_of(one)}{against}",
                 f"{one.difference.n} / {one.difference.clusters}",
                 _by_seed(one),
                 f"{_in_points(one.detectable)} / {_in_points(one.adjusted_detectable)}",
@@ -240,21 +246,9 @@ def _in_points(value: float) -> str:
     return f"{100 * value:.1f}" if value <= 1 else "–"
 
 
-def guard_table(found: Mapping[str, Mapping[tuple[str, str, str], Verdict]], titles: Mapping[str, str]) -> str:
-    """The guarded slices: whether a loss of more than the margin is excluded."""
-    rows = [
-        [
-            where,
-            f"{titles[after]} − {titles[before]}",
-            f"{100 * one.difference.mean:+.1f} [{100 * one.difference.low:+.1f}, {100 * one.difference.high:+.1f}]",
-            f"{100 * one.margin:.0f}",
-            "excluded" if one.not_worse else "not excluded",
-            one.word,
-        ]
-        for where, verdicts_there in found.items()
-        for (after, before, _), one in verdicts_there.items()
-    ]
-    return table(["slice", "difference of", "points [95 %]", "margin", "loss beyond it", "verdict"], rows)
+def points_of(one: Verdict) -> str:
+    """``+4.8 [+1.5, +8.3]``."""
+    return f"{100 * one.difference.mean:+.1f} [{100 * one.difference.low:+.1f}, {100 * one.difference.high:+.1f}]"
 
 
 def cost_table(arms: Sequence[ArmRows]) -> str:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Numbers, times, dates and codes of at least two digits: what an agent cannot know unless somebody said it.
 _FIGURE = re.compile(r"\d[\d.:/-]*\d")
+_FRACTION = re.compile(r"\d+\.\d+")
 
 
 def failure(point: DecisionPoint, parsed: Parsed) -> str | None:
@@ -101,9 +102,15 @@ def ungrounded(point: DecisionPoint, answer: str) -> list[str]:
 
 
 def _unknown(answer: str, said: str) -> list[str]:
-    known = set(_FIGURE.findall(said))
+    known = {_by_value(one) for one in _FIGURE.findall(said)}
     digits = {re.sub(r"\D", "", one) for one in known}
-    return [one for one in _FIGURE.findall(answer) if one not in known and re.sub(r"\D", "", one) not in digits]
+    told = ((one, _by_value(one)) for one in _FIGURE.findall(answer))
+    return [one for one, value in told if value not in known and re.sub(r"\D", "", value) not in digits]
+
+
+def _by_value(figure: str) -> str:
+    """A decimal fraction without the zeros at its end: 45.50 is 45.5."""
+    return figure.rstrip("0").rstrip(".") if _FRACTION.fullmatch(figure) else figure
 
 
 def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataFrame:
@@ -133,11 +140,21 @@ def causes(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.DataF
 
 
 def by_tool(caused: pd.DataFrame) -> pd.DataFrame:
-    """How often each cause occurred for each expected tool (answer turns: ``(answer)``), most frequent first."""
+    """How often each cause occurred for each expected tool, most frequent first; answer turns stand under their domain:
+    ``(answer: Flights_3)``."""
     failed = caused[caused["cause"].notna()]
-    tools = failed["tool"].fillna("(answer)")
+    tools = failed["tool"].where(failed["tool"].notna(), "(answer: " + failed["domain"].fillna("?").astype(str) + ")")
     counted = failed.groupby([tools.rename("tool"), "cause"]).size().rename("turns").reset_index()
     return counted.sort_values(["turns", "tool", "cause"], ascending=[False, True, True]).reset_index(drop=True)
+
+
+def by_tool_between(caused: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """``by_tool`` of several arms: turns by tool and cause, one column an arm, what any arm fails at most first."""
+    import pandas as pd
+
+    counted = {name: by_tool(frame).set_index(["tool", "cause"])["turns"] for name, frame in caused.items()}
+    table = pd.DataFrame(counted).fillna(0).astype(int)
+    return table.loc[table.max(axis=1).sort_values(ascending=False, kind="stable").index] if len(table) else table
 
 
 def between(caused: Mapping[str, pd.DataFrame]) -> pd.DataFrame:

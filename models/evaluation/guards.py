@@ -66,7 +66,7 @@ def guarded(pairs: Pairs, margin: float, *, seed: int = 0) -> Guard:
     found = judged.difference
     if not found.clusters:
         return Guard(judged, -1.0)
-    turns = max(1, round(found.n / found.clusters))
+    turns = max(1, round(found.n * judged.seeds / found.clusters))  # under every seed
     differences = np.concatenate([pairs.differences, np.full(turns, -1.0)])
     homes = np.concatenate([np.asarray(pairs.clusters).astype(str), np.full(turns, "\0one more")])
     with_one_more = clustered_interval(differences, homes, seed=seed, signed=True)

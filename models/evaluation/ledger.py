@@ -82,8 +82,9 @@ def _mean_tokens(arm: Mapping[int, Any], items: set[str]) -> float:
 def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
     """Argument values of a turn's calls that appear in the thought before them, and all of them.
 
-    Numbers and strings count, booleans do not: "true" stands in no thought. A value is found in its own spelling,
-    letter case and white space aside, as a word of its own: 2 does not stand in 12:30.
+    Numbers and strings count, those of lists one by one; booleans do not: "true" stands in no thought. A value is found
+    in its own spelling, letter case, white space and the point of a whole number (2.0) aside, as a word of its own: 2
+    does not stand in 12:30.
 
     Args:
         reasoning: The thought; nothing is found in what is no text.
@@ -107,5 +108,7 @@ def _values(action: Any) -> Sequence[str]:
         return []
     arguments = [call.get("arguments") for call in calls if isinstance(call, dict)]
     given = [value for one in arguments if isinstance(one, dict) for value in one.values()]
-    told = [value for value in given if isinstance(value, str | int | float) and not isinstance(value, bool)]
-    return [normalise(str(value)) for value in told]
+    each = [item for value in given for item in (value if isinstance(value, list) else [value])]
+    told = [value for value in each if isinstance(value, str | int | float) and not isinstance(value, bool)]
+    whole = [int(value) if isinstance(value, float) and value.is_integer() else value for value in told]
+    return [normalise(str(value)) for value in whole]

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from data.schema import DecisionPoint
 
 
+#: Cause of a failure whose decision point is no longer stored.
+POINT_GONE = "unknown:turn_no_longer_stored"
+
+
 def outcomes(
     rows: pd.DataFrame, points: Mapping[str, DecisionPoint], *, step: str, by_bfcl: bool = False
 ) -> pd.DataFrame:
@@ -25,7 +29,8 @@ def outcomes(
     Args:
         rows: Rows of an evaluation.
         points: Its decision points by id. Verdicts are those of the judge as it is now; rows without a point keep the
-            one they have, and they and rows of changed turns (``variant``) have no cause.
+            one they have; where that is a failure (by BFCL's rules: always) their cause is that nobody can tell it any
+            more. Rows of changed turns (``variant``) have no cause.
         step: The judgement's key in its comparison.
         by_bfcl: Take the leaderboard's error for the cause.
     """
@@ -43,6 +48,8 @@ def outcomes(
     elif len(there):
         caused = failures.causes(there, points).set_axis(there.index)
         causes.loc[there.index], grounded.loc[there.index] = caused["cause"], caused["grounded"]
+    gone = ~rows["decision_point_id"].isin(set(points)) & rows["variant"].isna()
+    causes[gone if by_bfcl else gone & ~rows["turn_success"].astype(bool)] = POINT_GONE
     return rows.drop(columns=list(LEFT_OUT)).assign(
         step=step,
         called=calls_begun(rows),
