@@ -10,8 +10,8 @@ import scipy.stats
 import statsmodels.api as sm
 from scipy.stats import binomtest
 
-from models.evaluation.statistics import clustered_error
-from models.evaluation.verdicts import Pairs, verdict, verdicts
+from models.evaluation.statistics import clustered_error, clustered_interval
+from models.evaluation.verdicts import Pairs, robust_error, seeded_interval, verdict, verdicts
 
 RANDOM = np.random.default_rng(3)
 
@@ -142,6 +142,50 @@ def test_a_family_is_corrected_by_holm():
         assert one.adjusted_detectable == pytest.approx(sum(t) * error, rel=1e-3)
     assert alone["weak"].adjusted_detectable == alone["weak"].detectable
     assert verdicts({}) == {}
+
+
+def by_hand(pairs: Pairs) -> tuple[float, float, float]:
+    """Variance of the mean by conversation, by seed, and both ways: Cameron, Gelbach and Miller (2011), equation 2.11,
+    with each part's correction for its number of clusters."""
+    deviations = pairs.differences - pairs.differences.mean()
+
+    def part(labels: list[object]) -> float:
+        sums = [sum(d for d, label in zip(deviations, labels, strict=True) if label == one) for one in set(labels)]
+        return len(sums) / (len(sums) - 1) * sum(one**2 for one in sums) / len(deviations) ** 2
+
+    items, seeds = list(np.asarray(pairs.clusters)), list(np.asarray(pairs.seeds))
+    by_item, by_seed, by_both = part(items), part(seeds), part(list(zip(items, seeds, strict=True)))
+    return by_item, by_seed, by_item + by_seed - by_both
+
+
+@pytest.mark.parametrize(("seeds", "wobble"), [(2, 0.1), (3, 0.0), (3, 0.1), (5, 0.2)])
+def test_several_seeds_are_clustered_both_ways_with_satterthwaites_freedom(seeds, wobble):
+    pairs = made(np.random.default_rng(21), 0.1, conversations=30, turns=3, seeds=seeds, wobble=wobble)
+    by_item, by_seed, both = by_hand(pairs)
+    error = math.sqrt(max(both, by_item, by_seed))
+    # Satterthwaite 1946: of a sum of two variances with 29 and (seeds - 1) degrees of freedom.
+    freedom = (by_item + by_seed) ** 2 / (by_item**2 / 29 + by_seed**2 / (seeds - 1))
+    codes = [np.asarray(labels) for labels in (pairs.clusters, pairs.seeds)]
+    assert robust_error(pairs.differences, *codes) == pytest.approx((error, freedom))
+    found = verdict(pairs)
+    mean = float(pairs.differences.mean())
+    assert found.p_value == pytest.approx(2 * scipy.stats.t.sf(abs(mean) / error, freedom))
+    quantiles = [float(scipy.stats.t.ppf(share, freedom)) for share in (0.975, 0.8)]
+    assert found.detectable == pytest.approx(sum(quantiles) * error)
+    items_alone = clustered_interval(pairs.differences, pairs.clusters, signed=True)
+    assert found.difference.low == pytest.approx(min(items_alone.low, mean - quantiles[0] * error))
+    assert found.difference.high == pytest.approx(max(items_alone.high, mean + quantiles[0] * error))
+    assert (found.difference.n, found.difference.clusters, found.seeds) == (90, 30, seeds)
+
+
+def test_the_interval_of_scores_over_seeds_is_the_same_error_within_what_a_share_can_be():
+    pairs = made(np.random.default_rng(22), 0.0, conversations=30, turns=3, seeds=3, wobble=0.1)
+    scores = Pairs(np.zeros_like(pairs.after), pairs.after, pairs.clusters, pairs.seeds)
+    whole, found = verdict(scores).difference, seeded_interval(pairs.after, pairs.clusters, pairs.seeds)
+    assert (found.mean, found.n, found.clusters) == (pytest.approx(pairs.after.mean()), 90, 30)
+    assert (found.low, found.high) == (max(0.0, whole.low), min(1.0, whole.high))
+    certain = seeded_interval(np.r_[np.ones(89), 0.0, np.ones(90)], np.tile(np.arange(90), 2), np.repeat([0, 1], 90))
+    assert certain.high == 1.0
 
 
 def test_seeds_that_disagree_widen_the_interval():

@@ -244,6 +244,32 @@ def test_the_better_of_two_arms_stays_the_one_that_was_found_first(monkeypatch: 
     assert state().preferred == {"grpo-thinking|grpo-from-base": "grpo-from-base"}
 
 
+def test_the_better_of_two_arms_is_so_on_the_turns_that_both_were_judged_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first arm is right on three turns of four, and on one of the two that the other reached, too."""
+    import pandas as pd
+
+    right = {"grpo-thinking": {1: True, 2: False, 3: True, 4: True}, "grpo-from-base": {1: True, 2: True}}
+    frames = {
+        name: pd.DataFrame(
+            {
+                "decision_point_id": [f"sgd/{number}#1" for number in turns],
+                "turn_success": list(turns.values()),
+                "variant": None,
+            }
+        )
+        for name, turns in right.items()
+    }
+    monkeypatch.setattr(comparison_steps, "_known", lambda state, step: step.arm)
+    monkeypatch.setattr(evaluation, "rows_of", frames.__getitem__)
+    monkeypatch.setattr("data.snapshot.read_points_by_id", lambda version, names: {})
+    monkeypatch.setattr("models.evaluation.rejudge.judged_again", lambda frame, points: frame)
+    made = state()
+    assert comparison_steps._best_of(made, tuple(right)) == "grpo-from-base"
+    frames["grpo-from-base"]["turn_success"] = False
+    assert comparison_steps._best_of(made, tuple(right)) == "grpo-thinking"
+    assert comparison_steps._best_of(made, ("absent", "grpo-from-base")) == "grpo-from-base"
+
+
 def stop_by_hand() -> None:
     """Ctrl-C within a slice without an end."""
     with Slice(None) as left:
