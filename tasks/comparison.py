@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,8 +240,8 @@ def steps(state: State, *, final: bool = False, only_seed: int | None = None) ->
     """All steps in order: the minimum set under every seed, then the other arms, then looks aside.
 
     With ``final`` the main judgements once more, on the test splits, before the looks aside, the arms that are asked
-    about most first; everything before stays as it is. With ``only_seed`` this seed's part of all that, and the base
-    model: what is trained once belongs to the first seed.
+    about most first, and at the end the changed turns and other sources of test; everything before stays as it is. With
+    ``only_seed`` this seed's part of all that, and the base model: what is trained once belongs to the first seed.
     """
     seeded = [
         step
@@ -257,7 +257,9 @@ def steps(state: State, *, final: bool = False, only_seed: int | None = None) ->
     if final:
         main = sorted((one for one in planned if one.kind == "judge"), key=lambda one: one.arm not in LOOKED_AT)
         planned += [Step(one.arm, one.seed, "judge", final=True) for one in main]
-    planned += list(_aside(state))
+    planned += [*_looks(state), *_samples(state)]
+    if final:
+        planned += [replace(one, final=True) for one in _looks(state)]
     if only_seed is None:
         return planned
     return [
@@ -277,13 +279,15 @@ def _of_arm(arm: Arm, seed: int) -> Iterator[Step]:
     yield Step(arm.name, seed, "judge")
 
 
-def _aside(state: State) -> Iterator[Step]:
-    first = state.seeds[0]
+def _looks(state: State) -> Iterator[Step]:
     there = [name for name in LOOKED_AT if name in state.arms]
     for what in ("distractors", "withheld", *(f"on {source}" for source in sorted(state.elsewhere))):
-        yield from (Step(name, first, "judge", what) for name in there)
+        yield from (Step(name, state.seeds[0], "judge", what) for name in there)
+
+
+def _samples(state: State) -> Iterator[Step]:
     for number in range(1, SAMPLES + 1):
-        yield from (Step(name, first, "judge", f"sample {number}") for name in SAMPLED if name in state.arms)
+        yield from (Step(name, state.seeds[0], "judge", f"sample {number}") for name in SAMPLED if name in state.arms)
 
 
 def _in_order(arms: Mapping[str, Arm]) -> list[str]:

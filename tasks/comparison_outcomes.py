@@ -119,7 +119,7 @@ def gathered(state: State) -> Outcomes | None:
         overlaps={
             source: overlap(state.dataset_version, version)
             for source, version in state.elsewhere.items()
-            if any(key.endswith(f"/on {source}") for key in judged)
+            if any(_look(key) == f"on {source}" for key in judged)
         },
         commands=list(state.commands),
         chosen_on=sorted({name for record in _trained(state) for name in chosen_on(record)}),
@@ -243,15 +243,20 @@ def _rows(state: State, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
 
     from models.evaluation.outcomes import outcomes
 
-    versions = {key: state.elsewhere.get(key.rpartition("/on ")[2], state.dataset_version) for key in judged}
+    versions = {key: state.elsewhere.get(_look(key).removeprefix("on "), state.dataset_version) for key in judged}
     points: dict[str, Any] = {}
     for version in set(versions.values()):
         ids = (frame["decision_point_id"] for key, frame in judged.items() if versions[key] == version)
         points[version] = read_points_by_id(version, {one for column in ids for one in column})
     return pd.concat(
-        [outcomes(frame, points[versions[key]], step=key, by_bfcl=key.endswith(BFCL)) for key, frame in judged.items()],
+        [outcomes(frame, points[versions[key]], step=key, by_bfcl=_look(key) == BFCL) for key, frame in judged.items()],
         ignore_index=True,
     )
+
+
+def _look(key: str) -> str:
+    """What is different about the judgement of that key: its last part, but for whether it is of the test splits."""
+    return key.removesuffix("/final").rpartition("/")[2]
 
 
 def _cost(run_id: str) -> dict[str, float]:

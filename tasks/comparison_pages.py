@@ -215,7 +215,9 @@ NOT_THERE = (
 )
 
 
-def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows], elsewhere: Collection[str]) -> str:
+def bfcl_section(
+    overlaps: Mapping[str, int], arms: Sequence[ArmRows], elsewhere: Collection[str], *, final: bool = False
+) -> str:
     """BFCL's single-turn categories by its own rules."""
     judged = {arm.title: arm.aside["on bfcl"] for arm in arms if len(arm.aside.get("on bfcl", ()))}
     if not judged:
@@ -223,9 +225,10 @@ def bfcl_section(overlaps: Mapping[str, int], arms: Sequence[ArmRows], elsewhere
     scored = {title: bfcl.summary(frame, frame["cause"]) for title, frame in judged.items()}
     names = sorted({name for one in scored.values() for name in one})
     rows = [[name, *(_scored(one.get(name)) for one in scored.values())] for name in names]
+    kept_for = "test" if final else "validation"
     text = (
         "Accuracy by the leaderboard's rules (AST check, irrelevance), with the number of questions judged, first "
-        "seed, on the part of the questions that is kept for validation. Multi-turn, memory, web search and "
+        f"seed, on the part of the questions that is kept for {kept_for}. Multi-turn, memory, web search and "
         "`live_relevance`, where any call counts, are not covered, nor are questions that contradict their own tools "
         "(`apprentice query` has them in `quarantine`). Questions that also stand in the training "
         f"conversations: {overlaps['bfcl']}."

@@ -90,7 +90,7 @@ def judged_arms(made: Outcomes, final: bool) -> list[ArmRows]:
         frames = {seed: rows for seed in seeds if (rows := made.of(Step(name, seed, "judge", final=final))) is not None}
         if frames:
             # Looks aside stand beside the first seed's rows, so without these there is nothing to hold them against.
-            aside = _aside(made, name) if not final and state.seeds[0] in frames else {}
+            aside = _aside(made, name, final) if state.seeds[0] in frames else {}
             cost, kept = made.cost(name, frames), made.kept_steps(name, frames)
             found.append(ArmRows(arm.number, name, arm.title, frames, aside, cost, kept, trained(state, name)))
     return sorted(found, key=lambda arm: arm.number)
@@ -104,11 +104,16 @@ def trained(state: State, name: str) -> bool:
     return arm.recipe != "base"
 
 
-def _aside(made: Outcomes, name: str) -> dict[str, Any]:
+def _aside(made: Outcomes, name: str, final: bool) -> dict[str, Any]:
+    """Looks of the splits that the page is of; samples are drawn on validation only: how much sampling does to a model
+    is no question to open the test splits for."""
     state = made.state
-    looks = ["distractors", "withheld", *(f"on {source}" for source in state.elsewhere)]
-    looks += [f"sample {number}" for number in range(1, SAMPLES + 1)]
-    there = {look: made.of(Step(name, state.seeds[0], "judge", look)) for look in looks}
+    steps = [
+        Step(name, state.seeds[0], "judge", look, final)
+        for look in ("distractors", "withheld", *(f"on {source}" for source in state.elsewhere))
+    ]
+    steps += [Step(name, state.seeds[0], "judge", f"sample {number}") for number in range(1, SAMPLES + 1)]
+    there = {step.aside: made.of(step) for step in steps}
     return {look: rows for look, rows in there.items() if rows is not None}
 
 
@@ -161,7 +166,7 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         comparison_pages.noise_section(floors, titles, target),
         comparison_pages.changed_section(made.overlaps, arms, made.state.elsewhere, asked_table(aside, titles)),
         comparison_pages.ledger_section(arms),
-        comparison_pages.bfcl_section(made.overlaps, arms, made.state.elsewhere),
+        comparison_pages.bfcl_section(made.overlaps, arms, made.state.elsewhere, final=final),
         comparison_pages.failure_section(arms),
         _section("Hacking monitor", _monitored(made, titles)),
         f"## Cost\n\n{document.cost_table(arms)}",

@@ -65,7 +65,11 @@ def test_what_a_step_needs_comes_before_it_and_the_minimum_set_first() -> None:
     assert [key for key in order if key.startswith("base/")] == ["base/0/train", "base/0/judge"]
     final = [step for step in steps(made, final=True) if step.final]
     assert len(final) == len({step.key for step in final})
-    assert not any(step.aside for step in final)  # test is looked at once
+    # Test is looked at once in each way: as recorded, changed and elsewhere, and never sampled.
+    assert {step.aside for step in final} == {"", "distractors", "withheld", "on bfcl"}
+    assert {step.arm for step in final if step.aside} == set(comparison.LOOKED_AT)
+    assert {step.seed for step in final if step.aside} == {made.seeds[0]}
+    assert not any(step.final for step in steps(made))
     order = [step.key for step in steps(made, final=True)]
     assert order.index("sft/0/judge/final") < order.index("base/0/judge/final") < order.index("sft/0/judge/distractors")
     # What one seed alone makes: its own steps, and the base model to start from.
