@@ -78,11 +78,12 @@ def base_model(record: Record) -> str:
 
 
 def _results(evaluation: Record) -> list[Result]:
+    """By the judge as it is, like every other table: a card beside a page has to say the same of a model."""
     from models.evaluation.table import summarise
     from models.export import Result
-    from tasks.evaluation import rows_of
+    from tasks.judged import judged_now
 
-    table = summarise(rows_of(evaluation.outputs["evaluation_id"]))
+    table = summarise(judged_now(evaluation.outputs["evaluation_id"]))
     table = table[(table["group"] == "exposure") & table["metric"].isin(SHOWN)]
     table = table.assign(order=table["metric"].map(SHOWN.index)).sort_values(["value", "order"])
     rows: list[dict[str, Any]] = [dict(zip(table.columns, row, strict=True)) for row in table.to_numpy(dtype=object)]

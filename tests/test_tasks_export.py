@@ -1,0 +1,111 @@
+"""An exported model is the run's own, and its card says what today's judge says of the newest evaluation of it."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data import paths, snapshot
+from data.evaluations import append_evaluations
+from data.ingest import ingest
+from data.reporting import Silent
+from data.schema import VALIDATION_SPLITS
+from data.settings import DataSettings
+from models.base import _save
+from models.export import CARD
+from models.random_model import make_qwen3
+from models.speech.template import completion_text
+from tasks import records
+from tasks.export import export
+from tasks.records import MissingUpstream, Record
+
+ROW = runpy.run_path(str(Path(__file__).parent / "fixtures" / "stages.py"))["row"]
+RUN = "a" * 32
+
+
+@pytest.fixture
+def version() -> str:
+    return ingest(DataSettings(conversations=40), Silent()).dataset_version
+
+
+def trained(version: str) -> Record:
+    """A finished GRPO run with a tiny model."""
+    model, tokenizer = make_qwen3()
+    folder = paths.run(RUN) / "model"
+    folder.mkdir(parents=True)
+    _save(model, tokenizer, folder)
+    base = Record(stage="base", key="b" * 16, status="done", run_id="b" * 32, settings={"uri": "random:qwen3"})
+    made = Record(
+        stage="grpo",
+        key="a" * 16,
+        status="done",
+        run_id=RUN,
+        start_run_id=base.run_id,
+        dataset_version=version,
+        thinking=False,
+        git_commit="0123456789abcdef",
+        model_dir=folder,
+        model_sha256=records.model_sha256(folder),
+    )
+    for record in (base, made):
+        records.save(record)
+    return made
+
+
+def evaluated(run: Record, version: str, name: str, ended: str, *, gold: bool, **settings: Any) -> int:
+    """An evaluation of the run: everything right, or nothing said; its rows carry verdicts of an earlier judge, by
+    which it was the other way round. Returns its turns on unseen tools."""
+    points = snapshot.read_decision_points(version, splits=VALIDATION_SPLITS)
+    rows = [
+        {
+            **ROW(point.id, point.split, not gold, run.run_id, "grpo", version, False),
+            "conversation_id": point.conversation_id,
+            "kind": point.kind,
+            "tool": point.tool,
+            "text": completion_text(point.expected, None) if gold else "",
+            "parse_status": "ok" if gold else "empty",
+        }
+        for point in points
+    ]
+    append_evaluations(name, rows)
+    chosen = {"run_id": run.run_id, "thinking": False, "splits": list(VALIDATION_SPLITS), "max_completion_length": 77}
+    record = Record(
+        stage="evaluation",
+        key=name,
+        status="done",
+        run_id=run.run_id,
+        dataset_version=version,
+        settings={**chosen, "thoughts": "own", "sample": None, "variant": None, **settings},
+        outputs={"evaluation_id": name, "rows": len(rows)},
+        ended=ended,
+    )
+    records.save(record)
+    return sum(point.split == "validation_unseen" for point in points)
+
+
+def test_the_card_tells_the_newest_evaluation_by_the_judge_as_it_is(version: str, tmp_path: Path) -> None:
+    run = trained(version)
+    evaluated(run, version, "older", "2026-01-01", gold=False)
+    unseen = evaluated(run, version, "newer", "2026-01-02", gold=True)
+    evaluated(run, version, "sampled", "2026-01-03", gold=False, sample=1)
+    folder = export(RUN, "ferryman", tmp_path / "mine")
+    assert (folder / "model.safetensors").read_bytes() == (run.model_place[0] / "model.safetensors").read_bytes()
+    card = (folder / CARD).read_text()
+    (line,) = (one for one in card.splitlines() if one.startswith("| unseen tools | turn success"))
+    assert line.split(" | ")[2].startswith("100.0 %")
+    assert line.rstrip(" |").endswith(str(unseen))
+    for said in (f"`{version}`", "`newer`", "random:qwen3", "0123456"):
+        assert said in card, said
+    assert '"max_new_tokens": 77' in (folder / "generation_config.json").read_text()
+
+
+def test_a_model_that_nobody_judged_is_exported_without_results(version: str) -> None:
+    trained(version)
+    folder = export(RUN, "ferryman")
+    assert folder.is_relative_to(paths.exports())
+    assert "turn success" not in (folder / CARD).read_text()
+    with pytest.raises(MissingUpstream):
+        export("c" * 32, "ferryman")
