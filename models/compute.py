@@ -57,6 +57,11 @@ def training_precision(settings: Settings) -> str:
     return "bf16" if bf16_pays(settings) else "float32"
 
 
+def training_dtype(settings: Settings) -> torch.dtype:
+    """The same as a type: what stands beside the policy in a loss is computed as it is."""
+    return torch.bfloat16 if bf16_pays(settings) else torch.float32
+
+
 @lru_cache(maxsize=2)
 def product_rates(device: str) -> tuple[float, float]:
     """Operations per second, in float32 and in bf16, of a product of a small model's shape: the best of some in turn,

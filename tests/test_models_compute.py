@@ -60,6 +60,7 @@ def test_compiled_kernels_decode_in_bf16_where_training_does_not(clock: pytest.M
     clock.setattr("models.engine.native.library.without_kernels", lambda: None)
     settings = resolve("laptop", ON_A_CPU)
     assert compute.training_precision(settings) == "float32"
+    assert compute.training_dtype(settings) == torch.float32  # the reference of a KL penalty's, too
     assert compute.decode_dtype(settings) == torch.bfloat16
 
 

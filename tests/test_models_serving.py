@@ -356,14 +356,37 @@ print(json.dumps(model.predict(json.load(open(sys.argv[1])))))
 """
 
 
+@pytest.fixture(params=["database", "server"])
+def tracked(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """MLflow as a database that both machines see, and as a server that both know by its address alone."""
+    database = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    if request.param == "database":
+        yield database
+        return
+    port = _free_port()
+    home = tmp_path / "server"
+    home.mkdir()
+    where = ["--backend-store-uri", database, "--artifacts-destination", str(home / "artifacts")]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    log = tmp_path / "server.log"
+    surroundings = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    with log.open("w") as stream:
+        server = subprocess.Popen([*command, *where], cwd=home, env=surroundings, stdout=stream, stderr=stream)
+        try:
+            _until_up(f"http://127.0.0.1:{port}/health", server, log)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
 @pytest.mark.slow
 def test_another_machine_loads_the_champion_and_gets_a_tool_call(
-    made: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated_var: Path
+    made: SimpleNamespace, tracked: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolated_var: Path
 ) -> None:
     from models import champions, registry, spool, tracking
 
-    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracked)
     with tracking.stage_run("grpo", name="ferryman") as run:
         pass
     elsewhere = shutil.copytree(made.export, tmp_path / "gone")
@@ -378,11 +401,13 @@ def test_another_machine_loads_the_champion_and_gets_a_tool_call(
     champions.crown(challenger)
     assert champions.holder("ferryman", champions.CHALLENGER) is None
     shutil.rmtree(elsewhere)
+    if tracked.startswith("http"):  # nor is there anything else of the machine that made it
+        shutil.rmtree(isolated_var)
     (tmp_path / "request.json").write_text(json.dumps(made.requests[0]))
     done = subprocess.run(
         [sys.executable, "-c", ELSEWHERE, str(tmp_path / "request.json")],
         cwd=tmp_path,
-        env={**os.environ, "MLFLOW_TRACKING_URI": store, "APPRENTICE_VAR": str(tmp_path / "other"), "PYTHONPATH": ""},
+        env={**os.environ, "MLFLOW_TRACKING_URI": tracked, "APPRENTICE_VAR": str(tmp_path / "other"), "PYTHONPATH": ""},
         capture_output=True,
         text=True,
         check=False,
@@ -398,9 +423,7 @@ def base_url(made: SimpleNamespace) -> Iterator[str]:
     """``transformers serve`` as ``apprentice endpoint`` starts it, on a free port of loopback."""
     from models import endpoint
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = _free_port()
     cache = endpoint.lay_out(made.export, "ferryman")
     log = made.root / "server.log"
     with log.open("w") as stream:
@@ -416,6 +439,12 @@ def base_url(made: SimpleNamespace) -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(20)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
 
 
 def _until_up(url: str, server: subprocess.Popen, log: Path) -> None:

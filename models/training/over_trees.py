@@ -14,7 +14,7 @@ import torch
 from trl import GRPOTrainer
 
 from data.settings import GRPOSettings
-from models.compute import decode_dtype, device_name
+from models.compute import device_name, training_dtype
 from models.engine.scoring import attend_over_trees, score_rows
 from models.engine.tree import Row, rows_of
 from models.policy import load_model
@@ -65,7 +65,7 @@ class OverTrees(GRPOTrainer):
         from trl.trainer.utils import add_fused_lm_head
 
         settings = self._job.settings
-        reference = load_model(self._job.start_model, dtype=decode_dtype(settings), device=device_name(settings))
+        reference = load_model(self._job.start_model, dtype=training_dtype(settings), device=device_name(settings))
         add_fused_lm_head(reference.eval().requires_grad_(False), temperature=self.temperature)
         if self._over_trees:
             attend_over_trees(reference)
