@@ -18,6 +18,7 @@ from models.evaluation.statistics import (
     expanded_tail,
     minimum_detectable,
     paired_difference,
+    relative_change,
     wilson_bounds,
 )
 from models.evaluation.table import METRICS, SUMMARY_COLUMNS, exposure, flat_metrics, summarise
@@ -245,3 +246,31 @@ def test_few_clusters_widen_the_tails_as_hesterberg_has_it(clusters):
 def test_conversations_alike_have_the_bounds_of_as_many_equal_shares():
     mixed = clustered_interval([1, 0, 1, 0, 1, 0], [0, 0, 1, 1, 2, 2])
     assert (mixed.low, mixed.high) == pytest.approx(wilson_bounds(0.5, 3))
+
+
+def test_a_relative_change_has_the_interval_of_a_ratio_of_clustered_means():
+    """Against the delta method (Cochran 1977, 6.3): the variance of sums of after − ratio · before, over before's."""
+    random = np.random.default_rng(31)
+    homes = np.repeat(np.arange(300), 4)
+    hard = np.repeat(random.normal(0, 0.2, 300), 4)
+    before, after = (random.random((2, 1200)) < np.array([0.6 + hard, 0.4 + hard])).astype(float)
+    found = relative_change(before, after, homes)
+    ratio = after.sum() / before.sum()
+    sums = np.bincount(homes, after - ratio * before)
+    error = math.sqrt(300 / 299 * float(sums @ sums)) / before.sum()
+    assert found.mean == pytest.approx(ratio - 1)
+    assert (found.low, found.high) == pytest.approx(
+        (ratio - 1 - t.ppf(0.975, 299) * error, ratio - 1 + t.ppf(0.975, 299) * error), abs=0.15 * error
+    )
+    assert (found.n, found.clusters) == (1200, 300)
+
+
+def test_a_relative_change_says_no_bounds_that_it_does_not_know():
+    assert math.isnan(relative_change([0, 0], [1, 0], ["a", "b"]).mean)
+    rare = relative_change([1, 0, 0], [0, 0, 1], ["a", "b", "c"])
+    assert (rare.mean, math.isnan(rare.low)) == (0.0, True), "two of three conversations have nothing to lose"
+    same = relative_change([1, 0, 1, 0], [1, 0, 1, 0], ["a", "a", "b", "b"])
+    assert (same.mean, math.isnan(same.high)) == (0.0, True)
+    assert relative_change([1, math.nan, 1], [0.5, 1, math.nan], ["a", "b", "c"]).n == 1
+    with pytest.raises(ValueError, match="2 values before"):
+        relative_change([1, 0], [1], ["a", "b"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -10,7 +11,8 @@ from models.evaluation import bfcl
 from models.evaluation.document import ArmRows, answers, interval, percent, points_of, table
 from models.evaluation.pairing import Seeded, item_of, paired
 from models.evaluation.slices import calls_begun
-from models.evaluation.verdicts import MARGIN, Verdict, seeded_interval
+from models.evaluation.statistics import relative_change
+from models.evaluation.verdicts import MARGIN, Pairs, Verdict, seeded_interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,5 +118,12 @@ def _drop(recorded: Seeded, changed: Seeded) -> list[str]:
     before, after = (
         seeded_interval(side, pairs.clusters, [0] * len(pairs.differences)) for side in (pairs.before, pairs.after)
     )
-    relative = f"{100 * (after.mean / before.mean - 1):+.0f} %" if before.mean else "–"
-    return [percent(before), percent(after), relative, str(before.n)]
+    return [percent(before), percent(after), _relative(pairs), str(before.n)]
+
+
+def _relative(pairs: Pairs) -> str:
+    change = relative_change(pairs.before, pairs.after, pairs.clusters)
+    if math.isnan(change.mean):
+        return "–"
+    bounds = "" if math.isnan(change.low) else f" [{100 * change.low:+.0f}, {100 * change.high:+.0f}]"
+    return f"{100 * change.mean:+.0f} %{bounds}"

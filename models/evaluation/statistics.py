@@ -111,6 +111,35 @@ def paired_difference(
     )
 
 
+def relative_change(
+    before: ArrayLike, after: ArrayLike, clusters: Sequence[object] | ArrayLike, *, seed: int = 0
+) -> Interval:
+    """How much of ``before`` is gained or lost: the ratio of the two means less 1, by the same cluster bootstrap.
+
+    Bounds are NaN where a draw of conversations can have nothing right before, of which no share can be taken, and
+    where no conversation's change differs from another's, of which the bootstrap knows nothing.
+
+    Raises:
+        ValueError: The three sequences differ in length.
+    """
+    was, now = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
+    if was.shape != now.shape:
+        raise ValueError(f"{len(was)} values before cannot be paired with {len(now)} after")
+    was, codes = _applicable(np.where(np.isnan(now), math.nan, was), clusters)
+    now, _ = _applicable(np.where(np.isnan(np.asarray(before, dtype=np.float64)), math.nan, now), clusters)
+    drawn = len(np.unique(codes))
+    if not was.sum():
+        return Interval(math.nan, math.nan, math.nan, len(was), drawn)
+    gained, had = (np.bincount(codes, numbers).astype(np.float64) for numbers in (now, was))
+    ratio, low, high = float(gained.sum() / had.sum()), math.nan, math.nan
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = _resampled_means(gained, had, seed)
+    if np.isfinite(ratios).all() and not alike(gained - ratio * had):
+        tail = expanded_tail(drawn)
+        low, high = (float(one) - 1 for one in np.quantile(ratios, [tail, 1 - tail]))
+    return Interval(ratio - 1, low, high, len(was), drawn)
+
+
 def minimum_detectable(differences: ArrayLike, clusters: Sequence[object] | ArrayLike) -> float:
     """Smallest true mean difference a two-sided 5 % test finds with 80 % power; NaN below two clusters."""
     return (_normal_quantile((1 + CONFIDENCE) / 2) + _normal_quantile(POWER)) * clustered_error(differences, clusters)
