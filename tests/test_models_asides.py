@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from models.evaluation import bfcl
+from models.evaluation import bfcl, document
 from models.evaluation.asides import aside_table, asked_aside, asked_table
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.failures import _unknown
@@ -204,3 +204,48 @@ def test_values_of_lists_and_whole_numbers_are_found_in_thoughts() -> None:
     assert thought_first("price=2, rooms=a1, nights=4", call) == (2, 4)
     assert thought_first("price=2.0, rooms=a1 and b2, nights=3", call) == (4, 4)
     assert thought_first("price=20, rooms=a11", call) == (0, 4)
+
+
+def test_the_main_table_is_of_the_turns_that_all_arms_reached() -> None:
+    """SFT was judged on ten conversations and is right on all, GRPO on six of them and is right on three."""
+    fast, slow = turns(10), turns(6, wrong=3)
+    common = on_common_ground([ArmRows(3, "sft", "SFT", {0: fast}), ArmRows(8, "grpo-thinking", "GRPO", {0: slow})])
+    lines = document.headline(common, ["unseen"]).splitlines()
+    assert cells(lines[0])[2] == "unseen, n = 6 of 6 conversations"
+    assert [cells(line)[2].split(" ")[0] for line in lines[2:]] == ["100.0", "50.0"]
+
+
+def test_every_metric_stands_under_its_own_heading() -> None:
+    """Of four call turns and four answer turns of four conversations each figure is another one."""
+    calls = [
+        turn(n, 3, n == 0, called=called, tool_name_correct=n < 3, argument_names_correct=n < 2, exact_call=n == 0)
+        | {"argument_values": 0.9 if n < 2 else 0.0, "facts": None, "format_ok": True}
+        for n, called in enumerate([True, True, True, False])
+    ]
+    answers = [
+        turn(n, 5, n < 2, called=False, tool_name_correct=None, argument_names_correct=None, exact_call=None)
+        | {"argument_values": None, "facts": 0.6, "format_ok": n != 3, "decision_correct": n != 3}
+        for n in range(4)
+    ]
+    arm = ArmRows(3, "sft", "SFT", {0: pd.DataFrame(calls + answers)})
+    told, _, heads, _, line = document.metrics([arm], "unseen").splitlines()
+    assert "Of 4 call turns" in told
+    assert "conversations, 4 of them" in told
+    found = dict(zip(cells(heads), cells(line), strict=True))
+    assert found == {
+        "model": "SFT",
+        "decision: precision": "100.0",  # of three that were begun
+        "recall": "75.0",  # of four that were due
+        "tool name": "75.0",
+        "argument names": "50.0",
+        "argument values": "45.0",
+        "exact call": "25.0",
+        "call turns right": "25.0",
+        "answers right": "50.0",
+        "answered when due": "75.0",
+        "facts": "60.0",
+        "format": "87.5",
+        "conversation: all right": "25.0",
+        "first failing turn": "1.0",
+        "seeds": "0",
+    }
