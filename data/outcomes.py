@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 LEFT_OUT = ("evaluation_id", "dataset_version", "text", "reasoning", "action", "created_at")
 _TAKEN = [field for field in EVALUATION_SCHEMA if field.name not in LEFT_OUT]
 #: ``step`` is the judgement's key in its comparison, ``called`` whether a call was begun, well-formed or not. ``cause``
-#: says why a turn failed, on BFCL with the leaderboard's error; it is null where the turn did not fail, where it was
-#: changed before it was judged, and where its conversation has been erased since. ``grounded`` is whether an answer's
-#: figures had been said before, ``values`` how many argument values its calls have, ``values_thought_first`` how many
-#: of these stand in the thought before. ``announced`` is what a thought says will follow it (``call``,
-#: ``question``), null where it says neither, ``same_arguments`` whether the calls have the arguments that the thought
-#: names, null where it names none or no call can be read.
+#: says why a turn failed, on BFCL with the leaderboard's error; it is null where the turn did not fail and where
+#: it was changed before it was judged; ``unknown:turn_no_longer_stored`` where its conversation has been erased since.
+#: ``grounded`` is whether an answer's figures had been said before, ``values`` how many argument values its calls have,
+#: ``values_thought_first`` how many of these stand in the thought before. ``announced`` is what a thought says will
+#: follow it (``call``, ``question``), null where it says neither, ``same_arguments`` whether the calls have the
+#: arguments that the thought names, null where it names none or no call can be read.
 OUTCOME_SCHEMA: pa.Schema = schema_of(
     {
         "step": pa.string(),

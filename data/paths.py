@@ -59,6 +59,11 @@ def kernels() -> Path:
     return var() / "kernels"
 
 
+def precision() -> Path:
+    """What training computes in on each processor that this ``var/`` was used on, timed once."""
+    return var() / "precision.json"
+
+
 def runs() -> Path:
     """One directory per MLflow run."""
     return var() / "runs"

@@ -64,6 +64,9 @@ def without_forgotten(items: Iterable[Conversation | Quarantined]) -> Iterator[C
     ids = forgotten_ids()
     for item in items:
         name = item.id if isinstance(item, Conversation) else f"{item.source}/{item.record_id}"
+        if name not in ids and isinstance(item, Quarantined):
+            # What was rejected is named by its place, and until 2026-12 places lacked the folder.
+            name = f"{item.source}/{item.record_id.rpartition('/')[2]}"
         if name in ids:
             detail = f"apprentice forget, {ids[name][:10]}"
             yield Quarantined(source=item.source, record_id=item.record_id, reason=REASON, detail=detail)

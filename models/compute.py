@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+import json
+import statistics
 import sys
 import time
 from functools import lru_cache
 from importlib.util import find_spec
 
 import torch
+from filelock import FileLock
 
+from data import paths
+from data.files import write_whole
 from data.reporting import Reporter
 from data.settings import Settings
+from models.processor import processor
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _MMAP_FROM = 32 * 2**20  # the most that glibc takes
@@ -19,7 +25,7 @@ _MMAP_FROM_WHERE_TIGHT = 4 * 2**20
 
 #: Tokens, inputs and outputs of the product that is timed: a short conversation into the MLP of a 135M model.
 _PRODUCT = (512, 576, 1536)
-_TIMES = 7
+_TIMES = 31
 #: How many times bf16's speed float32 must have to be taken for it.
 _CLEARLY = 1.25
 
@@ -48,8 +54,7 @@ def bf16_pays(settings: Settings) -> bool:
         return torch.cuda.is_bf16_supported()
     if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
-    single, half = product_rates("cpu")
-    return single < half * _CLEARLY
+    return _decided() == "bf16"
 
 
 def training_precision(settings: Settings) -> str:
@@ -58,34 +63,54 @@ def training_precision(settings: Settings) -> str:
 
 
 def training_dtype(settings: Settings) -> torch.dtype:
-    """The same as a type: what stands beside the policy in a loss is computed as it is."""
+    """The same as a type: the reference that the policy's KL is measured against is computed as the policy is."""
     return torch.bfloat16 if bf16_pays(settings) else torch.float32
+
+
+@lru_cache(maxsize=1)
+def _decided() -> str:
+    """``bf16`` or ``float32``, once for a machine and its ``var/``: what is stopped goes on as it began, ranks and
+    models that are compared compute alike, however busy the machine is when one of them starts."""
+    file, machine = paths.precision(), f"{processor()}, {torch.get_num_threads()} threads, torch {torch.__version__}"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if machine not in known:
+            single, half = product_rates("cpu")
+            known[machine] = "float32" if single >= half * _CLEARLY else "bf16"
+            write_whole(file, json.dumps(known, indent=1))
+    return str(known[machine])
 
 
 @lru_cache(maxsize=2)
 def product_rates(device: str) -> tuple[float, float]:
-    """Operations per second, in float32 and in bf16, of a product of a small model's shape: the best of some in turn,
-    so that whoever else computes on the machine meanwhile slows neither of them alone. Timed once a process."""
+    """Operations per second, in float32 and in bf16, of a product of a small model's shape.
+
+    Both are timed in turn, and the middle one of many ratios counts: whoever else computes on the machine slows now the
+    one, now the other."""
     tokens, inputs, outputs = _PRODUCT
     pairs = [
         (torch.ones(tokens, inputs, dtype=kind, device=device), torch.ones(outputs, inputs, dtype=kind, device=device))
         for kind in (torch.float32, torch.bfloat16)
     ]
-    best = [float("inf")] * len(pairs)
+    spent: list[list[float]] = []
     for _ in range(_TIMES):
-        for which, (rows, weight) in enumerate(pairs):
+        spent.append([])
+        for rows, weight in pairs:
             began = time.perf_counter()
             torch.nn.functional.linear(rows, weight)[0, 0].item()
-            best[which] = min(best[which], time.perf_counter() - began)
-    single, half = (2 * tokens * inputs * outputs / seconds for seconds in best)
-    return single, half
+            spent[-1].append(time.perf_counter() - began)
+    ratio = statistics.median(half / single for single, half in spent[1:])  # the first call of each compiles
+    operations = 2 * tokens * inputs * outputs
+    single = operations / min(one for one, _ in spent)
+    return single, single / ratio
 
 
 def decode_dtype(settings: Settings) -> torch.dtype:
     """What completions are decoded in: bf16 where it pays or the compiled kernels decode, else float32.
 
     Decoding reads all weights for every token, so bf16 halves its traffic even where products are slow: on such a CPU
-    the kernels took 0.9 to 1.0 times float32's seconds (docs/log.md, 2026-11-30).
+    the kernels took 0.8 to 1.1 times float32's seconds (docs/log.md, 2026-11-30). A stated precision counts here too.
     """
     from models.engine.native.library import without_kernels
 

@@ -68,6 +68,7 @@ def training_address(stage: Stage, settings: Settings, start: Record, dataset_ve
             **section.model_dump(mode="json"),
             **({"validation_completion_length": settings.grpo.max_completion_length} if validated else {}),
             **({"reward_digest": reward_digest(settings.grpo.reward)} if stage == "grpo" else {}),
+            **_stated_precision(settings),
         },
         dataset_version=dataset_version or start.dataset_version,
         start_sha256=start.model_sha256,
@@ -81,6 +82,7 @@ def evaluation_address(settings: Settings, model: Record) -> Address:
     plays = dataset is not None and choices.plays_episodes(settings, choices.source_of(dataset))
     splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
     facts = {"run_id": model.run_id, "thinking": thinks(settings, model), "splits": list(splits), **chosen}
+    facts |= _stated_precision(settings)
     return records.address(
         "evaluation",
         code=code_digest(*((JUDGE, PLAYER) if plays else (JUDGE,))),
@@ -88,6 +90,11 @@ def evaluation_address(settings: Settings, model: Record) -> Address:
         dataset_version=dataset,
         start_sha256=model.model_sha256,
     )
+
+
+def _stated_precision(settings: Settings) -> dict[str, str]:
+    """What is left to the machine is no part of the question."""
+    return {} if settings.precision == "auto" else {"precision": settings.precision}
 
 
 def thinks(settings: Settings, model: Record) -> bool:

@@ -21,6 +21,10 @@ UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection"
 ASIDE = 0.5
 #: Below this budget one seed has to do.
 MINUTES_FOR_SEEDS = 240.0
+#: Optimizer steps of SFT in the time that GRPO takes for one (70 and 16 s in the comparison of docs/comparison.md).
+SFT_STEPS_IN_ONE_OF_GRPO = 4
+#: Validations that SFT has on its way at least.
+VALIDATIONS_OF_SFT = 8
 #: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
 
@@ -34,6 +38,9 @@ def budgeted(
     the same command as soon as one of those sources was ingested. Whole episodes are left out: a comparison's page is
     of turns. What is stated explicitly stays as stated.
     """
+    if minutes is None or minutes >= MINUTES_FOR_SEEDS:
+        unstated = _until_it_no_longer_improves(profiles.resolve(profile, dict(overrides)))
+        overrides = profiles.merge({"sft": unstated}, dict(overrides))
     if minutes is None:
         return profiles.resolve(profile, dict(overrides))
     times = {name: seeds if arm.seeded else 1 for name, arm in arms.items()}
@@ -50,6 +57,14 @@ def budgeted(
     fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
     shares["data"] = {"conversations": min(fitting, most) if most else fitting}
     return profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
+
+
+def _until_it_no_longer_improves(own: Settings) -> dict[str, Any]:
+    """SFT that ends where validation no longer improves, unless it is stated otherwise: with its last weights it would
+    be held against models whose best ones were chosen. Validated on as many turns as GRPO, eight times on its way at
+    least; a small budget ends it by the clock long before."""
+    steps = min(SFT_STEPS_IN_ONE_OF_GRPO * own.grpo.validate_every, own.sft.max_steps // VALIDATIONS_OF_SFT)
+    return {"validate_every": max(1, steps), "validation_decision_points": own.grpo.validation_decision_points}
 
 
 def affordable_seeds(minutes: float | None) -> int:

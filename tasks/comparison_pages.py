@@ -57,9 +57,9 @@ def noise_section(floors: Mapping[str, Any], titles: Mapping[str, str], where: s
     ]
     heads = ["model", "floor, points", "turns that flip", "runs", "turns"]
     text = (
-        f"Two sampled runs of one and the same model (first seed, {where} tools) differ by less than the floor in 95 % "
-        "of cases on so many turns. A difference above is held against the larger floor, as it is on as many turns as "
-        "that difference has."
+        f"Two sampled runs of one and the same model (first seed, {where} tools of validation) differ by less than the "
+        "floor in 95 % of cases on so many turns. A difference above is held against the larger floor, as it is on as "
+        "many turns as that difference has."
     )
     return f"## Noise floor\n\n{text}\n\n{table(heads, rows)}" if rows else ""
 
@@ -190,7 +190,7 @@ def changed_section(
     """Turns that were changed before they were judged, and other names for all tools; then differences of the arms."""
     told = aside_table(arms, ["distractors", "withheld", f"on {RENAMED}"])
     if not told:
-        return ""
+        return f"## Elsewhere, first seed\n\n{between}" if between else ""
     renamed = [arm.aside[f"on {RENAMED}"] for arm in arms if len(arm.aside.get(f"on {RENAMED}", ()))]
     if renamed:
         first = renamed[0]
@@ -211,7 +211,8 @@ def changed_section(
 
 #: Said where a source that arms are judged on elsewhere is not there.
 NOT_THERE = (
-    "Not judged: {source} was not ingested when this comparison began (`apprentice ingest --source {source} …`)."
+    "Not judged: {source} was not ingested when this comparison began; one that begins after `apprentice ingest` "
+    "judges it."
 )
 
 

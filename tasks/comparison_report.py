@@ -155,8 +155,8 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         f"{document.answer_table(found, titles, list(floors.values()))}"
         if found
         else "",
-        "## Guarded slices\n\nA loss is ruled out by the bounds that a promotion is held to (docs/promotion.md). The "
-        "words are corrected for the questions of one slice.\n\n"
+        "## Guarded slices\n\nA loss of turn success is ruled out by the bounds that a promotion reckons with "
+        "(docs/promotion.md). The words are corrected for the questions of one slice.\n\n"
         f"{guard_table(guarded, titles)}"
         if any(guarded.values())
         else "",
@@ -299,7 +299,7 @@ def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
     several = (
         "Two or three seeds say little about how much trainings differ, so compare them one by one: where they do "
         "differ, a difference that is none is claimed more often than in 5 of 100, and one of the size called "
-        "detectable is found in 52 to 75 of 100 rather than 80 (docs/comparison.md)."
+        "detectable is found in 52 to 67 of 100 rather than 80 (docs/comparison.md)."
     )
     return " ".join([alone] * (min(seeds, default=0) < 2) + [several] * (max(seeds, default=0) > 1))
 

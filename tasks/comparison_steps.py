@@ -11,7 +11,7 @@ from tasks import comparison_taken, evaluation, records, training
 from tasks.addresses import TRAINERS, training_address
 from tasks.base_model import prepare_base_model
 from tasks.comparison import GRPO, Done, State, Step
-from tasks.comparison_budget import ASIDE
+from tasks.comparison_budget import ASIDE, SFT_STEPS_IN_ONE_OF_GRPO
 from tasks.machine import described
 from tasks.records import MissingUpstream
 from tasks.stage import now, say
@@ -20,8 +20,6 @@ from tasks.stage import now, say
 BEFORE_PRACTICE = ("sft", "primed")
 #: Errors of ours that say that there was nothing to train on or to judge; by name, since their modules load torch.
 NOTHING_THERE = ("EmptySplit", "NothingToEvaluate", "NoThoughts")
-#: Optimizer steps of SFT in the time that GRPO takes for one (70 and 16 s in the comparison of docs/comparison.md).
-SFT_STEPS_IN_ONE_OF_GRPO = 4
 #: Steps, passes or validations that no clock ever reaches.
 UNREACHED = 100_000
 
@@ -58,7 +56,7 @@ def _train(state: State, step: Step) -> Done:
         return _done(prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version))
     (start,) = arm.starts
     run = _model(state, start, step.seed)
-    settings = settings_of(state, arm, step.seed, _as_compared(state, arm, step.seed))
+    settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
     version = None if arm.recipe in BEFORE_PRACTICE else state.practice_version
     if there := state.taken.get(step.key):
         address = training_address(_stage(arm), settings, records.of_run(run), version)
@@ -76,20 +74,6 @@ def _train(state: State, step: Step) -> Done:
 def _stage(arm: Arm) -> records.Stage:
     assert arm.recipe != "judged"
     return arm.recipe
-
-
-def _as_compared(state: State, arm: Arm, seed: int) -> dict[str, Any]:
-    """What a training of a comparison has unless it is stated otherwise: a twin of GRPO its clock and ways, SFT an end
-    where validation no longer improves, judged as often and on as many turns as SFT that goes on. With its last weights
-    it would be held against models whose best ones were chosen."""
-    if arm.recipe != "sft":
-        return _as_a_twin(state, arm, seed)
-    own = settings_of(state, arm, seed, {})
-    chosen = {
-        "validate_every": SFT_STEPS_IN_ONE_OF_GRPO * own.grpo.validate_every,
-        "validation_decision_points": own.grpo.validation_decision_points,
-    }
-    return {"sft": {name: value for name, value in chosen.items() if not _stated(own.sft, name)}}
 
 
 def _as_a_twin(state: State, arm: Arm, seed: int) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from data import paths
+from models.processor import processor
 
 State = Literal["good", "note", "bad"]
 GIGABYTE = 1e9
@@ -37,12 +38,7 @@ class Finding(NamedTuple):
 def described() -> str:
     """This machine in words, for results to say what made them: ``2 cores, AMD EPYC, Linux``."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    facts = Path("/proc/cpuinfo")
-    told = re.findall(r"^(model name|cpu family)\s*: (.+)$", facts.read_text(), re.MULTILINE) if facts.exists() else []
-    said = dict(told)
-    family = f", family {said['cpu family']}" if "cpu family" in said else ""
-    processor = f"{said.get('model name') or platform.machine()}{family}"
-    return ", ".join([f"{cores} cores", processor, platform.system(), *_accelerators()])
+    return ", ".join([f"{cores} cores", processor(), platform.system(), *_accelerators()])
 
 
 def _accelerators() -> list[str]:
@@ -115,8 +111,11 @@ def arithmetic() -> Iterator[Finding]:
     single, half = product_rates(device)
     used, slower = ("bf16", half < single / 1.5) if bf16_pays(settings) else ("float32", single < half / 1.5)
     says = f"{name}: {single / 1e9:,.0f} GFLOP/s in float32, {half / 1e9:,.0f} in bf16; training computes in {used}"
-    cure = "leave `precision` at auto (APPRENTICE_PRECISION), which takes the faster" if slower else ""
-    yield Finding("arithmetic", "note" if slower else "good", says, cure)
+    if settings.precision == "auto":
+        yield Finding("arithmetic", "good", says)
+    else:
+        cure = "leave `precision` at auto (APPRENTICE_PRECISION), which takes the faster" if slower else ""
+        yield Finding("arithmetic", "note" if slower else "good", f"{says}, as it is set", cure)
 
 
 def kernels() -> Iterator[Finding]:

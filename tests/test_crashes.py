@@ -22,7 +22,7 @@ def test_ten_kills_leave_no_trace() -> None:
     done = subprocess.run(
         [*command, *(part for kind in kinds for part in ("--kind", kind))],
         cwd=paths.PROJECT_ROOT,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "APPRENTICE_PRECISION": "float32"},
         capture_output=True,
         text=True,
         timeout=900,

@@ -17,11 +17,12 @@ from data.outcomes import OUTCOME_SCHEMA, read_outcomes, write_outcomes
 from data.schema import Conversation, DecisionPoint, Message, ToolCall, ToolSpec
 from models.evaluation import document
 from models.evaluation.asides import aside_table
+from models.evaluation.bfcl import POINT_GONE
 from models.evaluation.document import ArmRows, answer_table, answers, headline, on_common_ground
 from models.evaluation.failures import between, by_tool, by_tool_between, causes, failure, turned, ungrounded
 from models.evaluation.ledger import thinking_ledger, thought_first
 from models.evaluation.noise import NoiseFloor, noise_floor
-from models.evaluation.outcomes import POINT_GONE, outcomes
+from models.evaluation.outcomes import outcomes
 from models.evaluation.pairing import paired
 from models.evaluation.pictures import draw
 from models.evaluation.rejudge import judged_again

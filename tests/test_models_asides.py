@@ -107,7 +107,7 @@ def test_only_turns_of_the_slice_count_and_irrelevance_is_right_by_the_leaderboa
     assert (one.difference.mean, one.difference.n, one.word) == (1.0, 30, "better")
 
 
-def test_a_page_calls_no_loss_ruled_out_that_the_gate_would_refuse() -> None:
+def test_a_loss_that_may_have_gone_unmet_is_not_called_ruled_out() -> None:
     """47 conversations of 13 turns, three turns lost: the interval ends above -3 points, and 47 conversations that lose
     nothing whole cannot say that one in twenty does not."""
     before, after = turns(47, each=13), turns(47, wrong=3, each=13)
@@ -153,6 +153,10 @@ def test_what_was_not_ingested_is_said_and_coverage_of_bfcl_too() -> None:
     (group,) = (cells(line) for line in text.splitlines() if line.startswith("| non-live AST"))
     assert group[1] == "50.0 % (n = 4)"
     assert "`live_relevance`" in text
+    gone = asked.assign(cause=[bfcl.POINT_GONE] * 4 + [None] * 4)
+    text = bfcl_section({"bfcl": 0}, arms({"on bfcl": gone}, {"on bfcl": gone}), elsewhere=["bfcl"])
+    (row,) = (cells(line) for line in text.splitlines() if line.startswith("| simple_python"))
+    assert row[1] == "100.0 % (n = 4)", "of a question that nobody has any more nothing is told"
 
 
 def test_failures_stand_side_by_side_tool_by_tool() -> None:
@@ -193,6 +197,9 @@ def test_the_ledger_says_from_what_it_follows_that_thinking_helps() -> None:
         ("it is 45.50", "45.55 dollars", ["45.55"]),
         ("at 12:30", "at 12:3", ["12:3"]),
         ("room 100", "room 10", ["10"]),
+        ("the fare is 4.50", "that is 45 dollars", ["45"]),
+        ("it costs 3.20", "it takes 32 minutes", ["32"]),
+        ("code 4550", "45.50", []),
     ],
 )
 def test_decimals_are_grounded_by_value(said: str, answer: str, unknown: list[str]) -> None:
@@ -204,6 +211,8 @@ def test_values_of_lists_and_whole_numbers_are_found_in_thoughts() -> None:
     assert thought_first("price=2, rooms=a1, nights=4", call) == (2, 4)
     assert thought_first("price=2.0, rooms=a1 and b2, nights=3", call) == (4, 4)
     assert thought_first("price=20, rooms=a11", call) == (0, 4)
+    assert thought_first("price=2.5, at 3:30, 1.3", call) == (0, 4)
+    assert thought_first("It is 2.00. And 3, too.", call) == (2, 4)
 
 
 def test_the_main_table_is_of_the_turns_that_all_arms_reached() -> None:

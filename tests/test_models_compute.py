@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,16 +15,21 @@ from models import compute
 from models.training.job import TrainingJob
 from models.training.loop import common_arguments
 from tasks import machine
+from tasks.addresses import training_address
+from tasks.records import Record
 
 ON_A_CPU = {"device": "cpu"}
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A CPU that torch takes bf16 on, as on all with AVX-512; without compiled kernels unless the test says so."""
+def clock(monkeypatch: pytest.MonkeyPatch, isolated_var: Path) -> Iterator[pytest.MonkeyPatch]:
+    """A CPU that torch takes bf16 on, as on all with AVX-512, and that was not timed yet; without compiled kernels
+    unless the test says so."""
+    compute._decided.cache_clear()
     monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True, raising=False)
     monkeypatch.setattr("models.engine.native.library.without_kernels", lambda: "none in this test")
-    return monkeypatch
+    yield monkeypatch
+    compute._decided.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -46,6 +52,29 @@ def test_training_takes_the_precision_that_is_faster(
     assert compute.decode_dtype(settings) == (torch.bfloat16 if takes == "bf16" else torch.float32)
 
 
+def test_what_was_decided_once_stays_for_the_machine(clock: pytest.MonkeyPatch) -> None:
+    """Whatever a later process would have timed: half a training in each precision is no training that goes on."""
+    settings = resolve("laptop", ON_A_CPU)
+    found = []
+    for rates, who in (((3.0, 1.0), "one"), ((1.0, 3.0), "one"), ((1.0, 3.0), "another"), ((3.0, 1.0), "another")):
+        clock.setattr(compute, "product_rates", lambda device, rates=rates: rates)
+        clock.setattr(compute, "processor", lambda who=who: who)
+        compute._decided.cache_clear()  # a process of its own
+        found.append(compute.training_precision(settings))
+    assert found == ["float32", "float32", "bf16", "bf16"]
+
+
+@pytest.mark.parametrize("said", ["bf16", "float32"])
+def test_a_stated_precision_makes_a_model_of_its_own(said: str) -> None:
+    start = Record(stage="base", key="b", status="done", run_id="b" * 32, model_sha256="weights", dataset_version="d")
+    keys = {
+        precision: training_address("sft", resolve("smoke", {"precision": precision}), start).key
+        for precision in ("auto", said)
+    }
+    assert keys["auto"] == training_address("sft", resolve("smoke"), start).key
+    assert keys[said] != keys["auto"]
+
+
 @pytest.mark.parametrize("said", ["bf16", "float32"])
 def test_the_settings_have_the_last_word_and_nothing_is_timed(clock: pytest.MonkeyPatch, said: str) -> None:
     clock.setattr(compute, "product_rates", lambda device: pytest.fail("timed"))
@@ -60,7 +89,7 @@ def test_compiled_kernels_decode_in_bf16_where_training_does_not(clock: pytest.M
     clock.setattr("models.engine.native.library.without_kernels", lambda: None)
     settings = resolve("laptop", ON_A_CPU)
     assert compute.training_precision(settings) == "float32"
-    assert compute.training_dtype(settings) == torch.float32  # the reference of a KL penalty's, too
+    assert compute.training_dtype(settings) == torch.float32
     assert compute.decode_dtype(settings) == torch.bfloat16
 
 

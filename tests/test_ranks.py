@@ -95,7 +95,8 @@ def launched(var: Path, processes: int, commands: str = COMMANDS) -> Run:
     script.write_text(commands)
     ranks_of = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     launcher = ranks_of if processes > 1 else []
-    float32 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}  # batches of other sizes round alike
+    # Batches of other sizes round alike.
+    float32 = {"APPRENTICE_PRECISION": "float32", "ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, *launcher, str(script)],
         env={**os.environ, **float32, "APPRENTICE_VAR": str(var), "PYTHONPATH": str(ROOT)},

@@ -97,7 +97,9 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert short.sft.minutes is not None
     assert short.sft.minutes > 0.1  # beginnings never take it all
     assert settings.data.conversations == 300
-    assert budgeted("night", {}, arms, 3, None) == resolve("night")
+    unasked = budgeted("night", {}, arms, 3, None)  # all as it is, but that validation chooses SFT's weights
+    chosen = {name: getattr(unasked.sft, name) for name in ("validate_every", "validation_decision_points")}
+    assert unasked == resolve("night", {"sft": chosen})
     assert [affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
 
 
@@ -794,18 +796,23 @@ def test_what_is_stated_of_a_twin_stays(profile: Any, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_sft_ends_where_validation_no_longer_improves_unless_stated_otherwise(profile: Any) -> None:
+@pytest.mark.parametrize("minutes", [None, 600.0, 30.0])
+def test_sft_ends_where_validation_no_longer_improves_unless_stated_otherwise(profile: Any, minutes: Any) -> None:
     def sft(**stated: Any) -> Any:
-        own = resolve(profile, {"sft": stated})
-        made = opened("paper-table", chosen_arms("paper-table"), range(1), own, VERSION, {}, None)
-        arm = made.arms["sft"]
-        return comparison_steps.settings_of(made, arm, 0, comparison_steps._as_compared(made, arm, 0))
+        return budgeted(profile, {"sft": stated} if stated else {}, chosen_arms("minimum"), 1, minutes).sft
 
+    own = resolve(profile)
     found = sft()
-    assert found.sft.validate_every == 4 * found.grpo.validate_every
-    assert found.sft.validation_decision_points == found.grpo.validation_decision_points
+    if minutes == 30.0:  # its clock ends it long before
+        assert found.validate_every == own.sft.validate_every
+    else:
+        assert 1 <= found.validate_every <= max(1, found.max_steps // 8)
+        assert found.validation_decision_points == own.grpo.validation_decision_points
+        longer = sft(max_steps=100_000)
+        assert longer.validate_every == min(4 * own.grpo.validate_every, 12_500)
     stated = sft(validate_every=100, validation_decision_points=320)
-    assert (stated.sft.validate_every, stated.sft.validation_decision_points) == (100, 320)
+    assert (stated.validate_every, stated.validation_decision_points) == (100, 320)
+    assert sft(validate_every=None).validate_every is None
 
 
 def test_without_a_clock_a_twin_ends_by_its_steps() -> None:

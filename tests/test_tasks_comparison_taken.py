@@ -30,13 +30,9 @@ def state() -> State:
     return made
 
 
-#: How a comparison of this profile lets validation choose SFT's weights.
-CHOSEN = {"validate_every": 4, "validation_decision_points": 2}
-
-
 def trained(run: str, *, stage: str = "sft", seed: int = 0, key: str = "", **changes: Any) -> Record:
     """The record of a training by other code as the comparison would have made it, but for ``changes``."""
-    address = training_address("sft", resolve("smoke", {"seed": seed, "sft": CHOSEN}), BASE, VERSION)
+    address = training_address("sft", resolve("smoke", {"seed": seed}), BASE, VERSION)
     facts: dict[str, Any] = {
         "stage": stage,
         "key": key or run[:16],
@@ -136,7 +132,7 @@ def test_a_setting_younger_than_the_run_counts_as_its_default(state: State, monk
     take(state, ["sft/0=4444"])
     comparison_steps.do(state, Step("sft", 0, "train"))
     assert state.model_of("sft", 0) == record.run_id
-    address = training_address("sft", resolve("smoke", {"sft": {**CHOSEN, "order": "coverage"}}), BASE, VERSION)
+    address = training_address("sft", resolve("smoke", {"sft": {"order": "coverage"}}), BASE, VERSION)
     others = comparison_taken.differences(record.model_copy(update={"settings": old}), address)
     assert others == ["order shuffled, asked coverage"]
 
@@ -151,7 +147,7 @@ def test_a_clock_that_a_run_did_not_need_may_be_another(
     """Ended by its validation after a minute of five, it would have ended so within two as well."""
     record = trained("a" * 32, outputs={"seconds": 60.0, "stopped": stopped})
     made = record.model_copy(update={"settings": {**record.settings, "minutes": 5.0}})
-    address = training_address("sft", resolve("smoke", {"sft": {**CHOSEN, "minutes": asked}}), BASE, VERSION)
+    address = training_address("sft", resolve("smoke", {"sft": {"minutes": asked}}), BASE, VERSION)
     assert (comparison_taken.differences(made, address) == []) is same
 
 

@@ -73,7 +73,8 @@ class Settings(StageSettings):
     """Budget of a whole ``run``; shared out over the training stages and evaluation."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["auto", "bf16", "float32"] = "auto"
-    """What products are computed in; weights are float32 all the same. ``auto`` takes what is faster here."""
+    """What products are computed in; weights are float32 all the same. ``auto`` takes what is faster here for training
+    and leaves decoding to the compiled kernels, which have bf16."""
     upload: bool = False
     """Put trained models into MLflow's artifact store too, for those who cannot reach this machine's disk."""
     data: DataSettings = DataSettings()

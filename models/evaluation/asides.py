@@ -70,7 +70,7 @@ def _looked(arm: ArmRows, look: str) -> pd.DataFrame:
         return next(iter(arm.frames.values()))[:0]
     if look != "irrelevance":
         return rows
-    asked = rows[rows["domain"].isin(bfcl.IRRELEVANCE)]
+    asked = rows[rows["domain"].isin(bfcl.IRRELEVANCE) & (rows["cause"] != bfcl.POINT_GONE)]
     return asked.assign(turn_success=asked["cause"].isna())
 
 

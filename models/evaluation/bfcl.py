@@ -219,8 +219,15 @@ def errors_of(frame: pd.DataFrame, points: Mapping[str, DecisionPoint]) -> pd.Se
     return pd.Series(found, index=frame.index, dtype=object)
 
 
+#: Cause of a failure whose decision point is no longer stored.
+POINT_GONE = "unknown:turn_no_longer_stored"
+
+
 def summary(frame: pd.DataFrame, errors: pd.Series) -> dict[str, tuple[float, int]]:
-    """Accuracy and n by category and by upstream's groups; a group lacks the categories that were not judged."""
+    """Accuracy and n by category and by upstream's groups; a group lacks the categories that were not judged. Questions
+    that are no longer stored are none of the n."""
+    told = errors != POINT_GONE
+    frame, errors = frame[told], errors[told]
     passed = errors.isna().groupby(frame["domain"])
     scored = {str(name): (float(one.mean()), len(one)) for name, one in passed}
     groups = {

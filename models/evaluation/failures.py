@@ -102,10 +102,10 @@ def ungrounded(point: DecisionPoint, answer: str) -> list[str]:
 
 
 def _unknown(answer: str, said: str) -> list[str]:
-    known = {_by_value(one) for one in _FIGURE.findall(said)}
-    digits = {re.sub(r"\D", "", one) for one in known}
-    told = ((one, _by_value(one)) for one in _FIGURE.findall(answer))
-    return [one for one, value in told if value not in known and re.sub(r"\D", "", value) not in digits]
+    there = _FIGURE.findall(said)
+    known, digits = set(map(_by_value, there)), {re.sub(r"\D", "", one) for one in there}
+    told = _FIGURE.findall(answer)
+    return [one for one in told if _by_value(one) not in known and re.sub(r"\D", "", one) not in digits]
 
 
 def _by_value(figure: str) -> str:

@@ -1,4 +1,4 @@
-"""The slices that must not become worse, on the page of a comparison: by the bounds that a promotion is held to."""
+"""The slices that must not become worse, on the page of a comparison: by the bounds that a promotion reckons with."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from models.evaluation.pairing import paired
 def guards(
     arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str, margin: float
 ) -> dict[tuple[str, str, str], Guard]:
-    """Whether losses beyond the margin are ruled out on a guarded slice: by the bounds that a promotion is held to, so
-    that a page never calls safe what the gate would refuse. Its words are those of ``answers``."""
+    """Whether losses of turn success beyond the margin are ruled out on a guarded slice, by the bounds that a promotion
+    reckons with. Its words are those of ``answers``."""
     by_name = {arm.name: arm for arm in arms}
     found = {}
     for question, verdict in answers(arms, questions, where, margin).items():

@@ -96,7 +96,9 @@ def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
 
 
 def _stands_in(value: str, thought: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", thought) is not None
+    number = value.lstrip("-").isdigit()
+    before, after = (r"(?<!\d[.,:])", r"(?:\.0+)?(?![.,:]\d)") if number else ("", "")
+    return re.search(rf"{before}(?<!\w){re.escape(value)}{after}(?!\w)", thought) is not None
 
 
 def _values(action: Any) -> Sequence[str]:

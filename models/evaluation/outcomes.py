@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from data.schema import DecisionPoint
 
 
-#: Cause of a failure whose decision point is no longer stored.
-POINT_GONE = "unknown:turn_no_longer_stored"
-
-
 def outcomes(
     rows: pd.DataFrame, points: Mapping[str, DecisionPoint], *, step: str, by_bfcl: bool = False
 ) -> pd.DataFrame:
@@ -49,7 +45,7 @@ def outcomes(
         caused = failures.causes(there, points).set_axis(there.index)
         causes.loc[there.index], grounded.loc[there.index] = caused["cause"], caused["grounded"]
     gone = ~rows["decision_point_id"].isin(set(points)) & rows["variant"].isna()
-    causes[gone if by_bfcl else gone & ~rows["turn_success"].astype(bool)] = POINT_GONE
+    causes[gone if by_bfcl else gone & ~rows["turn_success"].astype(bool)] = bfcl.POINT_GONE
     return rows.drop(columns=list(LEFT_OUT)).assign(
         step=step,
         called=calls_begun(rows),

@@ -66,7 +66,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     """
     if outcome := finished_before(job):
         if job.settings.grpo.unit != "episode" and ranks.leads():
-            conclude(job.run_id, outcome.steps)
+            conclude(job.run_id, last_step(outcome))
             keep_pass_rates(job.run_id, practice_turns(job))
         return outcome
     with ranks.leader_first():
@@ -98,7 +98,7 @@ def train_grpo(job: TrainingJob, reporter: Reporter) -> TrainingOutcome:
     outcome = _fit(job, reporter, tokenizer, chosen, rows, counts)
     if ranks.leads():
         if outcome.stopped != "interrupted":
-            conclude(job.run_id, outcome.steps)
+            conclude(job.run_id, last_step(outcome))
         keep_pass_rates(job.run_id, chosen.points)
     return outcome
 
@@ -115,6 +115,12 @@ def repeat_damaged_steps(job: TrainingJob, reporter: Reporter) -> None:
         step = step_of(file)
         reporter.say(f"the rollouts of step {step} were damaged and are set aside; going back to before that step")
         checkpoints.forget_from(job.run_dir / "checkpoints", step)
+
+
+def last_step(outcome: TrainingOutcome) -> int:
+    """The last step that the model comes from: weights that a killed attempt had validated as the best are kept, though
+    the one that went on from a checkpoint before them ended earlier."""
+    return max(outcome.steps, int(outcome.metrics.get("best_step", 0)))
 
 
 def keep_pass_rates(run_id: str, points: Sequence[DecisionPoint]) -> None:
