@@ -327,6 +327,10 @@ def test_a_forgotten_record_that_is_rejected_next_time_says_no_more_than_that(
     found, other = without_forgotten([broken, broken.model_copy(update={"record_id": "another"})])
     assert isinstance(found, Quarantined)
     assert (found.reason, "Ada" in str(found.detail)) == ("forgotten", False)
+    # By a tombstone from when places had no folder; what has an id of its own is not mistaken for it.
+    (moved,) = without_forgotten([broken.model_copy(update={"record_id": f"2026-11/{said[0].record_id}"})])
+    assert isinstance(moved, Quarantined)
+    assert moved.reason == "forgotten"
     assert other.reason == "not_json"
 
 

@@ -205,6 +205,17 @@ def test_each_way_to_be_wrong_has_its_reason(record: Any, expected: str | None) 
     assert reason(record) == expected
 
 
+def test_a_rejected_record_is_named_by_its_folder_and_file(tmp_path: Path) -> None:
+    for week in ("2026-11-16", "2026-11-23"):
+        (tmp_path / week).mkdir()
+        (tmp_path / week / "part-0.jsonl").write_text("not json\n")
+    found = list(SOURCE.read(DataSettings(source="openai", path=tmp_path), Silent()))
+    assert [one.record_id for one in found if isinstance(one, Quarantined)] == [
+        "2026-11-16/part-0.jsonl#1",
+        "2026-11-23/part-0.jsonl#1",
+    ]
+
+
 LEAVES = st.none() | st.booleans() | st.integers(-3, 3) | st.text(max_size=4) | st.sampled_from(["user", "tool", "f"])
 KEYS = ["role", "content", "tool_calls", "function", "name", "arguments", "from", "value", "id", "facts", "message"]
 HOSTILE = st.recursive(

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,7 +14,7 @@ from data.reporting import Silent
 from data.schema import DecisionPoint
 from data.settings import GRPOSettings
 from models.base import fetch_base_model
-from models.training.job import TrainingJob
+from models.training.job import TrainingJob, TrainingOutcome
 
 
 @pytest.fixture(scope="module")
@@ -605,6 +606,16 @@ def test_an_optimizer_step_over_trees_equals_trls(base_model, train_set, tmp_pat
     apart = torch.cat([(ended[1][name] - ended[0][name]).flatten() for name in started])
     assert torch.linalg.vector_norm(moved) > 0
     assert torch.linalg.vector_norm(apart) < 0.02 * torch.linalg.vector_norm(moved)
+
+
+def test_a_model_comes_from_the_best_step_though_its_training_ended_before_it():
+    """Validated as the best at 40, killed, gone on with from 35 and ended by its budget at 38."""
+    from models.training.grpo import last_step
+
+    outcome = TrainingOutcome(Path("m"), 38, 60, 1.0, "budget", {"best_step": 40.0}, {}, None)
+    assert last_step(outcome) == 40
+    assert last_step(replace(outcome, metrics={"best_step": 20.0})) == 38
+    assert last_step(replace(outcome, metrics={})) == 38
 
 
 @pytest.mark.parametrize("exchanged", [0.0, 1.0])
