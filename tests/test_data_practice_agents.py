@@ -21,6 +21,7 @@ from data.practice.episode import MAX_TURNS, Episode, to_text
 from data.practice.gold import play_oracle
 from data.practice.manner import PLAIN
 from data.practice.validator import check_domain
+from data.practice.voice import Voice
 from data.schema import Message, ToolCall, ToolSpec
 from models.facts import conveys
 
@@ -129,6 +130,28 @@ def test_the_oracle_succeeds_at_every_task_whoever_the_user_is(tasks: list[Pract
         episode = play_oracle(task, f"user:{number}")
         assert succeeded(episode), (task.id, episode.breaches, [m.content or m.tool_calls for m in episode.messages])
         episode.close()
+
+
+def asker(episode: Episode, rng: Random) -> Message:
+    """Asks for one thing after the other, also for what the user has said already, and now and then for all at once."""
+    names = [slot.words for slot in episode.task.domain.slots.values()]
+    asked = names if rng.random() < 0.1 else rng.sample(names, rng.choice((1, 1, 2)))
+    return saying(" ".join(f"What {name} would you like?" for name in asked))
+
+
+def test_whatever_is_asked_is_answered_in_words(tasks: list[PracticeTask]):
+    """What the opening says needs no phrase of its own until somebody asks for it again."""
+    for number, task in enumerate(tasks):
+        episode, rng = Episode(task, number), Random(f"{task.id}|asker")
+        while not episode.done:
+            episode.step(asker(episode, rng))
+        episode.close()
+        for goal in task.goals:
+            for slot, value in (*goal.values.items(), *goal.first.items()):
+                voice = Voice(task.domain, PLAIN, task.today, Random(number))
+                text, _ = voice.answer(goal.task, {slot: value})
+                assert text.strip(" .,"), (task.id, slot)
+                assert "{" not in text, (task.id, slot)
 
 
 @pytest.mark.parametrize("agent", [silent, random_caller, every_writer])

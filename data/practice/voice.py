@@ -48,7 +48,7 @@ class Voice:
         if bare and self.rng.random() < self.manner.terse:
             text = ", ".join(words.values())
         else:
-            text = join([self._value("tell", slot, task, values, words) for slot in values])
+            text = join([self._told(slot, task, values, words) for slot in values])
         return tidy(f"{self.say('user.fill')} {text}{self.end(text)}"), relative
 
     def correction(self, key: str, values: Row) -> Said:
@@ -116,6 +116,12 @@ class Voice:
         """One value in its phrase; a yes or no is in the phrase itself, so that has no slips."""
         plain = self.domain.slots[slot].kind != "boolean"
         return self.say(self._key(kind, slot, task, values), words, slips=plain)
+
+    def _told(self, slot: str, task: Task, values: Row, words: Mapping[str, str]) -> str:
+        """A value that was asked for. What the opening has always said already has no phrase to be told again by; an
+        agent that asks for it all the same gets the bare words."""
+        there = self._key("tell", slot, task, values) in self.phrases
+        return self._value("tell", slot, task, values, words) if there else words[slot]
 
     def _key(self, kind: str, slot: str, task: Task, values: Mapping[str, Any]) -> str:
         return narrowed(self.phrases, f"user.{kind}.{slot}", task.name, values[slot])
