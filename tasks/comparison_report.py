@@ -14,7 +14,7 @@ from data.files import write_whole
 from models.evaluation import by_domain, document
 from models.evaluation.asides import asked_aside, asked_table
 from models.evaluation.document import ArmRows, on_common_ground
-from models.evaluation.guard_table import guard_table, guards
+from models.evaluation.guard_table import guard_table, guarded_slice
 from models.evaluation.noise import NoiseFloor, noise_floor
 from models.evaluation.promotion import finite
 from models.evaluation.slices import part
@@ -134,7 +134,9 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
     where = [name for name in where if all(len(frame) for frame in document.sliced(arms[0], name).values())]
     target = "unseen" if "unseen" in where else where[0]
     found = document.answers(arms, QUESTIONS, target, MARGIN)
-    guarded = {name: guards(arms, QUESTIONS[:2], name, margin) for name, margin in GUARDED.items() if name in where}
+    guarded = {
+        name: guarded_slice(arms, QUESTIONS[:2], name, margin) for name, margin in GUARDED.items() if name in where
+    }
     floors = noise(arms, target)
     aside = asked_aside(arms, comparison_pages.looks(target), QUESTIONS)
     evidence = {

@@ -11,7 +11,7 @@ from models.evaluation import bfcl, document
 from models.evaluation.asides import aside_table, asked_aside, asked_table
 from models.evaluation.document import ArmRows, on_common_ground
 from models.evaluation.failures import _unknown
-from models.evaluation.guard_table import guard_table, guards
+from models.evaluation.guard_table import guard_table, guarded_slice
 from models.evaluation.ledger import thought_first
 from tasks.comparison_pages import NOT_THERE, bfcl_section, changed_section, failure_section, ledger_section, looks
 
@@ -112,7 +112,7 @@ def test_a_loss_that_may_have_gone_unmet_is_not_called_ruled_out() -> None:
     nothing whole cannot say that one in twenty does not."""
     before, after = turns(47, each=13), turns(47, wrong=3, each=13)
     both = [ArmRows(3, "sft", "SFT", {0: before}), ArmRows(8, "grpo-thinking", "GRPO", {0: after})]
-    found = guards(both, [QUESTION], "unseen", 0.03)
+    found = guarded_slice(both, [QUESTION], "unseen", 0.03)
     (one,) = found.values()
     assert one.verdict.difference.low > -0.03
     assert not one.ruled_out
@@ -122,7 +122,7 @@ def test_a_loss_that_may_have_gone_unmet_is_not_called_ruled_out() -> None:
     assert float(told[4]) == pytest.approx(100 * one.lowest, abs=0.06)
     assert told[5] == f"not ruled out (at least {one.needed} conversations are needed, 47 judged)"
     many = [ArmRows(3, "sft", "SFT", {0: turns(400)}), ArmRows(8, "grpo-thinking", "GRPO", {0: turns(400)})]
-    assert "| ruled out |" in guard_table({"unseen": guards(many, [QUESTION], "unseen", 0.03)}, TITLES)
+    assert "| ruled out |" in guard_table({"unseen": guarded_slice(many, [QUESTION], "unseen", 0.03)}, TITLES)
 
 
 def test_the_loss_that_may_not_have_been_met_is_lost_under_every_seed() -> None:
@@ -134,7 +134,7 @@ def test_the_loss_that_may_not_have_been_met_is_lost_under_every_seed() -> None:
             ArmRows(3, "sft", "SFT", {seed: turns(200, each=2) for seed in seeds}),
             ArmRows(8, "grpo-thinking", "GRPO", {seed: frames[seed] for seed in seeds}),
         ]
-        (one,) = guards(both, [QUESTION], "unseen", 0.03).values()
+        (one,) = guarded_slice(both, [QUESTION], "unseen", 0.03).values()
         lowest.append(one.lowest)
     assert lowest[1] <= lowest[0] + 1e-3
 

@@ -10,7 +10,7 @@ from models.evaluation.guards import Guard, guarded
 from models.evaluation.pairing import paired
 
 
-def guards(
+def guarded_slice(
     arms: Sequence[ArmRows], questions: Sequence[tuple[str, str, str]], where: str, margin: float
 ) -> dict[tuple[str, str, str], Guard]:
     """Whether losses of turn success beyond the margin are ruled out on a guarded slice, by the bounds that a promotion

@@ -125,8 +125,9 @@ def relative_change(
     was, now = np.asarray(before, dtype=np.float64), np.asarray(after, dtype=np.float64)
     if was.shape != now.shape:
         raise ValueError(f"{len(was)} values before cannot be paired with {len(now)} after")
-    was, codes = _applicable(np.where(np.isnan(now), math.nan, was), clusters)
-    now, _ = _applicable(np.where(np.isnan(np.asarray(before, dtype=np.float64)), math.nan, now), clusters)
+    nothing = np.isnan(was + now)  # where either does not apply
+    was, codes = _applicable(np.where(nothing, math.nan, was), clusters)
+    now, _ = _applicable(np.where(nothing, math.nan, now), clusters)
     drawn = len(np.unique(codes))
     if not was.sum():
         return Interval(math.nan, math.nan, math.nan, len(was), drawn)
