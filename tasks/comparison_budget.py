@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import gcd
 from typing import Any
 
 from data import profiles
 from data.arms import Arm
-from data.settings import ProfileName, Settings
+from data.settings import ProfileName, Settings, environment_overrides
 from tasks.comparison import LOOKED_AT, SAMPLED, SAMPLES
 
 #: Minutes of ``--minutes`` that no budget of a stage knows of, measured on two cores: a judgement loads its model and
@@ -25,6 +26,11 @@ MINUTES_FOR_SEEDS = 240.0
 SFT_STEPS_IN_ONE_OF_GRPO = 4
 #: Validations that SFT has on its way at least.
 VALIDATIONS_OF_SFT = 8
+#: Below this budget of GRPO its steps and validations are small, so that one of them is not longer than all of it: of
+#: 32 completions and 60 turns they took 3 and 1 minutes of 2.3 on a slow machine (docs/log.md, 2026-11-30).
+MINUTES_FOR_WHOLE_STEPS = 10.0
+#: Prompts of a small step, and turns of a small validation.
+PROMPTS_OF_A_SMALL_STEP, TURNS_OF_A_SMALL_VALIDATION = 2, 16
 #: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
 
@@ -51,6 +57,8 @@ def budgeted(
     left = minutes - min(fixed, minutes / 2)
     unit = TRAINING_SHARE * left / max(trained, 1.0)
     shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
+    if unit < MINUTES_FOR_WHOLE_STEPS:
+        shares["grpo"] |= _small_steps(profiles.merge(environment_overrides(), dict(overrides)), profile)
     shares["prime"] = {"minutes": UNITS["primed"] * unit}
     shares["evaluation"] = {"minutes": JUDGING_SHARE * left / (judgements + ASIDE * looked), "episodes": {"tasks": 0}}
     most = profiles.resolve(profile).data.conversations
@@ -65,6 +73,19 @@ def _until_it_no_longer_improves(own: Settings) -> dict[str, Any]:
     least; a small budget ends it by the clock long before."""
     steps = min(SFT_STEPS_IN_ONE_OF_GRPO * own.grpo.validate_every, own.sft.max_steps // VALIDATIONS_OF_SFT)
     return {"validate_every": max(1, steps), "validation_decision_points": own.grpo.validation_decision_points}
+
+
+def _small_steps(stated: Mapping[str, Any], profile: ProfileName) -> dict[str, Any]:
+    """GRPO's steps and validations for a budget of few minutes, as far as nobody stated theirs."""
+    own, asked = profiles.resolve(profile, dict(stated)).grpo, stated.get("grpo", {})
+    small: dict[str, Any] = {}
+    if "validation_decision_points" not in asked:
+        small["validation_decision_points"] = min(own.validation_decision_points, TURNS_OF_A_SMALL_VALIDATION)
+    batch = PROMPTS_OF_A_SMALL_STEP * own.num_generations
+    if not {"batch_size", "micro_batch_size"} & set(asked) and batch < own.batch_size:
+        whole = own.micro_batch_size == own.batch_size
+        small |= {"batch_size": batch, "micro_batch_size": batch if whole else gcd(batch, own.micro_batch_size)}
+    return small
 
 
 def affordable_seeds(minutes: float | None) -> int:

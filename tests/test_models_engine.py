@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.engine import lean
 from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling, choose, nucleus, rollout_uniforms
+from models.engine.sessions import Sessions
 
 END = 2
 
@@ -66,6 +68,31 @@ def test_greedy_completions_equal_generate_token_for_token(model, prompts):
         sampling=Sampling(),
     )
     assert [one.ids for one in ours] == [alone(model, prompt, 30) for prompt in prompts]
+
+
+def test_thoughts_put_before_the_turns_of_a_conversation_share_its_history(model, monkeypatch):
+    drawn = np.random.default_rng(1)
+    history = drawn.integers(3, 300, 600).tolist()
+    turns = [[*history[:length], *drawn.integers(3, 300, 60).tolist()] for length in (300, 420, 600)]
+    grown = []
+    monkeypatch.setattr(
+        "models.engine.chains.grow_trunk", lambda *told: (grown.append(len(told[1])), lean.grow_trunk(*told))
+    )
+    ours = generate(
+        decoder(model, torch.float32),
+        [Request(prompt) for prompt in turns],
+        end_token=END,
+        max_new_tokens=20,
+        sampling=Sampling(),
+    )
+    assert [one.ids for one in ours] == [alone(model, prompt, 20) for prompt in turns]
+    assert grown == [659]  # of 1,497 that the three prompts have
+    grown.clear()
+    spoken = [Request(prompt, session=str(number)) for number, prompt in enumerate(turns)]
+    generate(
+        decoder(model, torch.float32), spoken, end_token=END, max_new_tokens=2, sampling=Sampling(), sessions=Sessions()
+    )
+    assert grown == [659, 479, 359]  # each goes on from what is its own
 
 
 def test_a_copy_in_bfloat16_has_the_buffers_that_a_model_loaded_in_it_has(model, tmp_path):

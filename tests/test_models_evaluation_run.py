@@ -161,3 +161,21 @@ def test_batches_hold_whole_conversations(points):
     assert [point for batch in made for point in batch] == [point for one in conversations for point in one]
     for before, after in pairwise(made):
         assert before[-1].conversation_id != after[0].conversation_id
+
+
+def test_batches_of_a_budget_begin_small_and_hold_what_is_left_has_room_for(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr("models.evaluation.run.time.monotonic", lambda: now)
+    sizes = []
+    for batch in batches([[f"{number}/{turn}" for turn in range(8)] for number in range(100)], 128, ends=160.0):
+        sizes.append(len(batch))
+        now += 5.0 if len(batch) == 16 else len(batch) * 0.25
+        if now >= 160.0:
+            break
+    # Sixteen took 5 of 60 seconds, so 176 have room and no more than 128 go together; then the 89 that the last 23 have
+    # room for, whole conversations.
+    assert sizes == [16, 128, 96]
+    slow = batches([["a"] * 8, ["b"] * 8, ["c"] * 8, ["d"] * 8], 128, ends=now + 10.0)
+    assert len(next(slow)) == 16
+    now += 30.0
+    assert len(next(slow)) == 8  # never less than a conversation

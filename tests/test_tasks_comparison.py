@@ -103,6 +103,24 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert [affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
 
 
+def test_grpo_of_few_minutes_makes_small_steps_unless_they_are_stated(monkeypatch) -> None:
+    arms = chosen_arms("paper-table")
+
+    def sizes(minutes, profile="laptop", **stated):
+        grpo = budgeted(profile, {"grpo": stated}, arms, 1, minutes).grpo
+        return grpo.batch_size, grpo.micro_batch_size, grpo.validation_decision_points
+
+    assert sizes(30) == (16, 16, 16)
+    assert sizes(30, num_generations=4) == (8, 8, 16)
+    assert sizes(30, batch_size=64) == (64, 64, 16)
+    assert sizes(30, micro_batch_size=4) == (32, 4, 16)
+    assert sizes(30, validation_decision_points=40) == (16, 16, 40)
+    assert sizes(30, "paper")[:2] == (2 * resolve("paper").grpo.num_generations, 8)
+    assert sizes(600) == sizes(None) == (32, 32, 60)
+    monkeypatch.setenv("APPRENTICE_GRPO__BATCH_SIZE", "24")
+    assert sizes(30)[0] == 24
+
+
 def test_the_same_question_goes_on_where_it_was_and_another_begins_anew() -> None:
     first = state()
     first.done["base/0/train"] = comparison.Done(result="r")

@@ -14,8 +14,11 @@ from models.engine.sessions import Sessions
 from models.engine.tree import common_prefix
 from models.engine.trunks import Trunk
 
-#: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say).
+#: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say) ...
 LONGEST_TAIL = 32
+#: ... or, on a CPU, no more than this share of them (a thought put before the turn). A row reads its tail one token a
+#: step, which costs a CPU one to two tokens of a prefill, and a GPU a step's calls for what it would prefill at once.
+LONGEST_TAIL_SHARE = 0.25
 
 Member = tuple[int, int, Trunk]
 """A row to be decoded: the index of its prompt, how many tokens it sees of its trunk, and the trunk."""
@@ -51,14 +54,19 @@ class Chain:
             self._trunk = None
 
 
-def chains_of(prompts: Sequence[Sequence[int]]) -> list[Chain]:
-    """Group prompts by trunk. Longest first, so a trunk is its longest member less that member's last token."""
+def chains_of(prompts: Sequence[Sequence[int]], *, tail_share: float = 0.0) -> list[Chain]:
+    """Group prompts by trunk. Longest first, so a trunk is its longest member less that member's last token.
+
+    Args:
+        prompts: Token ids.
+        tail_share: Share of a prompt that may differ from its trunk's end, where that is more than ``LONGEST_TAIL``.
+    """
     chains: list[Chain] = []
     by_start: dict[tuple[int, ...], list[int]] = {}
     for index in sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)):
         prompt = list(prompts[index])
         candidates = by_start.setdefault(tuple(prompt[:64]), [])
-        home, visible = _longest_shared(chains, candidates, prompt)
+        home, visible = _longest_shared(chains, candidates, prompt, max(LONGEST_TAIL, int(tail_share * len(prompt))))
         if home is None:
             candidates.append(len(chains))
             chains.append(Chain(prompt[:-1], [(index, len(prompt) - 1)]))
@@ -67,11 +75,11 @@ def chains_of(prompts: Sequence[Sequence[int]]) -> list[Chain]:
     return chains
 
 
-def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int]) -> tuple[int | None, int]:
+def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int], tail: int) -> tuple[int | None, int]:
     best, best_shared = None, -1
     for candidate in candidates:
         shared = min(common_prefix(chains[candidate].tokens, prompt), len(prompt) - 1)
-        if len(prompt) - shared <= LONGEST_TAIL and shared > best_shared:
+        if len(prompt) - shared <= tail and shared > best_shared:
             best, best_shared = candidate, shared
     return best, best_shared
 
@@ -81,7 +89,9 @@ class Line:
 
     def __init__(self, model: Any, prompts: Sequence[Sequence[int]], names: Sequence[str | None]) -> None:
         self._model, self._names = model, names
-        chains = chains_of(prompts)
+        # A conversation that goes on has keys and values of its own, which a trunk of others would not hold.
+        alone = model.device.type == "cpu" and not any(names)
+        chains = chains_of(prompts, tail_share=LONGEST_TAIL_SHARE if alone else 0.0)
         self._waiting = deque((chain, index, visible) for chain in chains for index, visible in chain.members)
         self._homes: dict[int, Chain] = {index: chain for chain, index, _ in self._waiting}
         #: The most tokens of a prompt that its row has to read itself.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +38,8 @@ from models.training.job import StopReason
 #: Completions that are stored together, in units of the batch size: enough that rows which end make room for
 #: others, few enough that a budget or Ctrl-C is heeded soon.
 STORED_TOGETHER = 2
+#: Decision points judged first under a budget: it is how many more it has room for that they tell.
+FIRST_OF_A_BUDGET = 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,7 @@ def evaluate(
     """
     chosen = settings.evaluation
     started = time.monotonic() - seconds_spent(evaluation_id)
+    ends = None if chosen.minutes is None else started + chosen.minutes * 60
     tell_what_is_slow(settings, reporter)
     tokenizer = load_tokenizer(model_dir)
     first = judged_first(alike, splits, chosen.decision_points) if alike else ()
@@ -100,11 +104,11 @@ def evaluate(
     stopped: StopReason = "finished"
     model = decoder(load_model(model_dir, device=device_name(settings)), decode_dtype(settings)) if todo else None
     with interruption() as asked:
-        for number, batch in enumerate(batches(todo, STORED_TOGETHER * chosen.batch_size)):
+        for number, batch in enumerate(batches(todo, STORED_TOGETHER * chosen.batch_size, ends)):
             if asked.asked:
                 asked.heeded = True
                 stopped = "interrupted"
-            elif number and chosen.minutes is not None and time.monotonic() - started >= chosen.minutes * 60:
+            elif number and ends is not None and time.monotonic() >= ends:
                 stopped = "budget"  # never before the first batch: a table with wide intervals beats none
             if stopped != "finished":
                 break
@@ -210,16 +214,26 @@ def _first(
     return taken
 
 
-def batches(conversations: Sequence[list[DecisionPoint]], rows: int) -> Iterator[list[DecisionPoint]]:
-    """Whole conversations gathered until a batch has at least ``rows`` decision points."""
-    batch: list[DecisionPoint] = []
-    for conversation in conversations:
-        batch.extend(conversation)
-        if len(batch) >= rows:
-            yield batch
-            batch = []
-    if batch:
+def batches(
+    conversations: Sequence[list[DecisionPoint]], rows: int, ends: float | None = None
+) -> Iterator[list[DecisionPoint]]:
+    """Whole conversations gathered until a batch has at least ``rows`` decision points.
+
+    Where a budget ``ends`` (by ``time.monotonic``), batches begin small, and each of them has no more than what is left
+    has room for at the pace so far, one conversation at least: a batch of a slow machine would take several times a
+    budget of seconds.
+    """
+    waiting, begun, given = deque(conversations), time.monotonic(), 0
+    wanted = rows if ends is None else min(rows, FIRST_OF_A_BUDGET)
+    while waiting:
+        batch: list[DecisionPoint] = []
+        while waiting and len(batch) < wanted:
+            batch.extend(waiting.popleft())
         yield batch
+        given += len(batch)
+        if ends is not None:
+            now = time.monotonic()
+            wanted = max(1, min(rows, int(given / max(now - begun, 1e-9) * (ends - now))))
 
 
 def row(completion: Completion, thinking: bool, *, forced: bool = False) -> dict[str, Any]:
