@@ -15,7 +15,7 @@ from tasks.comparison import LOOKED_AT, SAMPLED, SAMPLES
 #: ends the batch it is in, ingestion fetches the base model. They take at most half.
 BEGINNING_MINUTES, A_JUDGEMENTS_MINUTES = 1.5, 0.2
 #: Shares of what is left; the rest is the step or batch by which each stage goes over its budget.
-TRAINING_SHARE, JUDGING_SHARE = 0.58, 0.35
+TRAINING_SHARE, JUDGING_SHARE = 0.53, 0.39
 #: Training time of a recipe against SFT's.
 UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection": 0.5}
 #: Judging time of a look at changed turns against a plain one's.

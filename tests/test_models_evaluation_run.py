@@ -169,13 +169,18 @@ def test_batches_of_a_budget_begin_small_and_hold_what_is_left_has_room_for(monk
     sizes = []
     for batch in batches([[f"{number}/{turn}" for turn in range(8)] for number in range(100)], 128, ends=160.0):
         sizes.append(len(batch))
-        now += 5.0 if len(batch) == 16 else len(batch) * 0.25
+        now += 10.0 if len(batch) == 32 else len(batch) * 0.25
         if now >= 160.0:
             break
-    # Sixteen took 5 of 60 seconds, so 176 have room and no more than 128 go together; then the 89 that the last 23 have
+    # 32 took 10 of 60 seconds, so 160 have room and no more than 128 go together; then the 68 that the last 18 have
     # room for, whole conversations.
-    assert sizes == [16, 128, 96]
-    slow = batches([["a"] * 8, ["b"] * 8, ["c"] * 8, ["d"] * 8], 128, ends=now + 10.0)
-    assert len(next(slow)) == 16
+    assert sizes == [32, 128, 72]
+    slow = batches([["a"] * 20, ["b"] * 20, ["c"] * 8, ["d"] * 8], 128, ends=now + 10.0)
+    assert len(next(slow)) == 40
     now += 30.0
     assert len(next(slow)) == 8  # never less than a conversation
+
+
+def test_models_judged_in_a_budget_have_conversations_of_both_splits_in_common(model, points):
+    judged(model, minutes=1e-6, batch_size=64)
+    assert set(evaluations.read_evaluations("e1")["split"]) == set(SPLITS)

@@ -38,8 +38,9 @@ from models.training.job import StopReason
 #: Completions that are stored together, in units of the batch size: enough that rows which end make room for
 #: others, few enough that a budget or Ctrl-C is heeded soon.
 STORED_TOGETHER = 2
-#: Decision points judged first under a budget: it is how many more it has room for that they tell.
-FIRST_OF_A_BUDGET = 16
+#: Decision points judged first under a budget, and at least: they tell how many more it has room for. Some two
+#: conversations of each of two splits: what is judged of several models is compared on what all of them reached.
+FIRST_OF_A_BUDGET = 32
 
 
 @dataclass(frozen=True)
