@@ -9,7 +9,9 @@ import pytest
 import scipy.stats
 import statsmodels.api as sm
 from scipy.stats import binomtest
+from statsmodels.stats.power import TTestPower
 
+from models.evaluation.detectable import ErrorParts, assured, detectable
 from models.evaluation.statistics import clustered_error, clustered_interval
 from models.evaluation.verdicts import Pairs, robust_error, seeded_interval, verdict, verdicts
 
@@ -166,15 +168,18 @@ def test_several_seeds_are_clustered_both_ways_with_satterthwaites_freedom(seeds
     # Satterthwaite 1946: of a sum of two variances with 29 and (seeds - 1) degrees of freedom.
     freedom = (by_item + by_seed) ** 2 / (by_item**2 / 29 + by_seed**2 / (seeds - 1))
     codes = [np.asarray(labels) for labels in (pairs.clusters, pairs.seeds)]
-    assert robust_error(pairs.differences, *codes) == pytest.approx((error, freedom))
+    parts = robust_error(pairs.differences, *codes)
+    assert parts is not None
+    assert (parts.error, parts.freedom) == pytest.approx((error, freedom))
+    assert (parts.by_item, parts.by_seed, parts.both) == pytest.approx((by_item, by_seed, both))
     found = verdict(pairs)
     mean = float(pairs.differences.mean())
     assert found.p_value == pytest.approx(2 * scipy.stats.t.sf(abs(mean) / error, freedom))
-    quantiles = [float(scipy.stats.t.ppf(share, freedom)) for share in (0.975, 0.8)]
-    assert found.detectable == pytest.approx(sum(quantiles) * error)
+    half = float(scipy.stats.t.ppf(0.975, freedom)) * error
+    assert found.detectable == detectable(parts, 0.05)
     items_alone = clustered_interval(pairs.differences, pairs.clusters, signed=True)
-    assert found.difference.low == pytest.approx(min(items_alone.low, mean - quantiles[0] * error))
-    assert found.difference.high == pytest.approx(max(items_alone.high, mean + quantiles[0] * error))
+    assert found.difference.low == pytest.approx(min(items_alone.low, mean - half))
+    assert found.difference.high == pytest.approx(max(items_alone.high, mean + half))
     assert (found.difference.n, found.difference.clusters, found.seeds) == (90, 30, seeds)
 
 
@@ -217,3 +222,40 @@ def test_a_difference_of_the_printed_size_is_found_as_often_as_promised():
     printed = float(np.median([verdict(made(random, 0.0), seed=n).detectable for n in range(40)]))
     found = [verdict(made(random, printed), seed=n).word == "better" for n in range(200)]
     assert np.mean(found) == pytest.approx(0.8, abs=0.08)
+
+
+@pytest.mark.parametrize(("conversations", "seeds"), [(68, 3), (68, 5), (20, 8)])
+def test_where_the_variance_is_known_the_detectable_size_is_that_of_statsmodels_t_test(conversations, seeds):
+    solved = TTestPower().solve_power
+    seeds_alone = ErrorParts(0.0, conversations, 4e-4, 4e-4, seeds)
+    by_seed = float(solved(nobs=seeds, alpha=0.05, power=0.8)) * math.sqrt(seeds * 4e-4)
+    assert assured(seeds_alone, np.array([4e-4]), 0.05) == pytest.approx(by_seed, rel=0.01)
+    items_alone = ErrorParts(4e-4, conversations, 0.0, 4e-4, seeds)
+    by_item = float(solved(nobs=conversations, alpha=0.01, power=0.8)) * math.sqrt(conversations * 4e-4)
+    assert assured(items_alone, np.zeros(1), 0.01) == pytest.approx(by_item, rel=0.01)
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_the_detectable_size_has_its_power_in_studies_drawn_by_chance(seeds):
+    parts = ErrorParts(1.5e-4, 60, 0.8e-4, 1.9e-4, seeds)
+    random, within, studies = np.random.default_rng(seeds), 0.4e-4, 400_000
+    size = detectable(parts, 0.05)
+    true = np.maximum(within, parts.by_seed * (seeds - 1) / random.chisquare(seeds - 1, studies))
+    spread = np.sqrt(np.maximum(np.maximum(parts.by_item + true - within, parts.by_item), true))
+    item = parts.by_item * random.chisquare(59, studies) / 59
+    seed = true * random.chisquare(seeds - 1, studies) / (seeds - 1)
+    error = np.sqrt(np.maximum(np.maximum(item + seed - within, item), seed))
+    freedom = (item + seed) ** 2 / (item**2 / 59 + seed**2 / (seeds - 1))
+    found = random.normal(size, spread) / error > scipy.stats.t.ppf(0.975, freedom)
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+    assert size > (scipy.stats.t.ppf(0.975, parts.freedom) + scipy.stats.t.ppf(0.8, parts.freedom)) * parts.error
+
+
+@pytest.mark.parametrize(("seeds", "wobble"), [(2, 0.0), (3, 0.0), (3, 0.03), (5, 0.03)])
+def test_over_seeds_the_printed_size_is_found_at_least_as_often_as_promised(seeds, wobble):
+    random = np.random.default_rng([13, seeds, round(100 * wobble)])
+    found = []
+    for number in range(150):
+        printed = verdict(made(random, 0.0, seeds=seeds, wobble=wobble), seed=number).detectable
+        found.append(verdict(made(random, printed, seeds=seeds, wobble=wobble), seed=number).word == "better")
+    assert np.mean(found) >= 0.8 - 0.065  # two standard errors of 150 studies

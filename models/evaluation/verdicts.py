@@ -16,7 +16,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from models.evaluation.statistics import CONFIDENCE, POWER, ROUNDING, Floats, Interval, alike, clustered_interval
+from models.evaluation.detectable import ErrorParts, detectable
+from models.evaluation.statistics import CONFIDENCE, ROUNDING, Floats, Interval, alike, clustered_interval
 
 Word = Literal["better", "worse", "no difference shown", "underpowered"]
 #: What is worth finding: "not at this size" may be said only where a difference this large would have been found.
@@ -56,7 +57,7 @@ class Verdict:
     """The same after Holm's correction for ``comparisons``."""
     comparisons: int
     detectable: float
-    """Smallest true difference this comparison finds with 80 % power at the 5 % level."""
+    """Smallest true difference this comparison finds with 80 % power, at least, at the 5 % level."""
     adjusted_detectable: float
     """The same where it has to be found after the correction: at the level that Holm's method asks of the smallest of
     ``comparisons`` p values (5 % over their number), which no later one is held to, so the power is at least that."""
@@ -153,8 +154,8 @@ def _uncorrected(pairs: Pairs, margin: float, seed: int, comparisons: int) -> Ve
         raise ValueError(f"margin must be positive, it is the smallest difference that matters; got {margin}")
     differences, clusters, seeds = _applicable(pairs)
     improved, regressed = int((differences > 0).sum()), int((differences < 0).sum())
-    difference, error, freedom = _estimate(differences, clusters, seeds, seed)
-    p_value = _p_value(difference, error, freedom)
+    difference, parts = _estimate(differences, clusters, seeds, seed)
+    p_value = _p_value(difference, parts)
     level = 1 - CONFIDENCE
     return Verdict(
         word="underpowered",
@@ -162,8 +163,8 @@ def _uncorrected(pairs: Pairs, margin: float, seed: int, comparisons: int) -> Ve
         p_value=p_value,
         adjusted_p=p_value,
         comparisons=comparisons,
-        detectable=_detectable(difference, error, freedom, level),
-        adjusted_detectable=_detectable(difference, error, freedom, level / comparisons),
+        detectable=_detectable(difference, parts, level),
+        adjusted_detectable=_detectable(difference, parts, level / comparisons),
         margin=margin,
         seeds=len(np.unique(seeds)),
         by_seed=tuple(float(differences[seeds == one].mean()) for one in np.unique(seeds)),
@@ -202,26 +203,30 @@ def seeded_interval(
     return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
-def _estimate(differences: Floats, clusters: np.ndarray, seeds: np.ndarray, seed: int) -> tuple[Interval, float, float]:
-    """Mean difference with its interval, its standard error, and the error's degrees of freedom."""
+def _estimate(
+    differences: Floats, clusters: np.ndarray, seeds: np.ndarray, seed: int
+) -> tuple[Interval, ErrorParts | None]:
+    """Mean difference with its interval, and its error; None where nothing varied, or nothing is known of it."""
     one = clustered_interval(differences, clusters, seed=seed, signed=True)
-    error, freedom = robust_error(differences, clusters, seeds)
+    parts = robust_error(differences, clusters, seeds)
     drawn = max(1, len(np.unique(seeds)))
     one = replace(one, n=round(one.n / drawn))
-    if drawn < 2 or not error > 0:
-        return one, error, freedom
-    half = _quantile((1 + CONFIDENCE) / 2, freedom) * error
+    if parts is None or not parts.error > 0:
+        return one, None
+    if drawn < 2:
+        return one, parts
+    half = _quantile((1 + CONFIDENCE) / 2, parts.freedom) * parts.error
     # Never narrower than what the items alone say.
     low, high = min(one.low, one.mean - half), max(one.high, one.mean + half)
-    return Interval(one.mean, low, high, one.n, one.clusters), error, freedom
+    return Interval(one.mean, low, high, one.n, one.clusters), parts
 
 
-def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -> tuple[float, float]:
-    """Standard error of the mean difference, and its degrees of freedom.
+def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -> ErrorParts | None:
+    """The parts of the standard error of the mean difference, with its degrees of freedom.
 
     With one seed, clustered by conversation, with (conversations − 1) degrees of freedom. With several, clustered both
     ways (Cameron, Gelbach and Miller 2011), since another training run would have erred elsewhere; degrees of freedom
-    by Satterthwaite from both parts, because few seeds say little about how much seeds vary. NaN below two clusters;
+    by Satterthwaite from both parts, because few seeds say little about how much seeds vary. None below two clusters;
     zero where no conversation and no seed differs from another, whatever the regression leaves of rounding.
     """
     from statsmodels.regression.linear_model import OLS
@@ -229,36 +234,34 @@ def robust_error(differences: Floats, clusters: np.ndarray, seeds: np.ndarray) -
 
     drawn, seeded = len(np.unique(clusters)), len(np.unique(seeds))
     if drawn < 2:
-        return math.nan, math.nan
+        return None
     residuals = differences - differences.mean()
     if all(alike(np.bincount(labels, residuals).astype(np.float64)) for labels in (clusters, seeds)):
-        return 0.0, drawn - 1.0
+        return ErrorParts(0.0, drawn)
     fitted = OLS(differences, np.ones(len(differences))).fit()
     if seeded < 2:
-        return math.sqrt(max(0.0, float(cov_cluster(fitted, clusters)[0, 0]))), drawn - 1.0
+        return ErrorParts(max(0.0, float(cov_cluster(fitted, clusters)[0, 0])), drawn)
     both, by_item, by_seed = (float(one[0, 0]) for one in cov_cluster_2groups(fitted, clusters, seeds))
-    variance = max(both, by_item, by_seed)  # the two-way estimate can fall below either, or below zero
-    parts = by_item**2 / (drawn - 1) + by_seed**2 / (seeded - 1)
-    return math.sqrt(variance), (by_item + by_seed) ** 2 / parts if parts else drawn - 1.0
+    return ErrorParts(by_item, drawn, by_seed, both, seeded)
 
 
-def _p_value(difference: Interval, error: float, freedom: float) -> float:
+def _p_value(difference: Interval, parts: ErrorParts | None) -> float:
     from scipy.stats import binomtest, t
 
-    if error > 0:
-        return float(2 * t.sf(abs(difference.mean) / error, freedom))
+    if parts is not None:
+        return float(2 * t.sf(abs(difference.mean) / parts.error, parts.freedom))
     if difference.clusters < 2 or abs(difference.mean) <= ROUNDING:
         return 1.0
     return float(binomtest(difference.clusters, difference.clusters).pvalue)  # all differ by the same: signs are left
 
 
-def _detectable(difference: Interval, error: float, freedom: float, level: float) -> float:
+def _detectable(difference: Interval, parts: ErrorParts | None, level: float) -> float:
     """From the error; where nothing varied, how large a difference could have gone unseen; infinite if nothing is."""
     if difference.clusters < 2:
         return math.inf
-    if not error > 0:
+    if parts is None:
         return difference.high - difference.mean if difference.mean <= 0 else difference.mean - difference.low
-    return (_quantile(1 - level / 2, freedom) + _quantile(POWER, freedom)) * error
+    return detectable(parts, level)
 
 
 def _quantile(share: float, freedom: float) -> float:
