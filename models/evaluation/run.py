@@ -38,9 +38,9 @@ from models.training.job import StopReason
 #: Completions that are stored together, in units of the batch size: enough that rows which end make room for
 #: others, few enough that a budget or Ctrl-C is heeded soon.
 STORED_TOGETHER = 2
-#: Decision points judged first under a budget, and at least: they tell how many more it has room for. Some two
-#: conversations of each of two splits: what is judged of several models is compared on what all of them reached.
-FIRST_OF_A_BUDGET = 32
+#: Conversations judged first under a budget, and at least, two of each of two splits: they tell how many more it has
+#: room for, and what is judged of several models is compared on what all of them reached.
+FIRST_OF_A_BUDGET = 4
 
 
 @dataclass(frozen=True)
@@ -220,21 +220,23 @@ def batches(
 ) -> Iterator[list[DecisionPoint]]:
     """Whole conversations gathered until a batch has at least ``rows`` decision points.
 
-    Where a budget ``ends`` (by ``time.monotonic``), batches begin small, and each of them has no more than what is left
-    has room for at the pace so far, one conversation at least: a batch of a slow machine would take several times a
-    budget of seconds.
+    Where a budget ``ends`` (by ``time.monotonic``), the first batch has a few conversations, and each other no more
+    than what is left has room for at the pace so far, one conversation at least: a whole batch takes a slow machine
+    several times a budget of seconds.
     """
     waiting, begun, given = deque(conversations), time.monotonic(), 0
-    wanted = rows if ends is None else min(rows, FIRST_OF_A_BUDGET)
+    wanted, most = rows, len(waiting) if ends is None else FIRST_OF_A_BUDGET
     while waiting:
         batch: list[DecisionPoint] = []
-        while waiting and len(batch) < wanted:
+        taken = 0
+        while waiting and len(batch) < wanted and taken < most:
             batch.extend(waiting.popleft())
+            taken += 1
         yield batch
         given += len(batch)
         if ends is not None:
             now = time.monotonic()
-            wanted = max(1, min(rows, int(given / max(now - begun, 1e-9) * (ends - now))))
+            wanted, most = max(1, min(rows, int(given / max(now - begun, 1e-9) * (ends - now)))), len(waiting)
 
 
 def row(completion: Completion, thinking: bool, *, forced: bool = False) -> dict[str, Any]:
