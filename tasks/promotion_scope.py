@@ -57,7 +57,7 @@ def scoped(
     if plays and "tasks" not in episodes:
         sizes["episodes"] = {"tasks": max(own.episodes.tasks, TASKS)}
         if not timed and "minutes" not in episodes:
-            sizes["episodes"]["minutes"] = None
+            sizes["episodes"]["minutes"] = said.get("minutes")  # who bounds the turns does not want hours of episodes
     if sizes:
         tasks = f" and {sizes['episodes']['tasks']} tasks" if "episodes" in sizes else ""
         turns = sizes.get("decision_points", own.decision_points)

@@ -248,6 +248,32 @@ def test_conversations_alike_have_the_bounds_of_as_many_equal_shares():
     assert (mixed.low, mixed.high) == pytest.approx(wilson_bounds(0.5, 3))
 
 
+@pytest.mark.parametrize("clusters", [2, 3])
+def test_of_two_or_three_conversations_the_interval_is_students(clusters):
+    """Resampled, two conversations can give no mean beyond the two of them: 3.7 % [0, 9] of 27 turns, one right."""
+    values = np.r_[np.ones(3), np.zeros(5), np.tile(np.r_[np.ones(4), np.zeros(4)], clusters - 1)]
+    homes = np.repeat(np.arange(clusters), 8)
+    found, mean = clustered_interval(values, homes), values.mean()
+    half = t.ppf(0.975, clusters - 1) * clustered_error(values, homes)
+    assert (found.low, found.high) == pytest.approx((max(0.0, mean - half), min(1.0, mean + half)))
+    gained = clustered_interval(values - 0.5, homes, signed=True)
+    assert (gained.low, gained.high) == pytest.approx((max(-1.0, mean - 0.5 - half), min(1.0, mean - 0.5 + half)))
+    counted = clustered_interval(values * 40, homes)
+    assert (counted.low, counted.high) == pytest.approx((40 * (mean - half), 40 * (mean + half)))
+    assert math.isnan(relative_change(np.ones(8 * clusters), values, homes).low)
+
+
+@pytest.mark.parametrize("clusters", [2, 3, 4, 6])
+def test_few_conversations_cover_the_truth_as_often_as_promised(clusters):
+    random = np.random.default_rng(clusters)
+    held = 0
+    for _ in range(300):
+        hard = np.clip(0.5 + random.normal(0, 0.15, clusters), 0, 1)
+        found = clustered_interval(random.random(8 * clusters) < np.repeat(hard, 8), np.repeat(np.arange(clusters), 8))
+        held += found.low <= 0.5 <= found.high
+    assert held / 300 >= 0.92
+
+
 def test_a_relative_change_has_the_interval_of_a_ratio_of_clustered_means():
     """Against the delta method (Cochran 1977, 6.3): the variance of sums of after − ratio · before, over before's."""
     random = np.random.default_rng(31)
@@ -271,6 +297,10 @@ def test_a_relative_change_says_no_bounds_that_it_does_not_know():
     assert (rare.mean, math.isnan(rare.low)) == (0.0, True), "two of three conversations have nothing to lose"
     same = relative_change([1, 0, 1, 0], [1, 0, 1, 0], ["a", "a", "b", "b"])
     assert (same.mean, math.isnan(same.high)) == (0.0, True)
+    alike = relative_change([1, 0, 1, 0] * 3, [1, 0, 1, 0] * 3, np.repeat(list("abcdef"), 2))
+    assert (alike.mean, math.isnan(alike.high)) == (0.0, True)
+    whole = relative_change(np.ones(6), [0, 0, 1, 1, 1, 1], list("abcdef"))
+    assert whole.low < whole.mean < whole.high
     assert relative_change([1, math.nan, 1], [0.5, 1, math.nan], ["a", "b", "c"]).n == 1
     with pytest.raises(ValueError, match="2 values before"):
         relative_change([1, 0], [1], ["a", "b"])

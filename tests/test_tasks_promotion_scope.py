@@ -61,6 +61,10 @@ def test_where_models_play_episodes_policy_is_due_and_gets_its_tasks(source: Sim
     assert sizes["episodes"] == {"tasks": 0}
     sizes, _ = scope(episodes={"minutes": 2.0})
     assert sizes["episodes"] == {"minutes": 2.0, "tasks": TASKS}
+    sizes, _ = scope(minutes=3.0)
+    assert sizes["episodes"] == {"minutes": 3.0, "tasks": TASKS}, "who bounds the turns bounds the episodes"
+    sizes, _ = scope(minutes=3.0, episodes={"minutes": None})
+    assert sizes["episodes"] == {"minutes": None, "tasks": TASKS}
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ POWER = 0.8
 _BLOCK_CELLS = 4_000_000
 #: Up to so many clusters the weights are kept (4 MB at most): a table asks for the same draws metric after metric.
 _KEPT_CLUSTERS = 250
+#: Below so many clusters resampled means do not reach as far as Student's t: of two, one in four is the lower one's.
+_FEW_CLUSTERS = 4
 #: What sums of deviations leave of rounding; a real one is a turn's share of a conversation at least.
 ROUNDING = 1e-9
 
@@ -61,9 +63,10 @@ def clustered_interval(
     """Mean of ``values`` with a cluster-bootstrap interval.
 
     Whole clusters are drawn with replacement; the quantiles are Hesterberg's expanded percentiles (2015, "What Teachers
-    Should Know About the Bootstrap"), which correct the interval being too narrow with few clusters. Where no cluster
-    differs from another, or there is one cluster, the bootstrap knows nothing: then Wilson's bounds with n = clusters
-    are given, and NaN for what is no share (a count of turns, say), of which they would say nothing.
+    Should Know About the Bootstrap"), which correct the interval being too narrow with few clusters. Below four
+    clusters it is no narrower than Student's t interval of the clustered error, within what shares can be. Where no
+    cluster differs from another, or there is one cluster, the bootstrap knows nothing: then Wilson's bounds with
+    n = clusters are given, and NaN for what is no share (a count of turns, say), of which they would say nothing.
 
     Args:
         values: Numbers, usually 0/1 or shares; NaN means "does not apply" and is left out.
@@ -84,6 +87,9 @@ def clustered_interval(
     else:
         tail = expanded_tail(drawn)
         low, high = np.quantile(_resampled_means(sums, counts, seed), [tail, 1 - tail])
+        if drawn < _FEW_CLUSTERS:
+            below, above = _by_students_t(numbers, codes, signed=signed)
+            low, high = min(low, below), max(high, above)
     return Interval(mean, float(low), float(high), len(numbers), drawn)
 
 
@@ -116,8 +122,8 @@ def relative_change(
 ) -> Interval:
     """How much of ``before`` is gained or lost: the ratio of the two means less 1, by the same cluster bootstrap.
 
-    Bounds are NaN where a draw of conversations can have nothing right before, of which no share can be taken, and
-    where no conversation's change differs from another's, of which the bootstrap knows nothing.
+    Bounds are NaN where a draw of conversations can have nothing right before, of which no share can be taken, where no
+    conversation's change differs from another's, of which the bootstrap knows nothing, and below four conversations.
 
     Raises:
         ValueError: The three sequences differ in length.
@@ -135,7 +141,7 @@ def relative_change(
     ratio, low, high = float(gained.sum() / had.sum()), math.nan, math.nan
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = _resampled_means(gained, had, seed)
-    if np.isfinite(ratios).all() and not alike(gained - ratio * had):
+    if drawn >= _FEW_CLUSTERS and np.isfinite(ratios).all() and not alike(gained - ratio * had):
         tail = expanded_tail(drawn)
         low, high = (float(one) - 1 for one in np.quantile(ratios, [tail, 1 - tail]))
     return Interval(ratio - 1, low, high, len(was), drawn)
@@ -179,6 +185,18 @@ def _applicable(values: ArrayLike, clusters: Sequence[object] | ArrayLike) -> tu
         raise ValueError(f"{len(numbers)} values but {len(labels)} cluster labels")
     applies = ~np.isnan(numbers)
     return numbers[applies], np.unique(labels[applies], return_inverse=True)[1]
+
+
+def _by_students_t(numbers: Floats, codes: NDArray[np.intp], *, signed: bool) -> tuple[float, float]:
+    """The mean's t interval by the clustered error, held to [0, 1] or [-1, 1] where all values are within."""
+    from scipy.stats import t
+
+    mean, drawn = float(numbers.mean()), len(np.unique(codes))
+    half = float(t.ppf((1 + CONFIDENCE) / 2, drawn - 1)) * clustered_error(numbers, codes)
+    least = -1.0 if signed else 0.0
+    if numbers.min() < least or numbers.max() > 1:
+        return mean - half, mean + half
+    return max(least, mean - half), min(1.0, mean + half)
 
 
 def _unvaried_bounds(mean: float, clusters: int, *, signed: bool) -> tuple[float, float]:
