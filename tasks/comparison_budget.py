@@ -8,7 +8,8 @@ from typing import Any
 
 from data import profiles
 from data.arms import Arm
-from data.settings import ProfileName, Settings, environment_overrides
+from data.settings import GRPOSettings, ProfileName, Settings, environment_overrides
+from models.training import ranks
 from tasks.comparison import LOOKED_AT, SAMPLED, SAMPLES
 
 #: Minutes of ``--minutes`` that no budget of a stage knows of, measured on two cores: a judgement loads its model and
@@ -28,9 +29,10 @@ SFT_STEPS_IN_ONE_OF_GRPO = 4
 VALIDATIONS_OF_SFT = 8
 #: Below this budget of GRPO its steps and validations are small, so that one of them is not longer than all of it: of
 #: 32 completions and 60 turns they took 3 and 1 minutes of 2.3 on a slow machine (docs/log.md, 2026-11-30).
-MINUTES_FOR_WHOLE_STEPS = 10.0
-#: Prompts of a small step, and turns of a small validation.
-PROMPTS_OF_A_SMALL_STEP, TURNS_OF_A_SMALL_VALIDATION = 2, 16
+MINUTES_FOR_WHOLE_STEPS = 4.0
+#: Prompts of a small step, and turns of a small validation. Of these some four are calls, so one call less is 12 points
+#: of the balanced accuracy by which weights are not kept: that is within a small validation's margin, two are not.
+PROMPTS_OF_A_SMALL_STEP, TURNS_OF_A_SMALL_VALIDATION, GUARD_OF_A_SMALL_VALIDATION = 2, 16, 0.2
 #: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
 
@@ -57,13 +59,15 @@ def budgeted(
     left = minutes - min(fixed, minutes / 2)
     unit = TRAINING_SHARE * left / max(trained, 1.0)
     shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
-    if unit < MINUTES_FOR_WHOLE_STEPS:
-        shares["grpo"] |= _small_steps(profiles.merge(environment_overrides(), dict(overrides)), profile)
     shares["prime"] = {"minutes": UNITS["primed"] * unit}
     shares["evaluation"] = {"minutes": JUDGING_SHARE * left / (judgements + ASIDE * looked), "episodes": {"tasks": 0}}
     most = profiles.resolve(profile).data.conversations
     fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
     shares["data"] = {"conversations": min(fitting, most) if most else fitting}
+    whole = profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
+    if whole.grpo.minutes is None or whole.grpo.minutes >= MINUTES_FOR_WHOLE_STEPS:
+        return whole
+    shares["grpo"] |= _small_steps(profiles.merge(environment_overrides(), dict(overrides)), whole.grpo)
     return profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
 
 
@@ -75,13 +79,14 @@ def _until_it_no_longer_improves(own: Settings) -> dict[str, Any]:
     return {"validate_every": max(1, steps), "validation_decision_points": own.grpo.validation_decision_points}
 
 
-def _small_steps(stated: Mapping[str, Any], profile: ProfileName) -> dict[str, Any]:
+def _small_steps(stated: Mapping[str, Any], own: GRPOSettings) -> dict[str, Any]:
     """GRPO's steps and validations for a budget of few minutes, as far as nobody stated theirs."""
-    own, asked = profiles.resolve(profile, dict(stated)).grpo, stated.get("grpo", {})
+    asked = stated.get("grpo", {})
     small: dict[str, Any] = {}
-    if "validation_decision_points" not in asked:
-        small["validation_decision_points"] = min(own.validation_decision_points, TURNS_OF_A_SMALL_VALIDATION)
-    batch = PROMPTS_OF_A_SMALL_STEP * own.num_generations
+    if "validation_decision_points" not in asked and own.validation_decision_points > TURNS_OF_A_SMALL_VALIDATION:
+        small["validation_decision_points"] = TURNS_OF_A_SMALL_VALIDATION
+        small |= {} if "guard" in asked else {"guard": max(own.guard, GUARD_OF_A_SMALL_VALIDATION)}
+    batch = max(PROMPTS_OF_A_SMALL_STEP, ranks.count()) * own.num_generations
     if not {"batch_size", "micro_batch_size"} & set(asked) and batch < own.batch_size:
         whole = own.micro_batch_size == own.batch_size
         small |= {"batch_size": batch, "micro_batch_size": batch if whole else gcd(batch, own.micro_batch_size)}

@@ -9,7 +9,6 @@ import torch
 from models.engine import lean
 from models.engine.rollout import Request, decoder, generate, refresh
 from models.engine.sampling import Sampling, choose, nucleus, rollout_uniforms
-from models.engine.sessions import Sessions
 
 END = 2
 
@@ -78,21 +77,14 @@ def test_thoughts_put_before_the_turns_of_a_conversation_share_its_history(model
     monkeypatch.setattr(
         "models.engine.chains.grow_trunk", lambda *told: (grown.append(len(told[1])), lean.grow_trunk(*told))
     )
-    ours = generate(
-        decoder(model, torch.float32),
-        [Request(prompt) for prompt in turns],
-        end_token=END,
-        max_new_tokens=20,
-        sampling=Sampling(),
-    )
+    asked = [Request(prompt) for prompt in turns]
+    how = {"end_token": END, "max_new_tokens": 20, "sampling": Sampling()}
+    ours = generate(decoder(model, torch.float32), asked, own_tails=True, **how)
     assert [one.ids for one in ours] == [alone(model, prompt, 20) for prompt in turns]
     assert grown == [659]  # of 1,497 that the three prompts have
     grown.clear()
-    spoken = [Request(prompt, session=str(number)) for number, prompt in enumerate(turns)]
-    generate(
-        decoder(model, torch.float32), spoken, end_token=END, max_new_tokens=2, sampling=Sampling(), sessions=Sessions()
-    )
-    assert grown == [659, 479, 359]  # each goes on from what is its own
+    assert [one.ids for one in generate(decoder(model, torch.float32), asked, **how)] == [one.ids for one in ours]
+    assert grown == [659, 479, 359], "unannounced, a tail may be what several rows share"
 
 
 def test_a_copy_in_bfloat16_has_the_buffers_that_a_model_loaded_in_it_has(model, tmp_path):

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import scipy.optimize
 import scipy.stats
 import statsmodels.api as sm
 from scipy.stats import binomtest
@@ -126,6 +127,34 @@ def test_what_was_not_judged_is_left_out_and_the_unpaired_refused():
         verdict(made(RANDOM, 0), margin=0)
 
 
+def assured_by_integral(freedom: int, level: float) -> float:
+    """How many errors, as one study has seen them, another finds in 80 of 100: the noncentral t's power over what the
+    true error may be, given the one seen."""
+    critical = scipy.stats.t.ppf(1 - level / 2, freedom)
+
+    def missed(errors: float) -> float:
+        chance = scipy.stats.chi2(freedom)
+        share = np.linspace(0, 1, 2001)[1:-1]
+        below = scipy.stats.nct.cdf(critical, freedom, errors * np.sqrt(chance.ppf(share) / freedom))
+        return float(np.nan_to_num(below).mean())  # too far above to be computed: missed by none
+
+    return float(scipy.optimize.brentq(lambda errors: missed(errors) - 0.2, 1.0, 12.0))
+
+
+@pytest.mark.parametrize(("conversations", "level"), [(6, 0.05), (16, 0.05 / 9), (68, 0.05)])
+def test_with_one_seed_the_detectable_size_knows_that_few_conversations_know_little(conversations, level):
+    size = detectable(ErrorParts(4e-4, conversations), level) / 0.02
+    assert size == pytest.approx(assured_by_integral(conversations - 1, level), rel=5e-3)
+    taken_for_true = [float(scipy.stats.t.ppf(share, conversations - 1)) for share in (1 - level / 2, 0.8)]
+    assert size > sum(taken_for_true)
+    random = np.random.default_rng(conversations)
+    seen, other = random.chisquare(conversations - 1, (2, 200_000)) / (conversations - 1)
+    found = random.normal(size * np.sqrt(seen), 1.0) / np.sqrt(other) > scipy.stats.t.ppf(
+        1 - level / 2, conversations - 1
+    )
+    assert found.mean() == pytest.approx(0.8, abs=0.01)
+
+
 def test_a_family_is_corrected_by_holm():
     family = {"sure": made(RANDOM, 0.3), "weak": made(RANDOM, 0.09), "none": made(RANDOM, 0.0)}
     alone = {name: verdict(pairs) for name, pairs in family.items()}
@@ -139,9 +168,8 @@ def test_a_family_is_corrected_by_holm():
     assert {one.comparisons for one in together.values()} == {3}
     for name, one in together.items():  # a third of 5 % for the smallest p of three
         assert one.detectable == pytest.approx(alone[name].detectable)
-        t = [scipy.stats.t.ppf(share, 59) for share in (1 - 0.05 / 6, 0.8)]
         error = clustered_error(family[name].differences, np.asarray(family[name].clusters))
-        assert one.adjusted_detectable == pytest.approx(sum(t) * error, rel=1e-3)
+        assert one.adjusted_detectable == pytest.approx(assured_by_integral(59, 0.05 / 3) * error, rel=2e-3)
     assert alone["weak"].adjusted_detectable == alone["weak"].detectable
     assert verdicts({}) == {}
 
@@ -251,11 +279,12 @@ def test_the_detectable_size_has_its_power_in_studies_drawn_by_chance(seeds):
     assert size > (scipy.stats.t.ppf(0.975, parts.freedom) + scipy.stats.t.ppf(0.8, parts.freedom)) * parts.error
 
 
-@pytest.mark.parametrize(("seeds", "wobble"), [(2, 0.0), (3, 0.0), (3, 0.03), (5, 0.03)])
+@pytest.mark.parametrize(("seeds", "wobble"), [(2, 0.0), (3, 0.0), (3, 0.03)])
 def test_over_seeds_the_printed_size_is_found_at_least_as_often_as_promised(seeds, wobble):
     random = np.random.default_rng([13, seeds, round(100 * wobble)])
     found = []
-    for number in range(150):
+    for number in range(100):
         printed = verdict(made(random, 0.0, seeds=seeds, wobble=wobble), seed=number).detectable
         found.append(verdict(made(random, printed, seeds=seeds, wobble=wobble), seed=number).word == "better")
-    assert np.mean(found) >= 0.8 - 0.065  # two standard errors of 150 studies
+    # Two standard errors of 100 studies below; above, a size twice as large would be found in all of them.
+    assert 0.72 <= np.mean(found) <= 0.99

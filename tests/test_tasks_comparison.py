@@ -106,17 +106,24 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
 def test_grpo_of_few_minutes_makes_small_steps_unless_they_are_stated(monkeypatch) -> None:
     arms = chosen_arms("paper-table")
 
-    def sizes(minutes, profile="laptop", **stated):
-        grpo = budgeted(profile, {"grpo": stated}, arms, 1, minutes).grpo
-        return grpo.batch_size, grpo.micro_batch_size, grpo.validation_decision_points
+    def sizes(budget, profile="laptop", seeds=1, **stated):
+        grpo = budgeted(profile, {"grpo": stated}, arms, seeds, budget).grpo
+        return grpo.batch_size, grpo.micro_batch_size, grpo.validation_decision_points, grpo.guard
 
-    assert sizes(30) == (16, 16, 16)
-    assert sizes(30, num_generations=4) == (8, 8, 16)
-    assert sizes(30, batch_size=64) == (64, 64, 16)
-    assert sizes(30, micro_batch_size=4) == (32, 4, 16)
-    assert sizes(30, validation_decision_points=40) == (16, 16, 40)
+    whole = (32, 32, 60, 0.05)
+    assert sizes(30) == (16, 16, 16, 0.2)
+    assert sizes(30, num_generations=4) == (8, 8, 16, 0.2)
+    assert sizes(30, batch_size=64) == (64, 64, 16, 0.2)
+    assert sizes(30, micro_batch_size=4) == (32, 4, 16, 0.2)
+    assert sizes(30, validation_decision_points=40) == (16, 16, 40, 0.05)
+    assert sizes(30, guard=0.1)[3] == 0.1
     assert sizes(30, "paper")[:2] == (2 * resolve("paper").grpo.num_generations, 8)
-    assert sizes(600) == sizes(None) == (32, 32, 60)
+    # What GRPO gets in the end decides, stated or not.
+    assert sizes(30, minutes=45.0) == sizes(600) == sizes(240, seeds=3) == sizes(None) == whole
+    assert sizes(600, minutes=2.0) == (16, 16, 16, 0.2)
+    monkeypatch.setenv("WORLD_SIZE", "4")  # each process samples a group at least
+    assert sizes(30, "paper")[0] == 4 * resolve("paper").grpo.num_generations
+    monkeypatch.delenv("WORLD_SIZE")
     monkeypatch.setenv("APPRENTICE_GRPO__BATCH_SIZE", "24")
     assert sizes(30)[0] == 24
 

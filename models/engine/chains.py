@@ -16,8 +16,9 @@ from models.engine.trunks import Trunk
 
 #: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say) ...
 LONGEST_TAIL = 32
-#: ... or, on a CPU, no more than this share of them (a thought put before the turn). A row reads its tail one token a
-#: step, which costs a CPU one to two tokens of a prefill, and a GPU a step's calls for what it would prefill at once.
+#: ... or, on a CPU and where tails of their own are announced (a thought put before each turn), no more than this share
+#: of them. A row reads its tail one token a step, which costs a CPU one to two tokens of a prefill, and a GPU a step's
+#: calls for what it would prefill at once. Never unannounced: what several rows read alike would be read by each.
 LONGEST_TAIL_SHARE = 0.25
 
 Member = tuple[int, int, Trunk]
@@ -87,11 +88,11 @@ def _longest_shared(chains: list[Chain], candidates: list[int], prompt: list[int
 class Line:
     """The rows that wait for a place, in the order of their trunks; a trunk is computed when its first row gets one."""
 
-    def __init__(self, model: Any, prompts: Sequence[Sequence[int]], names: Sequence[str | None]) -> None:
+    def __init__(
+        self, model: Any, prompts: Sequence[Sequence[int]], names: Sequence[str | None], *, own_tails: bool = False
+    ) -> None:
         self._model, self._names = model, names
-        # A conversation that goes on has keys and values of its own, which a trunk of others would not hold.
-        alone = model.device.type == "cpu" and not any(names)
-        chains = chains_of(prompts, tail_share=LONGEST_TAIL_SHARE if alone else 0.0)
+        chains = chains_of(prompts, tail_share=LONGEST_TAIL_SHARE if own_tails and model.device.type == "cpu" else 0.0)
         self._waiting = deque((chain, index, visible) for chain in chains for index, visible in chain.members)
         self._homes: dict[int, Chain] = {index: chain for chain, index, _ in self._waiting}
         #: The most tokens of a prompt that its row has to read itself.

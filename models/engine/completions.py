@@ -68,6 +68,7 @@ def complete(
         sampling=sampling or Sampling(),
         max_rows=max_rows,
         on_batch=on_batch,
+        own_tails=any(begun),
     )
     opener = THINK_OPEN if thinking else ""
     return [

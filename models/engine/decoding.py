@@ -59,6 +59,7 @@ class Wanted:
     max_new_tokens: int
     sampling: Sampling
     sessions: Sessions | None = None
+    own_tails: bool = False
 
 
 def decode(
@@ -81,7 +82,8 @@ def decode(
         One ``Generated`` per request, in their order.
     """
     results = [Generated() for _ in requests]
-    line = Line(model, [request.prompt for request in requests], [request.session for request in requests])
+    prompts, names = [request.prompt for request in requests], [request.session for request in requests]
+    line = Line(model, prompts, names, own_tails=wanted.own_tails)
     places = _Places(min(max_rows, len(line)), line.longest_tail + wanted.max_new_tokens, mixed=len(line) > max_rows)
     rows: list[_Row] = []
     state: DecodeState | None = None

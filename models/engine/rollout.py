@@ -63,6 +63,7 @@ def generate(
     max_rows: int = 64,
     on_batch: Callable[[int], None] | None = None,
     sessions: Sessions | None = None,
+    own_tails: bool = False,
 ) -> list[Generated]:
     """Complete every request.
 
@@ -75,13 +76,15 @@ def generate(
         max_rows: Rows decoded together.
         on_batch: Called with the number of requests finished so far.
         sessions: What earlier calls computed of the requests' sessions, and where this one leaves what it computes.
+        own_tails: Whether each prompt goes on from what it shares with others by words of its own, some hundred tokens
+            that no other has (a thought that the model is made to have).
 
     Returns:
         One ``Generated`` per request, in their order.
     """
     if not requests:
         return []
-    wanted = Wanted(end_token, max_new_tokens, sampling, sessions)
+    wanted = Wanted(end_token, max_new_tokens, sampling, sessions, own_tails)
     results = decode(model, requests, wanted, max_rows, on_batch)
     if len(requests) > max_rows:  # trunks of many lengths came and went
         give_back_freed_memory()

@@ -1,11 +1,12 @@
 """The smallest true difference that a comparison finds: how large it has to be for the test to see it in 80 of 100.
 
-With one training seed it follows from the error of one difference. With several, few numbers say how far trainings lie
-apart: the variance that was seen may be a fraction of the true one, another study would see another, and its test would
-have other degrees of freedom. A size that takes the error that was seen for the true one is found in 52 to 75 of 100
-with two or three seeds (``benchmarks/verdicts.py``). So the power is averaged over what the true variance may be, given
-the one seen (its fiducial distribution, Fisher 1935), and over what another study would see of it: *assurance*, after
-O'Hagan, Stevens and Campbell (2005), "Assurance in clinical trial design".
+Few numbers say how far trainings of several seeds lie apart, or how far a handful of conversations do: the variance
+that was seen may be a fraction of the true one, another study would see another, and its test would have other degrees
+of freedom. A size that takes the error that was seen for the true one is found in 52 to 75 of 100 with two or three
+seeds, and in 70 with six conversations. So the power is averaged over what the true variance may be, given the one seen
+(its fiducial distribution, Fisher 1935), and over what another study would see of it: *assurance*, after O'Hagan,
+Stevens and Campbell (2005), "Assurance in clinical trial design". With several seeds that is the seeds' variance, with
+one the conversations'.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from models.evaluation.statistics import POWER, Floats
 
 #: Midpoints of equal probability at which a variance is looked at: of conversations, which are many, and of seeds.
-_CONVERSATIONS, _SEEDS = 8, 32
+_CONVERSATIONS, _SEEDS, _ALONE = 8, 32, 96
 #: Halvings of what is searched: to a millionth of it.
 _HALVINGS = 20
 
@@ -56,9 +57,20 @@ class ErrorParts:
 def detectable(parts: ErrorParts, level: float) -> float:
     """Smallest true difference found with 80 % power, at least, by a two-sided test at ``level``."""
     if parts.seeds < 2:
-        return (_quantile(1 - level / 2, parts.freedom) + _quantile(POWER, parts.freedom)) * parts.error
+        return parts.error * _assured_errors(parts.conversations - 1, level)
     may_be = np.maximum(parts.by_seed / _variances(parts.seeds - 1, _SEEDS), _least(parts))
     return assured(parts, may_be, level)
+
+
+@lru_cache(maxsize=4096)
+def _assured_errors(freedom: int, level: float) -> float:
+    """How many of its standard errors, as they were seen, a mean must differ by: of one part, its variance unknown."""
+    from scipy.stats import t
+
+    estimates = _variances(freedom, _ALONE)
+    true = 1 / estimates  # what a variance that was seen as 1 may truly be
+    critical = float(t.ppf(1 - level / 2, freedom)) * np.sqrt(estimates[:, None] * true)
+    return _at_power(critical, np.sqrt(true))
 
 
 def assured(parts: ErrorParts, by_seed: Floats, level: float) -> float:
@@ -67,7 +79,6 @@ def assured(parts: ErrorParts, by_seed: Floats, level: float) -> float:
     A study of that truth is one draw of the mean difference and, independent of it, of both estimated parts, which are
     scaled chi-squared variables; it finds the difference where the mean is above the critical value that they give.
     """
-    from scipy.special import ndtr
     from scipy.stats import t
 
     within = max(0.0, parts.by_item + parts.by_seed - parts.both)
@@ -77,6 +88,13 @@ def assured(parts: ErrorParts, by_seed: Floats, level: float) -> float:
     freedom = _satterthwaite(seen_item, seen_seed, parts.conversations, parts.seeds)
     critical = t.ppf(1 - level / 2, freedom) * np.sqrt(seen)
     spread = np.sqrt(np.maximum(np.maximum(parts.by_item + by_seed - within, parts.by_item), by_seed))
+    return _at_power(critical, spread)
+
+
+def _at_power(critical: Floats, spread: Floats) -> float:
+    """The difference that, in the mean over studies, is above ``critical`` in 80 of 100 draws with this ``spread``."""
+    from scipy.special import ndtr
+
     low, high = 0.0, float(critical.max() + 10 * spread.max())
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -101,9 +119,3 @@ def _variances(freedom: int, points: int) -> Floats:
 
     found: Floats = chi2.ppf((np.arange(points) + 0.5) / points, freedom) / freedom
     return found
-
-
-def _quantile(share: float, freedom: float) -> float:
-    from scipy.stats import t
-
-    return float(t.ppf(share, freedom))
