@@ -152,17 +152,18 @@ def chosen_arms(preset: str, names: tuple[str, ...] = (), rewards: tuple[str, ..
     if preset not in PRESETS:
         raise UnknownArm(f"no preset {preset}; there are {', '.join(PRESETS)}")
     arms = dict(PRESETS[preset])
-    if names:
-        unknown = set(names) - arms.keys()
-        if unknown:
-            raise UnknownArm(f"no arm {', '.join(sorted(unknown))}; there are {', '.join(arms)}")
-        wanted = {needed for name in names for needed in _lineage(arms, name)}
-        arms = {name: arm for name, arm in arms.items() if name in wanted}
     for reward in rewards:
         if reward not in REWARDS:
             raise UnknownArm(f"no reward {reward}; there are {', '.join(REWARDS)}")
         arms[f"grpo-{reward}"] = _rewarded(reward)
-    return arms
+    if not names:
+        return arms
+    unknown = set(names) - arms.keys()
+    if unknown:
+        raise UnknownArm(f"no arm {', '.join(sorted(unknown))}; there are {', '.join(arms)}")
+    asked = (*names, *(f"grpo-{reward}" for reward in rewards))
+    wanted = {needed for name in asked for needed in _lineage(arms, name)}
+    return {name: arm for name, arm in arms.items() if name in wanted}
 
 
 def _rewarded(reward: str) -> Arm:

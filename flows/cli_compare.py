@@ -71,7 +71,8 @@ def compare(
         str | None, typer.Option("--id", help="With --report: of this comparison instead.", show_default=False)
     ] = None,
     write: Annotated[
-        FilePath | None, typer.Option(help="Also write the page here, e.g. docs/results.md.", show_default=False)
+        FilePath | None,
+        typer.Option(help="Also write the page here, e.g. docs/results.md.", show_default=False, dir_okay=False),
     ] = None,
     set_: Set = None,
 ) -> None:
@@ -116,9 +117,11 @@ def compare(
             _tell(page, write)
             return
         if report_only:
-            state = comparison.load(id_) if id_ else comparison.newest()
+            state = comparison.newest() if id_ is None else comparison.load(id_) if id_ else None
             if state is None:
-                there = f"no comparison {id_} here" if id_ else "no comparison was made here yet"
+                there = (
+                    f"no comparison {id_ or chr(34) * 2} here" if id_ is not None else "no comparison was made here yet"
+                )
                 raise typer.BadParameter(f"{there}; run `apprentice compare` without --report first")
             typer.echo(f"comparison {state.id}, preset {state.preset}, dataset {state.dataset_version}")
             page = report(state, final=final)
@@ -126,7 +129,7 @@ def compare(
                 typer.echo("no page yet: fewer than two of its arms are judged on the same turns")
             _tell(page, write)
             return
-        if id_:
+        if id_ is not None:
             raise typer.BadParameter(
                 "--id names a comparison for --report; what is to be made follows from the options"
             )
@@ -170,6 +173,7 @@ def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) 
         if not said:
             typer.echo(f"results: {page}")
         if write is not None:
+            write.parent.mkdir(parents=True, exist_ok=True)
             write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,14 @@ from flows.complaints import plain_errors
 from flows.environment import prepare
 from flows.options import DatasetOf, Final, Minutes, Profile, Set, checked
 
-Name = Annotated[str, typer.Option("--name", help="Registered model in MLflow.")]
+
+def _of_a_model(name: str) -> str:
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise typer.BadParameter("a model's name has letters, digits, _, - and . and begins with a letter or digit")
+    return name
+
+
+Name = Annotated[str, typer.Option("--name", help="Registered model in MLflow.", callback=_of_a_model)]
 Run = Annotated[
     str | None, typer.Option("--run", help="Run of the model; the champion's unless set.", show_default=False)
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from prefect import flow
 
-from data.arms import chosen_arms
+from data.arms import UnknownArm, chosen_arms
 from data.settings import ProfileName
 from flows.ingest_data import ingest_data
 from tasks import comparison, comparison_budget, comparison_steps, comparison_taken
@@ -15,6 +15,7 @@ from tasks.choices import stated
 from tasks.comparison_datasets import elsewhere, practised, whole
 from tasks.comparison_report import report
 from tasks.notices import tell_of_failure
+from tasks.promotion_scope import as_recorded
 from tasks.slices import Slice, SliceOver
 from tasks.stage import say
 
@@ -70,11 +71,15 @@ def compare_arms(
     """
     chosen = chosen_arms(preset, tuple(arms), tuple(rewards))
     number = seeds or comparison_budget.affordable_seeds(minutes)
+    if len(chosen) < 2:
+        raise UnknownArm(f"{', '.join(chosen)} alone is no comparison; name another arm, or a preset for all of them")
     changes = stated(overrides, "data", source=source, path=path, conversations=conversations)
+    as_recorded(profile, changes, what="the arms of a comparison are judged")
     settings = comparison_budget.budgeted(profile, changes, chosen, number, minutes)
     all_seeds = range(settings.seed, settings.seed + number)
     if only_seed is not None and only_seed not in all_seeds:
         raise comparison.UnknownSeed(f"no seed {only_seed}; this comparison's are {', '.join(map(str, all_seeds))}")
+    comparison_taken.parsed(chosen, list(all_seeds), taken)
     state = None
     try:
         with Slice(slice_minutes) as time_left:
@@ -97,6 +102,8 @@ def compare_arms(
     for on_test in (False, True) if final else (False,):
         if (page := report(state, final=on_test)) is not None:
             say(f"results: {page}")
+        else:
+            say(f"compare: no page of {'test' if on_test else 'validation'} yet: fewer than two arms are judged on it")
     return state.id
 
 

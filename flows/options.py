@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 import typer
@@ -36,8 +37,21 @@ LearnFrom = Annotated[
 ]
 Path = Annotated[str | None, typer.Option(help="The source's files; openai: a file or folder.", show_default=False)]
 Conversations = Annotated[int | None, typer.Option(min=1, help="Ingest at most this many.", show_default=False)]
-Minutes = Annotated[float | None, typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False)]
-TotalMinutes = Annotated[float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False)]
+
+
+def _some_time(minutes: float | None) -> float | None:
+    if minutes is not None and not 0 < minutes < math.inf:
+        raise typer.BadParameter(f"{minutes:g} minutes are no budget: give more than 0, or leave it out for no clock")
+    return minutes
+
+
+Minutes = Annotated[
+    float | None,
+    typer.Option(help="Budget of the stage; it stops cleanly.", show_default=False, callback=_some_time),
+]
+TotalMinutes = Annotated[
+    float | None, typer.Option(help="Budget of the whole, shared out.", show_default=False, callback=_some_time)
+]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="Optimizer steps at most.", show_default=False)]
 Seed = Annotated[int | None, typer.Option(min=0, help="Seed of everything drawn.", show_default=False)]
 Force = Annotated[bool, typer.Option("--force", help="Do it again although nothing has changed.")]

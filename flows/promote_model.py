@@ -13,7 +13,7 @@ from flows.evaluate_model import evaluate_model
 from tasks.choices import stated
 from tasks.notices import tell_of_failure
 from tasks.promotion import NAME, contest, settle, was_rolled_back
-from tasks.promotion_scope import as_recorded, scoped
+from tasks.promotion_scope import as_recorded, judged_alike, scoped
 from tasks.records import of_run
 from tasks.stage import say
 from tasks.upstream import latest_model
@@ -64,6 +64,7 @@ def promote_model(
     splits = list(TEST_SPLITS if final else VALIDATION_SPLITS)
     policy_due = False
     if met.champion is not None:
+        judged_alike(name, met.challenger, met.champion, splits)
         chosen, policy_due = scoped(profile, chosen, met.dataset_version, splits, timed=minutes is not None)
     evaluations = {}
     for who, model in (("challenger", met.challenger), ("champion", met.champion)):

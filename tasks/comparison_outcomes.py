@@ -127,7 +127,7 @@ def gathered(state: State) -> Outcomes | None:
         monitored={
             key: in_words(verdict)
             for key, done in state.done.items()
-            if key.endswith("/train") and (verdict := records.of_run(done.result).outputs.get("verdict"))
+            if key.endswith("/train") and (verdict := records.of_run(done.result, usable=False).outputs.get("verdict"))
         },
     )
 
@@ -136,7 +136,7 @@ def _trained(state: State) -> Iterator[Record]:
     """Records of the models that are trained."""
     for key, done in state.done.items():
         if key.endswith("/train"):
-            yield records.of_run(done.result)
+            yield records.of_run(done.result, usable=False)
 
 
 def _other_looks(state: State) -> int:
@@ -152,19 +152,27 @@ def read(directory: Path) -> Outcomes:
 
     Raises:
         NotOneComparison: There are none in this directory.
-        data.parquet.DamagedFile: The file of rows cannot be read.
     """
     from data.outcomes import read_outcomes
+    from data.parquet import DamagedFile
 
+    missing = [name for name in (FACTS, ROWS) if not (directory / name).is_file()]
+    if missing:
+        raise NotOneComparison(
+            f"{directory} has no {' and no '.join(missing)}: name a directory with both, such as the one `apprentice "
+            "compare` writes its page to"
+        )
     try:
         facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
         state = State.model_validate(facts.pop("state"))
-        return Outcomes(state=state, rows=read_outcomes(directory / ROWS), **facts)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        made = Outcomes(state=state, rows=read_outcomes(directory / ROWS), **facts)
+        made.costs = {key: dict(cost) for key, cost in made.costs.items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFile) as error:
         raise NotOneComparison(
-            f"{directory} holds no outcomes ({error}): name a directory with {FACTS} and {ROWS}, such as the one "
-            "`apprentice compare` writes its page to"
+            f"{directory} cannot be pooled ({error}): its files are damaged, or another commit made them; parts are "
+            "pooled by the commit that made them (`apprentice compare --report` of the same code writes them anew)"
         ) from error
+    return made
 
 
 def pooled(parts: Sequence[Outcomes]) -> Outcomes:
@@ -200,7 +208,8 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
         overlaps=looked.overlaps,
         commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
         chosen_on=sorted({name for part in owner.values() for name in part.chosen_on}),
-        other_looks=sum(part.other_looks for part in parts),
+        # Of the parts that are used, each once: another may be of the same machine.
+        other_looks=sum(part.other_looks for part in {id(part): part for part in owner.values()}.values()),
         monitored=owned(lambda part: part.monitored),
     )
 
@@ -260,7 +269,7 @@ def _look(key: str) -> str:
 
 
 def _cost(run_id: str) -> dict[str, float]:
-    record = records.of_run(run_id)
+    record = records.of_run(run_id, usable=False)
     outputs = record.outputs
     minutes = float(outputs.get("seconds", 0.0)) / 60
     before = _cost(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from data.arms import Arm
 from data.settings import Settings
 from tasks import records
 from tasks.addresses import TRAINERS
@@ -38,7 +39,7 @@ def take(state: State, given: Sequence[str]) -> None:
     Raises:
         NotTakable: Not of that form, no training of this comparison, done with another model, or of another stage.
     """
-    new = dict(_parsed(state, one) for one in given)
+    new = parsed(state.arms, state.seeds, given)
     for key, run in new.items():
         there = state.done.get(key)
         if there is not None and there.result != run:
@@ -48,29 +49,37 @@ def take(state: State, given: Sequence[str]) -> None:
         state.save()
 
 
-def _parsed(state: State, given: str) -> tuple[str, str]:
+def parsed(arms: Mapping[str, Arm], seeds: Sequence[int], given: Sequence[str]) -> dict[str, str]:
+    """The runs to take by key of the training they stand for.
+
+    Raises:
+        NotTakable: Not of that form, no training of these arms and seeds, no such run, or one of another stage.
+    """
+    return dict(_parsed(arms, seeds, one) for one in given)
+
+
+def _parsed(arms: Mapping[str, Arm], seeds: Sequence[int], given: str) -> tuple[str, str]:
     found = _GIVEN.fullmatch(given)
     if found is None:
         raise NotTakable(f"{given} is not of the form ARM/SEED=RUN, such as sft/0=1a2b3c4d")
     name, seed = found["arm"], int(found["seed"])
-    trained = {f"{arm.name}/{one}" for arm in state.arms.values() for one in _seeds(state, arm.name)}
+    trained = {f"{arm.name}/{one}" for arm in arms.values() for one in _seeds(arm, seeds)}
     if f"{name}/{seed}" not in trained:
         raise NotTakable(f"this comparison trains no {name} under seed {seed}; it trains {', '.join(sorted(trained))}")
     try:
         record = records.of_run(found["run"])
     except MissingUpstream as error:
         raise NotTakable(str(error)) from error
-    recipe = state.arms[name].recipe
+    recipe = arms[name].recipe
     if record.stage != recipe:
         raise NotTakable(f"run {record.run_id} is of the stage {record.stage}; {name} is made by {recipe}")
     return Step(name, seed, "train").key, record.run_id
 
 
-def _seeds(state: State, name: str) -> Sequence[int]:
-    arm = state.arms[name]
+def _seeds(arm: Arm, seeds: Sequence[int]) -> Sequence[int]:
     if arm.recipe not in TRAINERS:
         return ()
-    return state.seeds if arm.seeded else state.seeds[:1]
+    return seeds if arm.seeded else seeds[:1]
 
 
 def taken(run: str, address: Address) -> Record:

@@ -8,7 +8,7 @@ from typing import Any
 from data import profiles
 from data.schema import Split
 from data.settings import ProfileName, environment_overrides
-from tasks import choices
+from tasks import choices, records
 from tasks.stage import say
 
 
@@ -16,8 +16,8 @@ class NotAsRecorded(Exception):
     """Settings under which models are judged on something else than a promotion is about; the message names them."""
 
 
-def as_recorded(profile: ProfileName, chosen: dict[str, Any]) -> None:
-    """See to it that both are judged greedily, in the mode they were trained in, on turns as they were recorded.
+def as_recorded(profile: ProfileName, chosen: dict[str, Any], what: str = "a promotion is decided") -> None:
+    """See to it that models are judged greedily, in the mode they were trained in, on turns as they were recorded.
 
     Raises:
         NotAsRecorded: They would not be.
@@ -27,7 +27,7 @@ def as_recorded(profile: ProfileName, chosen: dict[str, Any]) -> None:
     named = ", ".join(name if name != "changes" else str(value) for name, value in refused.items() if value is not None)
     if named:
         raise NotAsRecorded(
-            f"a promotion is decided on recorded turns, greedily, in the mode each model was trained in, so not with "
+            f"{what} on recorded turns, greedily, in the mode each model was trained in, so not with "
             f"evaluation settings that change that ({named}); `apprentice evaluate` takes them"
         )
 
@@ -66,6 +66,36 @@ def scoped(
             "--decision-points and --minutes take fewer"
         )
     return profiles.merge(chosen, {"evaluation": sizes}), due
+
+
+def judged_alike(name: str, challenger: str, champion: str, splits: list[Split]) -> None:
+    """See to it, before hours of judging, that there are conversations to judge both on.
+
+    Args:
+        name: Registered model.
+        challenger: Its run.
+        champion: Its run.
+        splits: What both are judged on.
+
+    Raises:
+        models.evaluation.promotion.NothingShared: There are none; the message says why, and what to do.
+    """
+    from data.evaluation_set import shared_items
+    from models.evaluation.promotion import NothingShared
+
+    versions = [records.of_run(run).model_place[1] for run in (challenger, champion)]
+    if shared_items(list(dict.fromkeys(versions)), splits):
+        return
+    new, old = map(choices.source_of, versions)
+    if new != old:
+        raise NothingShared(
+            f"the champion of {name} is of the source {old} and run {challenger} of {new}: no conversations are in "
+            f"both, so neither can be judged against the other; give this one a place of its own: --name {name}-{new}"
+        )
+    raise NothingShared(
+        f"the datasets of run {challenger} and of the champion ({', '.join(versions)}) hold out no conversations in "
+        "common to be judged on; train on the newest dataset of one of them again"
+    )
 
 
 def turns_of(dataset_version: str, splits: list[Split], conversations: int) -> int:

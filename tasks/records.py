@@ -254,8 +254,12 @@ def _files_of(record: Record) -> Iterator[tuple[Path, str]]:
     return ((paths.var() / name, sha256) for name, sha256 in record.files.items())
 
 
-def of_run(run_id: str) -> Record:
+def of_run(run_id: str, *, usable: bool = True) -> Record:
     """The finished stage of an MLflow run; the first characters of the id suffice.
+
+    Args:
+        run_id: See above.
+        usable: Whether its model is needed, and not only what is told of it.
 
     Raises:
         MissingUpstream: No finished stage has this run id, several have, or its model has changed on disk.
@@ -271,7 +275,7 @@ def of_run(run_id: str) -> Record:
             f"run {run_id} ({record.stage}) is {record.status}, not finished; "
             f"run `apprentice {COMMANDS[record.stage]}` again to resume it"
         )
-    return _usable(record)
+    return _usable(record) if usable else record
 
 
 def latest_good(*stages: Stage, dataset_version: str | None = None) -> Record:

@@ -122,7 +122,14 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["run", "--profile", "tiny"], 2, "--profile"),
         (["evaluate", "--model", "best"], 2, "--model"),
         (["fly"], 2, "No such command"),
-        (["compare", "--pool", "nowhere"], 2, "nowhere holds no outcomes"),
+        (["compare", "--pool", "nowhere"], 2, "nowhere has no outcomes.json and no outcomes.parquet"),
+        (["compare", "--minutes", "0"], 2, "0 minutes are no budget"),
+        (["compare", "--minutes", "nan"], 2, "nan minutes are no budget"),
+        (["sft", "--minutes", "-1"], 2, "-1 minutes are no budget"),
+        (["compare", "--report", "--id", ""], 2, 'no comparison "" here'),
+        (["compare", "--pool", "nowhere", "--write", "/"], 2, "is a directory"),
+        (["promote", "--name", "team/agent"], 2, "a model's name has letters, digits"),
+        (["export", "--name", "../../outside"], 2, "a model's name has letters, digits"),
     ],
 )
 def test_wrong_settings_and_usage_are_refused_at_once(arguments: list[str], code: int, says: str) -> None:

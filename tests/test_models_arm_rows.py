@@ -527,3 +527,4 @@ def test_a_call_in_a_thought_is_none(points: list[DecisionPoint]) -> None:
     rows = pd.DataFrame([row(0, 1, True, text=text, thinking=True) for text in texts])
     assert calls_begun(rows).tolist() == list(texts.values())
     assert calls_begun(rows.assign(thinking=False)).all()
+    assert calls_begun(rows.iloc[:0]).empty

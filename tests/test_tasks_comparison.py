@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -39,6 +40,9 @@ def test_the_paper_table_has_its_ten_arms_and_each_can_be_made() -> None:
         resolve("smoke", arm.settings)
     assert set(chosen_arms("paper-table", ("rejection",))) >= {"base", "sft", "primed", "grpo-thinking", "rejection"}
     assert chosen_arms("minimum", (), ("toolrl",))["grpo-toolrl"].settings["grpo"]["reward"] == "toolrl"
+    # Another reward's arm brings what it starts from, beside what is named, and can be named itself.
+    assert set(chosen_arms("minimum", ("base",), ("toolrl",))) == {"base", "sft", "primed", "grpo-toolrl"}
+    assert set(chosen_arms("minimum", ("grpo-f1",), ("f1",))) == {"base", "sft", "primed", "grpo-f1"}
     for wrong in (("nothing", (), ()), ("minimum", ("nobody",), ()), ("minimum", (), ("luck",))):
         with pytest.raises(UnknownArm, match="there are"):
             chosen_arms(*wrong)
@@ -671,8 +675,7 @@ def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:
 def test_only_one_comparison_is_pooled_and_what_differs_is_named(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from data.parquet import DamagedFile
-    from tasks.comparison_outcomes import NotOneComparison, gathered, read
+    from tasks.comparison_outcomes import NotOneComparison, gathered, pooled, read
     from tasks.comparison_report import pooled_report
 
     without_a_dataset(monkeypatch)
@@ -689,10 +692,19 @@ def test_only_one_comparison_is_pooled_and_what_differs_is_named(
         left.append(directory)
     with pytest.raises(NotOneComparison, match=r"sft\.learning_rate: 0\.0001 and 0\.0002"):
         pooled_report(left)
-    with pytest.raises(NotOneComparison, match="outcomes"):
+    with pytest.raises(NotOneComparison, match=r"has no outcomes\.json and no outcomes\.parquet"):
         read(tmp_path)
+    whole = read(left[0])
+    whole.other_looks = 1
+    assert pooled([whole, whole]).other_looks == 1, "one that is given twice is one"
+    facts = json.loads((left[0] / "outcomes.json").read_text())
+    for wrong in ("null", '"text"', json.dumps({**facts, "costs": None}), json.dumps({**facts, "newer": 1})):
+        (left[0] / "outcomes.json").write_text(wrong)
+        with pytest.raises(NotOneComparison, match="damaged, or another commit made them"):
+            read(left[0])
+    (left[0] / "outcomes.json").write_text(json.dumps(facts))
     (left[0] / "outcomes.parquet").write_bytes(b"torn")
-    with pytest.raises(DamagedFile, match=r"outcomes\.parquet"):
+    with pytest.raises(NotOneComparison, match=r"outcomes\.parquet.*damaged, or another commit made them"):
         read(left[0])
 
 
@@ -714,7 +726,7 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
         "counts": {"used": 50},
         "metrics": {"best_step": 0, "best_turn_success": 0.4},
     }
-    monkeypatch.setattr("tasks.records.of_run", runs.__getitem__)
+    monkeypatch.setattr("tasks.records.of_run", lambda run, usable: runs[run])
     rollouts = pd.DataFrame({"completion_tokens": [3000, 2000, 1500, 500], "advantage": [1.0, -1.0, 0.0, None]})
     monkeypatch.setattr("data.rollouts.read_rollouts", {"g": rollouts}.__getitem__)
     sft, grpo = (comparison_outcomes._cost(run) for run in "sg")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from data.schema import VALIDATION_SPLITS
-from models.evaluation.promotion import CONVERSATIONS, TASKS
+from models.evaluation.promotion import CONVERSATIONS, TASKS, NothingShared
 from tasks import promotion_scope
-from tasks.promotion_scope import NotAsRecorded, as_recorded, scoped, turns_of
+from tasks.promotion_scope import NotAsRecorded, as_recorded, judged_alike, scoped, turns_of
 
 VERSION = "d" * 12
 #: Conversations of a split and the turns of each.
@@ -80,3 +80,27 @@ def test_nothing_else_than_recorded_turns_decides(evaluation: dict[str, Any], na
     with pytest.raises(NotAsRecorded, match=rf"\({named}\); `apprentice evaluate` takes them"):
         as_recorded("laptop", {"evaluation": evaluation})
     as_recorded("laptop", {"evaluation": {"decision_points": 9}})
+
+
+@pytest.mark.parametrize(
+    ("sources", "says"),
+    [
+        (("sgd", "simulated"), r"of the source simulated and run new of sgd.*--name agent-sgd"),
+        (("sgd", "sgd"), r"\(b{12}, a{12}\) hold out no conversations in common"),
+    ],
+)
+def test_models_without_conversations_in_common_are_refused_before_hours_of_judging(
+    monkeypatch: pytest.MonkeyPatch, sources: tuple[str, str], says: str
+) -> None:
+    versions = {"new": "b" * 12, "old": "a" * 12}
+    of = dict(zip(versions.values(), sources, strict=True))
+    shared: list[str] = []
+    monkeypatch.setattr(
+        promotion_scope.records, "of_run", lambda run: SimpleNamespace(model_place=(None, versions[run]))
+    )
+    monkeypatch.setattr(promotion_scope.choices, "source_of", of.__getitem__)
+    monkeypatch.setattr("data.evaluation_set.shared_items", lambda held, splits: shared)
+    with pytest.raises(NothingShared, match=says):
+        judged_alike("agent", "new", "old", list(VALIDATION_SPLITS))
+    shared.append("a conversation")
+    judged_alike("agent", "new", "old", list(VALIDATION_SPLITS))

@@ -48,8 +48,12 @@ def calls_begun(frame: pd.DataFrame) -> pd.Series:
     """
     if "called" in frame:
         return frame["called"].astype(bool)
-    after = frame["text"].where(~frame["thinking"].astype(bool), frame["text"].str.partition("</think>")[2])
+    after = frame["text"].where(~frame["thinking"].astype(bool), frame["text"].map(_after_thought))
     return after.str.contains("<tool_call>", regex=False)
+
+
+def _after_thought(text: str) -> str:
+    return text.partition("</think>")[2]
 
 
 def decision_figures(frame: pd.DataFrame) -> dict[str, float]:
