@@ -119,10 +119,8 @@ def compare(
         if report_only:
             state = comparison.newest() if id_ is None else comparison.load(id_) if id_ else None
             if state is None:
-                there = (
-                    f"no comparison {id_ or chr(34) * 2} here" if id_ is not None else "no comparison was made here yet"
-                )
-                raise typer.BadParameter(f"{there}; run `apprentice compare` without --report first")
+                named = "no comparison was made here yet" if id_ is None else f"no comparison '{id_}' here"
+                raise typer.BadParameter(f"{named}; run `apprentice compare` without --report first")
             typer.echo(f"comparison {state.id}, preset {state.preset}, dataset {state.dataset_version}")
             page = report(state, final=final)
             if page is None:

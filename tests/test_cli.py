@@ -126,7 +126,7 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["compare", "--minutes", "0"], 2, "0 minutes are no budget"),
         (["compare", "--minutes", "nan"], 2, "nan minutes are no budget"),
         (["sft", "--minutes", "-1"], 2, "-1 minutes are no budget"),
-        (["compare", "--report", "--id", ""], 2, 'no comparison "" here'),
+        (["compare", "--report", "--id", ""], 2, "no comparison '' here"),
         (["compare", "--pool", "nowhere", "--write", "/"], 2, "is a directory"),
         (["promote", "--name", "team/agent"], 2, "a model's name has letters, digits"),
         (["export", "--name", "../../outside"], 2, "a model's name has letters, digits"),

@@ -646,7 +646,7 @@ def test_a_page_of_what_is_not_there_says_what_to_do() -> None:
 
     mine = state().id
     for options, said in (
-        (["--report", "--id", "0" * 12], "no comparison 000000000000 here"),
+        (["--report", "--id", "0" * 12], "no comparison '000000000000' here"),
         (["--id", mine], "--id names a comparison for --report"),
     ):
         told = CliRunner().invoke(app, ["compare", *options], env={"COLUMNS": "200"})
