@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -99,22 +100,16 @@ def compare(
         from data.arms import UnknownArm
         from tasks import comparison
         from tasks.comparison_datasets import OthersHeldOut
-        from tasks.comparison_outcomes import NotOneComparison
-        from tasks.comparison_report import page_file, pooled_report, report
+        from tasks.comparison_report import page_file, report
         from tasks.comparison_taken import NotTakable
 
         if take and (pool or report_only):
             raise typer.BadParameter("--take is for trainings that are to be made; leave it out where only a page is")
         if pool:
-            try:
-                page = pooled_report(pool, final=final)
-            except NotOneComparison as error:
-                raise typer.BadParameter(str(error)) from error
-            if page is None:
-                raise typer.BadParameter(
-                    f"fewer than two arms are judged on {'test' if final else 'validation'} in these directories"
-                )
-            _tell(page, write)
+            beside: dict[str, Any] = {"--arm": arm, "--reward": reward, "--source": source, "--path": path}
+            beside |= {"--conversations": conversations, "--dataset": dataset, "--practice": practice, "--id": id_}
+            beside |= {"--minutes": minutes, "--slice": slice_, "--seeds": seeds, "--seed": seed}
+            _tell(_of_several(pool, {**beside, "--only-seed": only_seed}, final), write)
             return
         if report_only:
             state = comparison.newest() if id_ is None else comparison.load(id_) if id_ else None
@@ -163,6 +158,26 @@ def compare(
             _tell(page, write, said=True)
         if state is None or comparison.left(state, final=final, only_seed=only_seed):
             raise typer.Exit(MORE_TO_DO)
+
+
+def _of_several(pool: list[FilePath], beside: Mapping[str, Any], final: bool) -> FilePath:
+    """The page of what several machines left; ``beside`` are options that say what is to be made, by name."""
+    from tasks.comparison_outcomes import NotOneComparison
+    from tasks.comparison_report import pooled_report
+
+    if meant := [option for option, value in beside.items() if value not in (None, [])]:
+        raise typer.BadParameter(
+            f"--pool takes no {' and no '.join(meant)}: what was asked stands in the files of each directory"
+        )
+    try:
+        page = pooled_report(pool, final=final)
+    except NotOneComparison as error:
+        raise typer.BadParameter(str(error)) from error
+    if page is None:
+        raise typer.BadParameter(
+            f"fewer than two arms are judged on {'test' if final else 'validation'} in these directories"
+        )
+    return page
 
 
 def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) -> None:

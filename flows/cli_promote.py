@@ -95,7 +95,10 @@ def champions(name: Name = "apprentice") -> None:
         from data.promotions import decisions
         from tasks.promotion_text import print_trend
 
-        print_trend(decisions(name))
+        if not (made := list(decisions(name))):
+            typer.echo(f"nothing was decided about {name} yet: `apprentice promote` makes the first model its champion")
+            return
+        print_trend(made)
 
 
 def export(

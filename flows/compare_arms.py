@@ -80,7 +80,7 @@ def compare_arms(
     if only_seed is not None and only_seed not in all_seeds:
         raise comparison.UnknownSeed(f"no seed {only_seed}; this comparison's are {', '.join(map(str, all_seeds))}")
     comparison_taken.parsed(chosen, list(all_seeds), taken)
-    state = None
+    state = refused = None
     try:
         with Slice(slice_minutes) as time_left:
             resolved = settings.model_dump(mode="json")
@@ -97,6 +97,8 @@ def compare_arms(
                     comparison_steps.do(state, step)
     except SliceOver as over:
         say(f"compare: {over}")
+    except comparison_taken.NotTakable as error:  # hours of other arms may be done: their page is written first
+        refused = error
     if state is None:
         return ""
     for on_test in (False, True) if final else (False,):
@@ -104,6 +106,8 @@ def compare_arms(
             say(f"results: {page}")
         else:
             say(f"compare: no page of {'test' if on_test else 'validation'} yet: fewer than two arms are judged on it")
+    if refused is not None:
+        raise refused
     return state.id
 
 

@@ -24,12 +24,16 @@ def export(run_id: str, name: str, target: Path | None = None) -> Path:
 
     Raises:
         MissingUpstream: The run is unknown, unfinished or damaged.
-        models.export.ExportError: The folder holds something else.
+        models.export.ExportError: The folder holds something else, or cannot be made.
     """
-    from models.export import export_model
+    from models.export import ExportError, export_model
 
     record = records.of_run(run_id)
     folder = target or paths.exports() / record.run_id / name
+    try:
+        folder.resolve().parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ExportError(f"{folder} cannot be made ({error.strerror}): name another folder with --to") from error
     export_model(record.model_place[0], folder, origin(record, name))
     return folder
 
@@ -73,7 +77,7 @@ def newest_evaluation(record: Record) -> Record | None:
 def base_model(record: Record) -> str:
     """URI of the base model that a model descends from."""
     while record.start_run_id:
-        record = records.of_run(record.start_run_id)
+        record = records.of_run(record.start_run_id, usable=False)
     return str(record.settings.get("uri", "unknown"))
 
 

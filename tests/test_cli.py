@@ -99,6 +99,12 @@ def test_query_prints_pure_data_and_loads_neither_prefect_nor_torch(isolated_var
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_where_nothing_was_promoted_the_command_that_does_is_named() -> None:
+    result = invoke(app, ["champions", "--name", "nobody"])
+    assert result.exit_code == 0
+    assert result.stdout.startswith("nothing was decided about nobody yet: `apprentice promote` makes the first model")
+
+
 def test_a_wrong_query_is_one_message_on_stderr() -> None:
     result = invoke(app, ["query", "SELECT nothing FROM nowhere"])
     assert result.exit_code == 1
@@ -123,6 +129,7 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["evaluate", "--model", "best"], 2, "--model"),
         (["fly"], 2, "No such command"),
         (["compare", "--pool", "nowhere"], 2, "nowhere has no outcomes.json and no outcomes.parquet"),
+        (["compare", "--pool", "nowhere", "--arm", "sft", "--minutes", "3"], 2, "takes no --arm and no --minutes"),
         (["compare", "--minutes", "0"], 2, "0 minutes are no budget"),
         (["compare", "--minutes", "nan"], 2, "nan minutes are no budget"),
         (["sft", "--minutes", "-1"], 2, "-1 minutes are no budget"),

@@ -24,6 +24,7 @@ from models.interruption import interruption
 from tasks import comparison, comparison_budget, comparison_steps, evaluation, training
 from tasks.comparison import State, Step, opened, steps
 from tasks.comparison_budget import affordable_seeds, budgeted
+from tasks.comparison_taken import NotTakable
 from tasks.records import MissingUpstream
 from tasks.slices import Slice, SliceOver
 from tasks.stage import Interrupted
@@ -634,9 +635,50 @@ def test_a_slice_that_ends_leaves_a_page_and_says_that_there_is_more(
     assert "the slice is over" in told.output
     page = Path(told.output.split("results: ")[1].split()[0])
     assert "steps: sft-continued/0/train" in page.read_text()
-    done = CliRunner().invoke(app, asked)
+    page.unlink()
+
+    def until_a_taken_model_is_refused(made: State, step: Step) -> None:
+        if step.arm == "sft-continued":
+            raise NotTakable("it was made otherwise")
+        does(made, step)
+
+    with monkeypatch.context() as short:
+        short.setattr(comparison_steps, "do", until_a_taken_model_is_refused)
+        told = CliRunner().invoke(app, asked)
+    assert told.exit_code == 2
+    assert "it was made otherwise" in told.output
+    assert "steps: sft-continued/0/train" in page.read_text(), "what is done before has its page"
+    done = CliRunner().invoke(app, [*asked, "--write", str(page.parent / "not/there/yet.md")])
     assert done.exit_code == 0
     assert "Not done yet" not in page.read_text()
+    assert (page.parent / "not/there/yet.md").read_text() == page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "says"),
+    [
+        (["--arm", "base"], 2, "base alone is no comparison"),
+        (["--take", "sft=1234"], 2, "sft=1234 is not of the form ARM/SEED=RUN"),
+        (["--set", "evaluation.sample=1"], 1, "the arms of a comparison are judged on recorded turns"),
+        (["--set", "evaluation.thinking=false"], 1, "(thinking)"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_before_anything_is_made(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], code: int, says: str
+) -> None:
+    from contextlib import nullcontext
+
+    from typer.testing import CliRunner
+
+    from flows import compare_arms
+    from flows.cli import app
+
+    monkeypatch.setattr("flows.server.temporary_server", nullcontext)
+    monkeypatch.setattr(compare_arms, "compare_arms", compare_arms.compare_arms.fn)
+    monkeypatch.setattr(compare_arms, "ingest_data", lambda **unused: pytest.fail("ingested"))
+    told = CliRunner().invoke(app, ["compare", "--profile", "smoke", *options], env={"COLUMNS": "200"})
+    assert told.exit_code == code
+    assert says in told.output
 
 
 def test_a_page_of_what_is_not_there_says_what_to_do() -> None:

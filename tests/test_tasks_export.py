@@ -15,7 +15,7 @@ from data.reporting import Silent
 from data.schema import VALIDATION_SPLITS
 from data.settings import DataSettings
 from models.base import _save
-from models.export import CARD
+from models.export import CARD, ExportError
 from models.random_model import make_qwen3
 from models.speech.template import completion_text
 from tasks import records
@@ -109,3 +109,19 @@ def test_a_model_that_nobody_judged_is_exported_without_results(version: str) ->
     assert "turn success" not in (folder / CARD).read_text()
     with pytest.raises(MissingUpstream):
         export("c" * 32, "ferryman")
+
+
+def test_a_model_outlives_the_weights_it_came_from(version: str, tmp_path: Path) -> None:
+    trained(version)
+    base = records.of_run("b" * 32).model_copy(update={"model_dir": tmp_path / "gone", "model_sha256": "0" * 64})
+    records.save(base)
+    with pytest.raises(MissingUpstream, match="is gone or was changed"):
+        records.of_run("b" * 32)
+    assert "random:qwen3" in (export(RUN, "ferryman", tmp_path / "mine") / CARD).read_text()
+
+
+def test_a_folder_that_cannot_be_made_is_named(version: str, tmp_path: Path) -> None:
+    trained(version)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match=r"cannot be made .*name another folder with --to"):
+        export(RUN, "ferryman", tmp_path / "file" / "mine")
