@@ -109,7 +109,8 @@ def compare(
             beside: dict[str, Any] = {"--arm": arm, "--reward": reward, "--source": source, "--path": path}
             beside |= {"--conversations": conversations, "--dataset": dataset, "--practice": practice, "--id": id_}
             beside |= {"--minutes": minutes, "--slice": slice_, "--seeds": seeds, "--seed": seed}
-            _tell(_of_several(pool, {**beside, "--only-seed": only_seed}, final), write)
+            beside |= {"--only-seed": only_seed, "--set": set_}
+            _tell(_of_several(pool, beside, final), write)
             return
         if report_only:
             state = comparison.newest() if id_ is None else comparison.load(id_) if id_ else None

@@ -14,7 +14,7 @@ from flows.options import DatasetOf, Final, Minutes, Profile, Set, checked
 
 
 def _of_a_model(name: str) -> str:
-    if not re.fullmatch(r"\w[\w.-]*", name):
+    if not re.fullmatch(r"[^\W_][\w.-]*", name):
         raise typer.BadParameter("a model's name has letters, digits, _, - and . and begins with a letter or digit")
     return name
 
@@ -96,7 +96,8 @@ def champions(name: Name = "apprentice") -> None:
         from tasks.promotion_text import print_trend
 
         if not (made := list(decisions(name))):
-            typer.echo(f"nothing was decided about {name} yet: `apprentice promote` makes the first model its champion")
+            command = "apprentice promote" + (f" --name {name}" if name != "apprentice" else "")
+            typer.echo(f"nothing was decided about {name} here: `{command}` makes the first model its champion")
             return
         print_trend(made)
 

@@ -27,8 +27,9 @@ MINUTES_FOR_SEEDS = 240.0
 SFT_STEPS_IN_ONE_OF_GRPO = 4
 #: Validations that SFT has on its way at least.
 VALIDATIONS_OF_SFT = 8
-#: Below this budget of GRPO its steps and validations are small, so that one of them is not longer than all of it: of
-#: 32 completions and 60 turns they took 3 and 1 minutes of 2.3 on a slow machine (docs/log.md, 2026-11-30).
+#: Below this budget of GRPO its steps and validations are small, so that one of them is not longer than all of it: a
+#: step of 32 completions and a validation of 60 turns took 3 minutes and 1 of 2.3 on a slow machine (docs/log.md,
+#: 2026-11-30), which from here on makes one step at least.
 MINUTES_FOR_WHOLE_STEPS = 4.0
 #: Prompts of a small step, and turns of a small validation. Of these some four are calls, so one call less is 12 points
 #: of the balanced accuracy by which weights are not kept: that is within a small validation's margin, two are not.

@@ -208,10 +208,19 @@ def pooled(parts: Sequence[Outcomes]) -> Outcomes:
         overlaps=looked.overlaps,
         commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
         chosen_on=sorted({name for part in owner.values() for name in part.chosen_on}),
-        # Of the parts that are used, each once: another may be of the same machine.
-        other_looks=sum(part.other_looks for part in {id(part): part for part in owner.values()}.values()),
+        other_looks=sum(part.other_looks for part in _different(parts)),
         monitored=owned(lambda part: part.monitored),
     )
+
+
+def _different(parts: Sequence[Outcomes]) -> Iterator[Outcomes]:
+    """The parts without those that are given twice: of the same models, judgements and looks."""
+    seen = set()
+    for part in parts:
+        what = (json.dumps(part.state.model_dump(mode="json")["done"], sort_keys=True), part.other_looks)
+        if what not in seen:
+            seen.add(what)
+            yield part
 
 
 def _steps_of(part: Outcomes, seed: int) -> int:

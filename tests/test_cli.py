@@ -102,7 +102,9 @@ def test_query_prints_pure_data_and_loads_neither_prefect_nor_torch(isolated_var
 def test_where_nothing_was_promoted_the_command_that_does_is_named() -> None:
     result = invoke(app, ["champions", "--name", "nobody"])
     assert result.exit_code == 0
-    assert result.stdout.startswith("nothing was decided about nobody yet: `apprentice promote` makes the first model")
+    assert result.stdout.startswith(
+        "nothing was decided about nobody here: `apprentice promote --name nobody` makes the"
+    )
 
 
 def test_a_wrong_query_is_one_message_on_stderr() -> None:

@@ -79,7 +79,7 @@ def test_thoughts_put_before_the_turns_of_a_conversation_share_its_history(model
     )
     asked = [Request(prompt) for prompt in turns]
     how = {"end_token": END, "max_new_tokens": 20, "sampling": Sampling()}
-    ours = generate(decoder(model, torch.float32), asked, own_tails=True, **how)
+    ours = generate(decoder(model, torch.float32), asked, own_tails=[60, 60, 60], **how)
     assert [one.ids for one in ours] == [alone(model, prompt, 20) for prompt in turns]
     assert grown == [659]  # of 1,497 that the three prompts have
     grown.clear()

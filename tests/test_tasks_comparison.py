@@ -9,6 +9,7 @@ import runpy
 import shutil
 import signal
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -739,6 +740,8 @@ def test_only_one_comparison_is_pooled_and_what_differs_is_named(
     whole = read(left[0])
     whole.other_looks = 1
     assert pooled([whole, whole]).other_looks == 1, "one that is given twice is one"
+    elsewhere = replace(whole, other_looks=2)
+    assert pooled([whole, elsewhere]).other_looks == 3, "looks of a machine whose seeds are not used are looks as well"
     facts = json.loads((left[0] / "outcomes.json").read_text())
     for wrong in ("null", '"text"', json.dumps({**facts, "costs": None}), json.dumps({**facts, "newer": 1})):
         (left[0] / "outcomes.json").write_text(wrong)

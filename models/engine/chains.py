@@ -14,12 +14,10 @@ from models.engine.sessions import Sessions
 from models.engine.tree import common_prefix
 from models.engine.trunks import Trunk
 
-#: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say) ...
+#: A prompt joins a trunk if no more than this many of its last tokens differ (the opener of a think block, say), beside
+#: words of its own that are announced (a thought put before the turn). A row reads its tail one token a step, which
+#: costs a CPU one to two tokens of a prefill; unannounced, what several rows share would be read by each.
 LONGEST_TAIL = 32
-#: ... or, on a CPU and where tails of their own are announced (a thought put before each turn), no more than this share
-#: of them. A row reads its tail one token a step, which costs a CPU one to two tokens of a prefill, and a GPU a step's
-#: calls for what it would prefill at once. Never unannounced: what several rows read alike would be read by each.
-LONGEST_TAIL_SHARE = 0.25
 
 Member = tuple[int, int, Trunk]
 """A row to be decoded: the index of its prompt, how many tokens it sees of its trunk, and the trunk."""
@@ -55,19 +53,21 @@ class Chain:
             self._trunk = None
 
 
-def chains_of(prompts: Sequence[Sequence[int]], *, tail_share: float = 0.0) -> list[Chain]:
+def chains_of(prompts: Sequence[Sequence[int]], own_tails: Sequence[int] = ()) -> list[Chain]:
     """Group prompts by trunk. Longest first, so a trunk is its longest member less that member's last token.
 
     Args:
         prompts: Token ids.
-        tail_share: Share of a prompt that may differ from its trunk's end, where that is more than ``LONGEST_TAIL``.
+        own_tails: How many of each prompt's last tokens are words of its own, which no other has; empty: none.
     """
     chains: list[Chain] = []
     by_start: dict[tuple[int, ...], list[int]] = {}
     for index in sorted(range(len(prompts)), key=lambda i: (-len(prompts[i]), i)):
         prompt = list(prompts[index])
         candidates = by_start.setdefault(tuple(prompt[:64]), [])
-        home, visible = _longest_shared(chains, candidates, prompt, max(LONGEST_TAIL, int(tail_share * len(prompt))))
+        home, visible = _longest_shared(
+            chains, candidates, prompt, LONGEST_TAIL + (own_tails[index] if own_tails else 0)
+        )
         if home is None:
             candidates.append(len(chains))
             chains.append(Chain(prompt[:-1], [(index, len(prompt) - 1)]))
@@ -89,10 +89,15 @@ class Line:
     """The rows that wait for a place, in the order of their trunks; a trunk is computed when its first row gets one."""
 
     def __init__(
-        self, model: Any, prompts: Sequence[Sequence[int]], names: Sequence[str | None], *, own_tails: bool = False
+        self,
+        model: Any,
+        prompts: Sequence[Sequence[int]],
+        names: Sequence[str | None],
+        own_tails: Sequence[int] = (),
     ) -> None:
         self._model, self._names = model, names
-        chains = chains_of(prompts, tail_share=LONGEST_TAIL_SHARE if own_tails and model.device.type == "cpu" else 0.0)
+        # On a GPU a step's calls cost more than prefilling what it would read.
+        chains = chains_of(prompts, own_tails if model.device.type == "cpu" else ())
         self._waiting = deque((chain, index, visible) for chain in chains for index, visible in chain.members)
         self._homes: dict[int, Chain] = {index: chain for chain, index, _ in self._waiting}
         #: The most tokens of a prompt that its row has to read itself.

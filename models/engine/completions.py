@@ -56,9 +56,10 @@ def complete(
         forced: By decision point, what the model is made to begin its completion with; it counts to the text.
     """
     begun = [(forced or {}).get(point.id, "") for point in points]
+    starts = [_ids(tokenizer, start) for start in begun]
     requests = [
-        Request([*prompt_ids(tokenizer, point, thinking=thinking), *_ids(tokenizer, start)], ("judged", point.id, draw))
-        for point, start in zip(points, begun, strict=True)
+        Request([*prompt_ids(tokenizer, point, thinking=thinking), *start], ("judged", point.id, draw))
+        for point, start in zip(points, starts, strict=True)
     ]
     generated = generate(
         model,
@@ -68,7 +69,7 @@ def complete(
         sampling=sampling or Sampling(),
         max_rows=max_rows,
         on_batch=on_batch,
-        own_tails=any(begun),
+        own_tails=[len(start) for start in starts],
     )
     opener = THINK_OPEN if thinking else ""
     return [

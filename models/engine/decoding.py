@@ -59,7 +59,7 @@ class Wanted:
     max_new_tokens: int
     sampling: Sampling
     sessions: Sessions | None = None
-    own_tails: bool = False
+    own_tails: Sequence[int] = ()
 
 
 def decode(
@@ -83,7 +83,7 @@ def decode(
     """
     results = [Generated() for _ in requests]
     prompts, names = [request.prompt for request in requests], [request.session for request in requests]
-    line = Line(model, prompts, names, own_tails=wanted.own_tails)
+    line = Line(model, prompts, names, wanted.own_tails)
     places = _Places(min(max_rows, len(line)), line.longest_tail + wanted.max_new_tokens, mixed=len(line) > max_rows)
     rows: list[_Row] = []
     state: DecodeState | None = None

@@ -63,7 +63,7 @@ def generate(
     max_rows: int = 64,
     on_batch: Callable[[int], None] | None = None,
     sessions: Sessions | None = None,
-    own_tails: bool = False,
+    own_tails: Sequence[int] = (),
 ) -> list[Generated]:
     """Complete every request.
 
@@ -76,8 +76,8 @@ def generate(
         max_rows: Rows decoded together.
         on_batch: Called with the number of requests finished so far.
         sessions: What earlier calls computed of the requests' sessions, and where this one leaves what it computes.
-        own_tails: Whether each prompt goes on from what it shares with others by words of its own, some hundred tokens
-            that no other has (a thought that the model is made to have).
+        own_tails: How many of each prompt's last tokens are words of its own, which no other has (a thought that the
+            model is made to have); empty: none.
 
     Returns:
         One ``Generated`` per request, in their order.

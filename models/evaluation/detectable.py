@@ -19,7 +19,8 @@ import numpy as np
 
 from models.evaluation.statistics import POWER, Floats
 
-#: Midpoints of equal probability at which a variance is looked at: of conversations, which are many, and of seeds.
+#: Midpoints of equal probability at which a variance is looked at: of conversations beside seeds, of seeds, and of
+#: conversations alone.
 _CONVERSATIONS, _SEEDS, _ALONE = 8, 32, 96
 #: Halvings of what is searched: to a millionth of it.
 _HALVINGS = 20
