@@ -166,7 +166,7 @@ def read(directory: Path) -> Outcomes:
         facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
         state = State.model_validate(facts.pop("state"))
         made = Outcomes(state=state, rows=read_outcomes(directory / ROWS), **facts)
-        made.costs = {key: dict(cost) for key, cost in made.costs.items()}
+        made.costs = {key: dict(cost) for key, cost in made.costs.items()}  # JSON of another shape ends here, not later
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFile) as error:
         raise NotOneComparison(
             f"{directory} cannot be pooled ({error}): its files are damaged, or another commit made them; parts are "

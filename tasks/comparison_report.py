@@ -283,7 +283,7 @@ def _how_to_read(found: Mapping[Any, Verdict]) -> str:
     asked = "one question" if len(found) == 1 else f"{len(found)} questions"
     return (
         "Paired differences in points of turn success on identical turns, under the seeds that both have. "
-        "*Detectable* is the smallest true difference found with at least 80 % power at the 5 % level, and by Holm's "
+        "*Detectable* is the smallest true difference found with 80 % power at the 5 % level, and by Holm's "
         f"correction for the {asked} asked here; p values are of the test clustered by conversation (and seed), and "
         "after the same correction. "
         f"*No difference shown* is said only where {100 * MARGIN:.0f} points would have been found after the "
@@ -300,8 +300,8 @@ def _chance_of_training(found: Mapping[Any, Verdict]) -> str:
     )
     several = (
         "Two or three seeds say little about how much trainings differ, so compare them one by one: where they do "
-        "differ, a difference that is none is claimed more often than in 5 of 100 (docs/comparison.md). What is called "
-        "detectable is found in at least 80 of 100 however far apart trainings may lie, given these seeds."
+        "differ, a difference that is none is claimed more often than in 5 of 100. What is called detectable is found "
+        "in 79 to 94 of 100 simulated studies with so few seeds (docs/comparison.md)."
     )
     return " ".join([alone] * (min(seeds, default=0) < 2) + [several] * (max(seeds, default=0) > 1))
 

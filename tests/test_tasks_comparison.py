@@ -624,27 +624,24 @@ def test_a_slice_that_ends_leaves_a_page_and_says_that_there_is_more(
     # A stand-in knows no errors of its own, and how a command ends is looked up among them.
     monkeypatch.setattr(sys.modules["models.training.sft"], "EmptySplit", LookupError, raising=False)
 
-    def until_the_slice_ends(made: State, step: Step) -> None:
-        if step.arm == "sft-continued":
-            raise SliceOver("4 steps done; the slice is over")
-        does(made, step)
+    def until(end: Exception) -> Any:
+        def do(made: State, step: Step) -> None:
+            if step.arm == "sft-continued":
+                raise end
+            does(made, step)
+
+        return do
 
     with monkeypatch.context() as short:
-        short.setattr(comparison_steps, "do", until_the_slice_ends)
+        short.setattr(comparison_steps, "do", until(SliceOver("4 steps done; the slice is over")))
         told = CliRunner().invoke(app, [*asked, "--slice", "10"])
     assert told.exit_code == cli_compare.MORE_TO_DO
     assert "the slice is over" in told.output
     page = Path(told.output.split("results: ")[1].split()[0])
     assert "steps: sft-continued/0/train" in page.read_text()
     page.unlink()
-
-    def until_a_taken_model_is_refused(made: State, step: Step) -> None:
-        if step.arm == "sft-continued":
-            raise NotTakable("it was made otherwise")
-        does(made, step)
-
     with monkeypatch.context() as short:
-        short.setattr(comparison_steps, "do", until_a_taken_model_is_refused)
+        short.setattr(comparison_steps, "do", until(NotTakable("it was made otherwise")))
         told = CliRunner().invoke(app, asked)
     assert told.exit_code == 2
     assert "it was made otherwise" in told.output

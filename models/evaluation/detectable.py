@@ -56,7 +56,7 @@ class ErrorParts:
 
 @lru_cache(maxsize=4096)
 def detectable(parts: ErrorParts, level: float) -> float:
-    """Smallest true difference found with 80 % power, at least, by a two-sided test at ``level``."""
+    """Smallest true difference found with 80 % power by a two-sided test at ``level``."""
     if parts.seeds < 2:
         return parts.error * _assured_errors(parts.conversations - 1, level)
     may_be = np.maximum(parts.by_seed / _variances(parts.seeds - 1, _SEEDS), _least(parts))

@@ -57,7 +57,7 @@ class Verdict:
     """The same after Holm's correction for ``comparisons``."""
     comparisons: int
     detectable: float
-    """Smallest true difference this comparison finds with 80 % power, at least, at the 5 % level."""
+    """Smallest true difference this comparison finds with 80 % power at the 5 % level."""
     adjusted_detectable: float
     """The same where it has to be found after the correction: at the level that Holm's method asks of the smallest of
     ``comparisons`` p values (5 % over their number), which no later one is held to, so the power is at least that."""
