@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path as FilePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -18,6 +17,7 @@ MORE_TO_DO = 75
 
 
 def compare(
+    context: typer.Context,
     preset: Annotated[Literal["paper-table", "minimum"], typer.Option(help="Which arms.")] = "paper-table",
     arm: Annotated[
         list[str] | None, typer.Option("--arm", help="Only this arm, with what it starts from.", show_default=False)
@@ -103,14 +103,15 @@ def compare(
         from tasks.comparison_report import page_file, report
         from tasks.comparison_taken import NotTakable
 
-        if take and (pool or report_only):
-            raise typer.BadParameter("--take is for trainings that are to be made; leave it out where only a page is")
         if pool:
-            beside: dict[str, Any] = {"--arm": arm, "--reward": reward, "--source": source, "--path": path}
-            beside |= {"--conversations": conversations, "--dataset": dataset, "--practice": practice, "--id": id_}
-            beside |= {"--minutes": minutes, "--slice": slice_, "--seeds": seeds, "--seed": seed}
-            beside |= {"--only-seed": only_seed, "--set": set_}
-            _tell(_of_several(pool, beside, final), write)
+            _only_a_page(context, "pool", "what was asked stands in the files of each directory")
+        elif report_only:
+            asked_for = "it is of the comparison asked for last, or of the one that --id names"
+            _only_a_page(context, "report_only", asked_for)
+        if write is not None:
+            _check_writable(write)
+        if pool:
+            _tell(_of_several(pool, final), write)
             return
         if report_only:
             state = comparison.newest() if id_ is None else comparison.load(id_) if id_ else None
@@ -161,15 +162,38 @@ def compare(
             raise typer.Exit(MORE_TO_DO)
 
 
-def _of_several(pool: list[FilePath], beside: Mapping[str, Any], final: bool) -> FilePath:
-    """The page of what several machines left; ``beside`` are options that say what is to be made, by name."""
+def _only_a_page(context: typer.Context, asked: str, instead: str) -> None:
+    """Refuse options that say what is to be made where ``asked``, a parameter, only writes a page: they would be
+    ignored. ``instead`` says where that is taken from."""
+    said = "COMMANDLINE"  # a name, since typer's enumeration of sources is not public
+    heeded = {asked, "final", "write", *(("id_",) if asked == "report_only" else ())}
+    options = {one.name: one.opts[0] for one in context.command.params}
+    meant = [
+        options[name]
+        for name in context.params
+        if name not in heeded and (source := context.get_parameter_source(name)) and source.name == said
+    ]
+    if meant:
+        raise typer.BadParameter(f"{options[asked]} takes no {' and no '.join(meant)}: {instead}")
+
+
+def _check_writable(page: FilePath) -> None:
+    """Refuse a place that cannot be written to before hours of work, not after."""
+    new = not page.exists()
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.open("a").close()  # asked of the file system itself: permissions say nothing of root or of a full disk
+        if new:
+            page.unlink()
+    except OSError as error:
+        raise typer.BadParameter(f"--write {page}: {error.strerror}: '{error.filename}'") from error
+
+
+def _of_several(pool: list[FilePath], final: bool) -> FilePath:
+    """The page of what several machines left."""
     from tasks.comparison_outcomes import NotOneComparison
     from tasks.comparison_report import pooled_report
 
-    if meant := [option for option, value in beside.items() if value not in (None, [])]:
-        raise typer.BadParameter(
-            f"--pool takes no {' and no '.join(meant)}: what was asked stands in the files of each directory"
-        )
     try:
         page = pooled_report(pool, final=final)
     except NotOneComparison as error:
@@ -187,7 +211,6 @@ def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) 
         if not said:
             typer.echo(f"results: {page}")
         if write is not None:
-            write.parent.mkdir(parents=True, exist_ok=True)
             write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -199,7 +199,7 @@ def test_the_command_says_what_cannot_be_taken(monkeypatch: pytest.MonkeyPatch) 
     assert "no stage has run id 0000" in said.output
     for only_a_page in (["--report"], ["--pool", "somewhere"]):
         said = CliRunner().invoke(app, ["compare", "--take", "sft/0=0000", *only_a_page])
-        assert (said.exit_code, "--take is for trainings" in said.output) == (2, True)
+        assert (said.exit_code, f"{only_a_page[0]} takes no --take" in said.output) == (2, True)
 
 
 def test_where_validation_cuts_completions_is_known_of_runs_that_did_not_record_it() -> None:
