@@ -4,13 +4,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from models.engine.blocks import BLOCK, BLOCKS, attend, plan
+from models.engine.blocks import BLOCK, BLOCKS, attend, causal_plan, plan
 from models.engine.tree import Row, grow, sees
 
 
 @pytest.mark.parametrize("tokens", [1, 7, BLOCK, BLOCK + 1, 2 * BLOCK + 90])
 @pytest.mark.parametrize(("heads", "kv_heads"), [(4, 4), (6, 2), (3, 1)])
-def test_output_and_gradients_equal_torch(tokens, heads, kv_heads):
+@pytest.mark.parametrize("by_blocks", [True, False])
+def test_output_and_gradients_equal_torch(tokens, heads, kv_heads, by_blocks):
     generator = torch.Generator().manual_seed(tokens + heads)
 
     def made(count):
@@ -18,7 +19,8 @@ def test_output_and_gradients_equal_torch(tokens, heads, kv_heads):
 
     inputs = [made(heads), made(kv_heads), made(kv_heads)]
     weight = torch.randn(2, heads, tokens, 16, generator=generator)
-    ours = attend(None, *inputs, None, scaling=0.25)[0].transpose(1, 2)
+    blocks = causal_plan(tokens) if by_blocks else None
+    ours = attend(None, *inputs, None, scaling=0.25, blocks=blocks)[0].transpose(1, 2)
     our_gradients = torch.autograd.grad((ours * weight).sum(), inputs)
     theirs = F.scaled_dot_product_attention(*inputs, is_causal=True, scale=0.25, enable_gqa=True)
     their_gradients = torch.autograd.grad((theirs * weight).sum(), inputs)

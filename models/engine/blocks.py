@@ -1,12 +1,13 @@
 """Training attention on CPUs: block by block, each over the keys that its queries may see, and no others.
 
-torch's kernels pay for masked keys, and its flash backward on CPU takes several times as long as the products it
-consists of. Here the forward is torch's flash kernel, called on blocks of queries with the keys that any of them sees;
-the backward recomputes a block's probabilities from the saved log-sum-exps (Dao 2023, FlashAttention-2, section 2.3.2)
-as plain matrix products. One code for SFT's causal rows and for GRPO's prefix trees: a causal row is a tree without
-branches. There is no padding mask: rows are padded on the right, where no token that counts can see it.
+torch's kernels pay for masked keys, and in bf16 its flash backward on CPU takes several times as long as the products
+it consists of. Here the forward is torch's flash kernel, called on blocks of queries with the keys that any of them
+sees; the backward recomputes a block's probabilities from the saved log-sum-exps (Dao 2023, FlashAttention-2, section
+2.3.2) as plain matrix products. One code for SFT's causal rows and for GRPO's prefix trees: a causal row is a tree
+without branches. There is no padding mask: rows are padded on the right, where no token that counts can see it.
 
-In bf16 the same is done by kernels of our own where the machine can have them (``native``).
+In bf16 the same is done by kernels of our own where the machine can have them (``native``). Causal rows in float32
+are left to torch's flash kernel, forward and backward.
 """
 
 from __future__ import annotations
@@ -239,7 +240,16 @@ def attend(
     if native.fits(query):
         laid = (part.transpose(1, 2) for part in (query, key, value))
         return _NativeAttention.apply(*laid, scaling, blocks or causal_plan(query.shape[2], TREE_BLOCK)), None
+    if blocks is None and dtype == torch.float32:
+        return _causal(query, key, value, scaling).transpose(1, 2), None
     return _Attention.apply(query, key, value, scaling, blocks or causal_plan(query.shape[2])).transpose(1, 2), None
+
+
+def _causal(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
+    """torch's flash attention over whole causal rows, which in float32 is ahead of products by blocks both ways."""
+    return torch.nn.functional.scaled_dot_product_attention(
+        query, key, value, is_causal=True, scale=scale, enable_gqa=True
+    )
 
 
 def _no_mask(*args: Any, **kwargs: Any) -> None:

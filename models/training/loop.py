@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import time
@@ -24,6 +25,7 @@ from models.policy import save_weights
 from models.training import checkpoints, ranks
 from models.training.job import StopReason, TrainingJob, TrainingOutcome
 from models.training.tight_memory import TightMemory
+from models.training.warm_up import WarmUp
 
 PROGRESS = "progress.json"
 BEST = "best"
@@ -60,7 +62,7 @@ def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any
         "weight_decay": stage.weight_decay,
         "max_grad_norm": stage.max_grad_norm,
         "seed": job.settings.seed,
-        "data_seed": job.settings.seed,
+        "data_seed": order_seed(job.settings.seed),
         "use_cpu": not cuda,
         "bf16": bf16_pays(job.settings),
         "gradient_checkpointing": cuda,
@@ -72,6 +74,13 @@ def common_arguments(job: TrainingJob, stage: TrainingSettings) -> dict[str, Any
         "dataloader_num_workers": 0,
         "dataloader_pin_memory": cuda,
     }
+
+
+def order_seed(seed: int) -> int:
+    """What the order of rows is drawn by. accelerate draws pass ``n`` by this number plus ``n``
+    (``SeedableRandomSampler``), so with the seed itself the second pass of one seed would be the first of the next,
+    and seeds that are compared would not be independent."""
+    return int.from_bytes(hashlib.blake2b(f"order-{seed}".encode(), digest_size=4).digest(), "big") >> 1
 
 
 class BudgetCallback(TrainerCallback):
@@ -94,8 +103,13 @@ class BudgetCallback(TrainerCallback):
         self.reserve = 0.0
         """Seconds that are still needed after the last step, such as a last validation's."""
 
+    def begin(self) -> None:
+        """Let the clock run from now on: what was loaded before is not training."""
+        self._started = self._last_save = time.monotonic()
+
     def go_on_from(self, checkpoint: Path) -> None:
-        """Count what was spent up to a checkpoint; what came after it is done, and paid for, again."""
+        """Count what was spent up to a checkpoint; what came after it is done, and paid for, again. A checkpoint whose
+        process was killed before it was sealed has that beside it."""
         before = _read_progress(checkpoint / PROGRESS) or _read_progress(checkpoint.parent / PROGRESS)
         self._before, self.reserve = before.get("seconds", 0.0), before.get("reserve", 0.0)
 
@@ -121,6 +135,8 @@ class BudgetCallback(TrainerCallback):
         due = time.monotonic() - self._last_save >= self._save_every
         if ranks.agreed(self.stopped == "interrupted" or (due and goes_on)):
             control.should_save = True
+            if ranks.leads():
+                write_whole(Path(args.output_dir) / PROGRESS, self._progress(state))
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Seal the checkpoint and remember how much of the budget is spent."""
@@ -129,13 +145,15 @@ class BudgetCallback(TrainerCallback):
         if not ranks.leads():
             return
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        told = {"seconds": self.seconds, "step": state.global_step, "reserve": self.reserve}
-        write_whole(checkpoint / PROGRESS, json.dumps(told))
+        write_whole(checkpoint / PROGRESS, self._progress(state))
         checkpoints.seal(checkpoint)
+
+    def _progress(self, state: TrainerState) -> str:
+        return json.dumps({"seconds": self.seconds, "step": state.global_step, "reserve": self.reserve})
 
 
 def _read_progress(file: Path) -> dict[str, float]:
-    """What ``on_save`` wrote, within the checkpoint or, before 2026-12, beside it; nothing where it did not."""
+    """What was spent, within the checkpoint or beside it; nothing where that was not written."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
@@ -213,6 +231,7 @@ def run_trainer(
     folder.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
     trainer.add_callback(TightMemory())
+    trainer.add_callback(WarmUp(trainer))
     if ranks.leads():
         checkpoints.forget_from(folder, trainer.args.max_steps)
     resumed = ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None)
@@ -264,18 +283,24 @@ def finished_before(job: TrainingJob) -> TrainingOutcome | None:
 def read_best(checkpoints: Path) -> dict[str, float] | None:
     """Step and score of the best weights by validation so far; None if there are none."""
     mark = checkpoints / MARK
-    if not mark.exists() or not (checkpoints / BEST).exists():
+    if not mark.exists():
         return None
-    return json.loads(mark.read_text(encoding="utf-8"))
+    told = json.loads(mark.read_text(encoding="utf-8"))
+    return told if best_weights(checkpoints, told["step"]).exists() else None
+
+
+def best_weights(checkpoints: Path, step: float) -> Path:
+    """Where the weights of this step lie while they are the best: the mark names them, so it is never of others."""
+    return checkpoints / f"{BEST}-{step:g}"
 
 
 def save_model(trainer: Any, model_dir: Path) -> None:
     """The best weights by validation if there was any, else the last ones, with the tokenizer: whole or not there."""
     partial = model_dir.with_name(model_dir.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
-    best = Path(trainer.args.output_dir) / BEST
-    if best.exists():
-        shutil.copytree(best, partial)
+    folder = Path(trainer.args.output_dir)
+    if best := read_best(folder):
+        shutil.copytree(best_weights(folder, best["step"]), partial)
     else:
         save_weights(trainer.accelerator.unwrap_model(trainer.model), partial)
     trainer.processing_class.save_pretrained(partial)

@@ -201,6 +201,7 @@ def fit(
         budget = BudgetCallback(stage, asked)
         averaging, shown = averaged(stage.averaging)
         watching = [watch(budget, shown)] if watch and ranks.leads() else []
+        budget.begin()
         trainer = trainer_class(
             model=model,
             args=arguments,

@@ -23,7 +23,7 @@ from models.evaluation.run import row
 from models.policy import save_weights
 from models.training.averaging import Shown
 from models.training.job import TrainingJob
-from models.training.loop import BEST, MARK, BudgetCallback, read_best
+from models.training.loop import BEST, MARK, BudgetCallback, best_weights, read_best
 from models.training.monitor import Monitor
 
 
@@ -98,13 +98,17 @@ def given_up(figures: Mapping[str, float], start: Mapping[str, float], margin: f
 
 
 def keep_best(directory: Path, model: Any, step: int, reached: dict[str, float]) -> None:
-    """Keep these weights as the best so far, in ``directory``, with the score they reached: whole or not there."""
-    partial = directory / (BEST + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    """Keep these weights as the best so far, in ``directory``, with the score they reached: whole or not there, and
+    until they are the best before stay."""
+    kept = best_weights(directory, step)
+    partial = kept.with_name(kept.name + ".partial")
+    for left_over in (partial, kept):  # by a process that was killed, whose step is made again
+        shutil.rmtree(left_over, ignore_errors=True)
     save_weights(model, partial)
-    shutil.rmtree(directory / BEST, ignore_errors=True)
-    partial.rename(directory / BEST)
+    partial.rename(kept)
     write_whole(directory / MARK, json.dumps({"step": step, **reached}))
+    for other in set(directory.glob(f"{BEST}-*")) - {kept}:
+        shutil.rmtree(other)
 
 
 #: Right decisions where a call is due and where none is.
@@ -116,10 +120,10 @@ START = "start.json"
 class ValidationCallback(TrainerCallback):
     """Validates the policy before the first step and every so many steps, and keeps the best weights by ``SCORE``.
 
-    The best weights so far lie in ``checkpoints/best``; what they reached is in ``checkpoints/validation.json``, so a
-    resumed run goes on comparing. Of equal scores the more exact calls win, then the earlier weights; weights that have
-    given something up (``grpo.guard``) are not kept, whatever they score. Where weights are averaged it is the average
-    that is judged and kept, while the policy goes on with its own.
+    The best weights so far lie in ``checkpoints/best-STEP``, what they reached is in ``checkpoints/validation.json``:
+    a resumed run goes on comparing. Of equal scores the more exact calls win, then the earlier weights; weights that
+    have given something up (``grpo.guard``) are not kept, whatever they score. Where weights are averaged it is the
+    average that is judged and kept, while the policy goes on with its own.
     """
 
     SCORE = "turn_success"
