@@ -83,7 +83,7 @@ PROFILES: dict[str, dict[str, Any]] = {
         },
         # After a warm-up of two steps a policy that thinks stopped calling for twenty steps, after ten (and more call
         # turns) it did not (docs/log.md, 2026-11-28). Too long for a run of minutes.
-        "grpo": {"minutes": 265.0, "warmup_steps": 10, "max_length": 3072},
+        "grpo": {"minutes": 265.0, "max_steps": 2000, "warmup_steps": 10, "max_length": 3072},  # the budget ends it
         "evaluation": {"minutes": 40.0, "episodes": {"minutes": 80.0}},
     },
     # One GPU, bf16: the paper's model; its unknowns are the named assumptions of PaperAssumptions.

@@ -45,13 +45,14 @@ def plan(
     with plain_errors():
         overrides = checked(profile, set_)
         from flows.plan_output import print_plan
-        from tasks.choices import whole_job
+        from tasks.beginning import beginning
         from tasks.plan import plan as foretell
         from tasks.selection import forced, select
-        from tasks.upstream import handed_on
 
         selection = select(start_at, only, forced(force))
-        settings = whole_job(
+        settings, ids = beginning(
+            selection,
+            upstream,
             profile,
             overrides,
             source=source,
@@ -62,4 +63,4 @@ def plan(
             seed=seed,
             final=final,
         )
-        print_plan(foretell(settings, selection, handed_on(selection, settings.grpo.start, upstream, source)))
+        print_plan(foretell(settings, selection, ids))

@@ -12,6 +12,7 @@ from tasks.choices import deadline, judged_within, judging_minutes, source_of, s
 from tasks.evaluation import evaluate
 from tasks.ingest import dataset
 from tasks.notices import tell_of_failure
+from tasks.records import MissingUpstream
 from tasks.upstream import latest_model, start_or_base
 
 
@@ -62,6 +63,10 @@ def evaluate_model(
     if run_id is None and model is None:
         run_id = latest_model(source).run_id
     record = start_or_base(model or "base", run_id, source, settings, pipeline_run_id)
+    if model is not None and record.stage != model:
+        raise MissingUpstream(
+            f"run {run_id} is of stage {record.stage}, not {model}: leave out either the stage or the run"
+        )
     source_judged = source_of(settings.evaluation.dataset or record.model_place[1])
     said = profiles.merge(environment_overrides(), overrides or {}).get("evaluation", {})
     settings = judged_within(settings, source_judged, minutes, said)

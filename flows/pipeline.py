@@ -12,12 +12,12 @@ from flows.ingest_data import ingest_data
 from flows.prime_thinking import prime_thinking
 from flows.train_grpo import train_grpo
 from flows.train_sft import train_sft
-from tasks.choices import whole_job
+from tasks.beginning import beginning, stated_source
 from tasks.notices import tell_of_failure
-from tasks.records import MODEL_STAGES, Stage, of_run
+from tasks.records import EVERY_MODEL, Stage, of_run
 from tasks.selection import Forced, StageName, select
 from tasks.uploading import upload_all
-from tasks.upstream import ancestry, handed_on, started_from
+from tasks.upstream import ancestry, started_from
 from tasks.whole import parent_run, show_results
 
 #: Step of the job → stage of the model that it trains.
@@ -60,7 +60,9 @@ def pipeline(
         upstream_run_id: With start_at or only: the run to begin with; empty: the latest good one.
     """
     selection = select(start_at, only, force)
-    settings = whole_job(
+    settings, ids = beginning(
+        selection,
+        upstream_run_id,
         profile,
         overrides,
         source=source,
@@ -71,7 +73,6 @@ def pipeline(
         seed=seed,
         final=final,
     )
-    ids = handed_on(selection, settings.grpo.start, upstream_run_id, source)
     with parent_run(settings, selection) as whole:
         common: dict[str, Any] = {
             "profile": profile,
@@ -88,11 +89,12 @@ def pipeline(
             ids["primed"] = prime_thinking(sft_run_id=ids["sft"], force="prime" in selection.force, **common)
         if "grpo" in selection:
             start = ids.get(settings.grpo.start)
-            ids["grpo"] = train_grpo(start_run_id=start, source=source, force="grpo" in selection.force, **common)
+            of = stated_source(source, overrides)
+            ids["grpo"] = train_grpo(start_run_id=start, source=of, force="grpo" in selection.force, **common)
             ids = {**ancestry(of_run(ids["grpo"])), **ids}
         if "evaluate" in selection:
             again = "evaluate" in selection.force
-            models = [ids[stage] for stage in MODEL_STAGES if stage in ids]
+            models = [ids[stage] for stage in EVERY_MODEL if stage in ids]
             evaluations = [evaluate_model(run_id=run_id, force=again, **common) for run_id in models]
             show_results(evaluations, ids["dataset_version"], whole)
         if settings.upload:

@@ -59,7 +59,7 @@ def training_address(stage: Stage, settings: Settings, start: Record, dataset_ve
     trainer = TRAINERS[stage]
     section = getattr(settings, trainer.section)
     # Validation that chooses the weights cuts completions where GRPO's does.
-    validated = isinstance(section, ChosenSettings) and section.validate_every is not None
+    validated = isinstance(section, ChosenSettings) and section.is_validated
     return records.address(
         stage,
         code=code_digest(trainer.module),

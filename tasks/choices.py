@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from data import profiles
-from data.settings import ProfileName, Settings
+from data.settings import ProfileName, Settings, environment_overrides
 
 #: Shares of a whole run's minutes; the rest is start-up, ingestion, loading and saving.
 SHARES = {"sft": 0.31, "prime": 0.09, "grpo": 0.27, "evaluation": 0.22}
@@ -41,12 +41,12 @@ def whole_run(
 
     Args:
         profile: Name of the preset.
-        overrides: What is stated explicitly, nested like ``Settings``.
+        overrides: What is stated explicitly, nested like ``Settings``; what the environment states counts as well.
         max_steps: For every training stage.
         models: How many models share the evaluation budget.
     """
     settings = profiles.resolve(profile, overrides)
-    changes: dict[str, Any] = dict(overrides or {})
+    changes = profiles.merge(environment_overrides(), overrides or {})
     if settings.minutes is not None:
         shares: dict[str, Any] = {stage: {"minutes": settings.minutes * share} for stage, share in SHARES.items()}
         if plays_episodes(settings, settings.data.source):

@@ -23,9 +23,7 @@ UNITS = {"sft": 1.0, "primed": 0.25, "grpo": 1.0, "continued": 1.25, "rejection"
 ASIDE = 0.5
 #: Below this budget one seed has to do.
 MINUTES_FOR_SEEDS = 240.0
-#: Optimizer steps of SFT in the time that GRPO takes for one (70 and 16 s in the comparison of docs/comparison.md).
-SFT_STEPS_IN_ONE_OF_GRPO = 4
-#: Validations that SFT has on its way at least.
+#: Validations that SFT has on its way.
 VALIDATIONS_OF_SFT = 8
 #: Below this budget of GRPO its steps and validations are small, so that one of them is not longer than all of it: a
 #: step of 32 completions and a validation of 60 turns took 3 minutes and 1 of 2.3 on a slow machine (docs/log.md,
@@ -45,10 +43,12 @@ def budgeted(
 
     Judgements elsewhere (bfcl, sgd-x) and on the test splits come on top: counted, they would make another question of
     the same command as soon as one of those sources was ingested. Whole episodes are left out: a comparison's page is
-    of turns. What is stated explicitly stays as stated.
+    of turns. What is stated explicitly, in ``overrides`` or by the environment, stays as stated.
     """
+    overrides = profiles.merge(environment_overrides(), dict(overrides))
     if minutes is None or minutes >= MINUTES_FOR_SEEDS:
-        unstated = _until_it_no_longer_improves(profiles.resolve(profile, dict(overrides)))
+        own = profiles.resolve(profile, dict(overrides))
+        unstated = _until_it_no_longer_improves(own, overrides.get("sft", {}))
         overrides = profiles.merge({"sft": unstated}, dict(overrides))
     if minutes is None:
         return profiles.resolve(profile, dict(overrides))
@@ -68,16 +68,17 @@ def budgeted(
     whole = profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
     if whole.grpo.minutes is None or whole.grpo.minutes >= MINUTES_FOR_WHOLE_STEPS:
         return whole
-    shares["grpo"] |= _small_steps(profiles.merge(environment_overrides(), dict(overrides)), whole.grpo)
+    shares["grpo"] |= _small_steps(overrides, whole.grpo)
     return profiles.resolve(profile, profiles.merge(shares, dict(overrides)))
 
 
-def _until_it_no_longer_improves(own: Settings) -> dict[str, Any]:
-    """SFT that ends where validation no longer improves, unless it is stated otherwise: with its last weights it would
-    be held against models whose best ones were chosen. Validated on as many turns as GRPO, eight times on its way at
-    least; a small budget ends it by the clock long before."""
-    steps = min(SFT_STEPS_IN_ONE_OF_GRPO * own.grpo.validate_every, own.sft.max_steps // VALIDATIONS_OF_SFT)
-    return {"validate_every": max(1, steps), "validation_decision_points": own.grpo.validation_decision_points}
+def _until_it_no_longer_improves(own: Settings, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """SFT that ends where validation no longer improves, unless it is ``stated`` otherwise: with its last weights it
+    would be held against models whose best ones were chosen. Validated on as many turns as GRPO, at even distances on
+    its way, which its conversations or its clock may end long before ``max_steps``; a small budget of the whole ends it
+    by the clock before that is worth while."""
+    points = {"validation_decision_points": own.grpo.validation_decision_points}
+    return points if "validate_every" in stated else {**points, "validations": VALIDATIONS_OF_SFT}
 
 
 def _small_steps(stated: Mapping[str, Any], own: GRPOSettings) -> dict[str, Any]:

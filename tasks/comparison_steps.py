@@ -11,7 +11,7 @@ from tasks import comparison_taken, evaluation, records, training
 from tasks.addresses import TRAINERS, training_address
 from tasks.base_model import prepare_base_model
 from tasks.comparison import GRPO, Done, State, Step
-from tasks.comparison_budget import ASIDE, SFT_STEPS_IN_ONE_OF_GRPO
+from tasks.comparison_budget import ASIDE
 from tasks.machine import described
 from tasks.records import MissingUpstream
 from tasks.stage import now, say
@@ -87,7 +87,8 @@ def _as_a_twin(state: State, arm: Arm, seed: int) -> dict[str, Any]:
     if not clock:
         return {}
     own = settings_of(state, arm, seed, clock)
-    alike = _like_sft_and_grpo(own) if arm.recipe == "continued" else _like_grpo_and_sft(own)
+    looks = _validations_of_grpo(state, seed)
+    alike = _like_sft_and_grpo(own, looks) if arm.recipe == "continued" else _like_grpo_and_sft(own)
     section = getattr(own, arm.recipe)
     unstated = {name: value for name, value in alike.items() if not _stated(section, name)}
     return profiles.merge(clock, {arm.recipe: unstated})
@@ -97,8 +98,9 @@ def _stated(section: StageSettings, name: str) -> bool:
     return bool(getattr(section, name) != getattr(type(section)(), name))
 
 
-def _like_sft_and_grpo(own: Settings) -> dict[str, Any]:
-    """SFT that goes on is trained as SFT was and chooses its weights as GRPO does.
+def _like_sft_and_grpo(own: Settings, looks: int) -> dict[str, Any]:
+    """SFT that goes on is trained as SFT was and chooses its weights as GRPO does: on the same turns, and as often
+    within the same time, which is ``looks`` times.
 
     Its own rate and batch are meant for weights that are trained already, so they stay unless SFT's rate is lower or
     its batch is larger. The order of conversations is its own as well: under ``coverage`` it would read again what SFT
@@ -109,15 +111,24 @@ def _like_sft_and_grpo(own: Settings) -> dict[str, Any]:
         "max_length": sft.max_length,
         "averaging": sft.averaging,
         "learning_rate": min(twin.learning_rate, sft.learning_rate),
-        "validate_every": SFT_STEPS_IN_ONE_OF_GRPO * grpo.validate_every,
         "validation_decision_points": grpo.validation_decision_points,
     }
+    if not _stated(twin, "validate_every"):
+        alike["validations"] = looks
     # Together, since one has to divide the other.
     if sft.batch_size > twin.batch_size and not (_stated(twin, "batch_size") or _stated(twin, "micro_batch_size")):
         alike |= {"batch_size": sft.batch_size, "micro_batch_size": sft.micro_batch_size}
     if twin.minutes is not None:  # the clock alone ends it
         alike |= dict.fromkeys(("max_steps", "epochs", "patience"), UNREACHED)
     return alike
+
+
+def _validations_of_grpo(state: State, seed: int) -> int:
+    """How often GRPO was validated on its way, or would be by its settings where it was not to be done."""
+    run = state.model_of(GRPO, seed) if GRPO in state.arms else None
+    steps = records.of_run(run, usable=False).outputs.get("steps") if run else None
+    section = state.settings["grpo"]
+    return max(1, int(steps or section["max_steps"]) // int(section["validate_every"]))
 
 
 def _like_grpo_and_sft(own: Settings) -> dict[str, Any]:
@@ -159,7 +170,7 @@ def _minutes(state: State, name: str, seed: int) -> float | None:
     """What an arm's training took, or its budget where it was not to be done."""
     there = name in state.arms
     run = state.model_of(name, seed) if there else None
-    seconds = records.of_run(run).outputs.get("seconds") if run else None
+    seconds = records.of_run(run, usable=False).outputs.get("seconds") if run else None
     section = TRAINERS[state.arms[name].recipe if there else "grpo"].section
     return seconds / 60 if seconds else state.settings[section]["minutes"]
 

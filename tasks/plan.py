@@ -13,7 +13,7 @@ from data.sources.base import Fetching
 from tasks import locks, records
 from tasks.addresses import base_address, evaluation_address, modules_of, training_address
 from tasks.code import changed_files
-from tasks.records import MODEL_STAGES, Address, Record, Stage
+from tasks.records import EVERY_MODEL, Address, Record, Stage
 from tasks.selection import Selection, StageName
 from tasks.stage import flat
 
@@ -53,7 +53,7 @@ def plan(settings: Settings, selection: Selection, given: Mapping[str, str]) -> 
         step, version = _ingest(settings.data)
         steps.append(step)
     models: dict[str, Record | None] = {}
-    for stage in MODEL_STAGES:
+    for stage in EVERY_MODEL:
         if stage in given:
             models[stage] = records.of_run(given[stage])
             steps.append(Step(stage, "given", f"run {given[stage][:SHORT]}…, as it is"))

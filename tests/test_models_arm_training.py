@@ -227,6 +227,62 @@ def test_time_is_counted_up_to_the_checkpoint_that_a_run_goes_on_from(
     assert again.seconds == 60
 
 
+def validated_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_model: Path, **stage: Any) -> list[int]:
+    """Steps that ``EarlyStopping`` validates on its way over 20 steps of six seconds each."""
+    from transformers import TrainerControl, TrainerState, TrainingArguments
+
+    from models.policy import load_tokenizer
+    from models.training.early_stopping import EarlyStopping
+
+    steps = watched(monkeypatch)
+    work = job(base_model, tmp_path, sft={"max_steps": 20, "patience": 99, **stage})
+    (work.run_dir / "checkpoints").mkdir(parents=True)
+    budget: Any = SimpleNamespace(seconds=0.0, reserve=0.0, stopped="finished")
+    watch = EarlyStopping(work, work.settings.sft, load_tokenizer(base_model), Silent(), budget)
+    watch._validate = lambda model, step: steps.append(step) or 0  # type: ignore[method-assign,assignment]
+    arguments, control = TrainingArguments(output_dir=str(tmp_path), use_cpu=True), TrainerControl()
+    state = TrainerState(global_step=0, max_steps=20)
+    watch.on_train_begin(arguments, state, control)
+    for step in range(1, 21):
+        budget.seconds = 6.0 * step
+        if stage.get("minutes") and budget.seconds > 60 * stage["minutes"]:
+            break
+        state.global_step = step
+        watch.on_step_end(arguments, state, control)
+    return steps
+
+
+def test_validations_are_spread_over_the_steps_or_over_the_clock_whichever_ends_the_training(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_steps = validated_steps(monkeypatch, tmp_path / "steps", base_model, validations=4)
+    by_clock = validated_steps(monkeypatch, tmp_path / "clock", base_model, validations=4, minutes=0.8)
+    more_than_steps = validated_steps(monkeypatch, tmp_path / "many", base_model, validations=50)
+    assert by_steps == [5, 10, 15, 20]
+    assert by_clock == [2, 4, 6, 8]
+    assert more_than_steps == [*range(1, 21)]
+    assert validated_steps(monkeypatch, tmp_path / "every", base_model, validate_every=8) == [8, 16]
+
+
+def test_patience_counts_validations_also_where_they_are_spread_and_the_run_is_resumed(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from models.training.sft import train_sft
+
+    steps = watched(monkeypatch, ctrl_c_at(4))
+    sft = {"max_steps": 8, "batch_size": 1, "validations": 4, "patience": 2, "epochs": 99, "warmup_steps": 0}
+    work = job(base_model, tmp_path / "cut", sft=sft)
+    assert train_sft(work, Silent()).stopped == "interrupted"
+    assert steps == [2, 4]
+    outcome = train_sft(work, Silent())
+    assert (steps, outcome.steps, outcome.metrics["best_step"]) == ([2, 4, 6], 6, 2)
+
+
+def test_two_ways_to_say_when_to_validate_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="validate_every=20 and validations=4 both say when to validate"):
+        resolve("smoke", {"sft": {"validate_every": 20, "validations": 4}})
+
+
 def test_sft_that_validates_is_addressed_by_where_validation_cuts_completions() -> None:
     """The weights that are chosen depend on it; where nothing is validated it has no effect, and addresses stay."""
     from tasks.addresses import training_address

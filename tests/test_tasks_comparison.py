@@ -104,7 +104,7 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert short.sft.minutes > 0.1  # beginnings never take it all
     assert settings.data.conversations == 300
     unasked = budgeted("night", {}, arms, 3, None)  # all as it is, but that validation chooses SFT's weights
-    chosen = {name: getattr(unasked.sft, name) for name in ("validate_every", "validation_decision_points")}
+    chosen = {name: getattr(unasked.sft, name) for name in ("validations", "validation_decision_points")}
     assert unasked == resolve("night", {"sft": chosen})
     assert [affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
 
@@ -208,7 +208,7 @@ def test_rl_and_its_twins_learn_from_the_dataset_to_practise_on(monkeypatch: pyt
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(comparison_steps, "prepare_base_model", lambda settings, version: f"base-{version}")
-    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": 60.0}))
+    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: SimpleNamespace(outputs={"seconds": 60.0}))
     for step in steps(made):
         if step.kind == "train":
             comparison_steps.do(made, step)
@@ -222,7 +222,7 @@ def test_twins_of_grpo_get_the_time_from_where_both_start(monkeypatch: pytest.Mo
     minutes = lambda name: comparison_steps._wall_clock(made, made.arms[name], 0)  # noqa: E731
     assert minutes("sft-continued") == {"continued": {"minutes": 7.0}}  # priming's and GRPO's budgets
     taken = {"p": 90.0, "g": 330.0}
-    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": taken[run]}))
+    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: SimpleNamespace(outputs={"seconds": taken[run]}))
     for name, run in (("primed", "p"), ("grpo-thinking", "g")):
         made.done[f"{name}/0/train"] = comparison.Done(result=run)
     assert minutes("sft-continued") == {"continued": {"minutes": 7.0}}
@@ -822,7 +822,8 @@ def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
 
 def twins(made: State, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """Settings of the two twins once GRPO's model is there, which took 90 minutes as did priming."""
-    monkeypatch.setattr("tasks.records.of_run", lambda run: SimpleNamespace(outputs={"seconds": 5400.0}))
+    trained = SimpleNamespace(outputs={"seconds": 5400.0, "steps": 130})
+    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: trained)
     for name in ("primed", "grpo-thinking"):
         made.done[f"{name}/0/train"] = comparison.Done(result=name)
     both = [
@@ -849,7 +850,8 @@ def test_twins_of_grpo_are_trained_as_what_they_are_compared_with(
     assert continued.order == "shuffled"
     # Weights are chosen as GRPO's are, and only the clock ends it.
     assert continued.validation_decision_points == own.grpo.validation_decision_points
-    assert continued.validate_every == 4 * own.grpo.validate_every
+    assert continued.validate_every is None
+    assert continued.validations == max(1, 130 // own.grpo.validate_every)  # as often, within the same time
     assert continued.minutes == 180.0
     assert min(continued.max_steps, continued.epochs, continued.patience) >= 100_000
     # Nothing chooses among the weights of SFT on rollouts: it passes over them as often as it says, within the clock.
@@ -883,15 +885,29 @@ def test_sft_ends_where_validation_no_longer_improves_unless_stated_otherwise(pr
     own = resolve(profile)
     found = sft()
     if minutes == 30.0:  # its clock ends it long before
-        assert found.validate_every == own.sft.validate_every
+        assert not found.is_validated
     else:
-        assert 1 <= found.validate_every <= max(1, found.max_steps // 8)
+        assert (found.validate_every, found.validations) == (None, 8)
         assert found.validation_decision_points == own.grpo.validation_decision_points
-        longer = sft(max_steps=100_000)
-        assert longer.validate_every == min(4 * own.grpo.validate_every, 12_500)
+        assert sft(validations=3).validations == 3
     stated = sft(validate_every=100, validation_decision_points=320)
     assert (stated.validate_every, stated.validation_decision_points) == (100, 320)
-    assert sft(validate_every=None).validate_every is None
+    assert not sft(validate_every=None).is_validated
+
+
+def test_what_the_environment_states_is_stated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A computed default outranks a profile, not a person, however they say it."""
+    from tasks.choices import whole_job
+
+    for name, value in (("SFT__VALIDATE_EVERY", "100"), ("GRPO__MINUTES", "60"), ("SFT__MINUTES", "7")):
+        monkeypatch.setenv(f"APPRENTICE_{name}", value)
+    arms = chosen_arms("minimum")
+    for minutes in (None, 300.0, 30.0):
+        own = budgeted("laptop", {"sft": {"minutes": 8.0}}, arms, 1, minutes)
+        assert (own.sft.validate_every, own.sft.validations, own.grpo.minutes, own.sft.minutes) == (100, None, 60, 8)
+    whole = whole_job("laptop", {}, minutes=100)
+    assert (whole.grpo.minutes, whole.sft.minutes, whole.prime.minutes) == (60, 7, 9)
+    assert whole_job("laptop", {}, minutes=100, max_steps=3).grpo.max_steps == 3
 
 
 def test_without_a_clock_a_twin_ends_by_its_steps() -> None:

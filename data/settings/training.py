@@ -56,9 +56,25 @@ class ChosenSettings(TrainingSettings):
 
     validate_every: int | None = Field(None, ge=1)
     """Optimizer steps between validations by turn success; the best weights are kept. None: the last weights are."""
+    validations: int | None = Field(None, ge=1)
+    """Instead: so many validations at even distances, by its steps or its clock, whichever is nearer its end."""
     patience: int = Field(3, ge=1)
     """Validations without improvement after which the stage ends, where it is validated."""
     validation_decision_points: int = Field(60, ge=1)
+
+    @property
+    def is_validated(self) -> bool:
+        """Whether validation chooses among its weights."""
+        return self.validate_every is not None or self.validations is not None
+
+    @model_validator(mode="after")
+    def _validated_one_way(self) -> ChosenSettings:
+        if self.validate_every is not None and self.validations is not None:
+            raise ValueError(
+                f"validate_every={self.validate_every} and validations={self.validations} both say when to validate; "
+                "set one of them to null"
+            )
+        return self
 
 
 class SFTSettings(ChosenSettings):

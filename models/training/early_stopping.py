@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from data.files import write_whole
 from data.reporting import Reporter
 from data.schema import VALIDATION_SPLITS, DecisionPoint
 from data.settings import ChosenSettings, ContinuedSettings, PrimingSettings
@@ -21,6 +23,9 @@ from models.training.averaging import Shown
 from models.training.job import TrainingJob
 from models.training.loop import BudgetCallback, read_best
 from models.training.validation import better, keep_best, standing, validate
+
+#: Steps that were validated.
+LOOKED_AT = "validated.json"
 
 
 def validation_points(job: TrainingJob, wanted: int) -> list[DecisionPoint]:
@@ -35,18 +40,19 @@ def chosen_by_validation(
     job: TrainingJob, stage: ChosenSettings, tokenizer: Any, reporter: Reporter
 ) -> Callable[[BudgetCallback, Shown], TrainerCallback] | None:
     """What makes ``EarlyStopping`` for a training; None where it is not validated."""
-    if stage.validate_every is None:
+    if not stage.is_validated:
         return None
     return lambda budget, shown: EarlyStopping(job, stage, tokenizer, reporter, budget, shown)
 
 
 class EarlyStopping(TrainerCallback):
-    """Validates every ``validate_every`` steps and ends the training once ``patience`` of them brought nothing better.
+    """Validates every ``validate_every`` steps, or ``validations`` times at even distances, and ends the training once
+    ``patience`` of them brought nothing better.
 
-    What was best is on disk beside the checkpoints, so a resumed run goes on counting. Of equal scores the more exact
-    calls win, then the earlier weights. Where weights are averaged it is the average that is judged and kept. How long
-    a validation takes is kept free at the end of the budget, for that of the last weights; where none has been made by
-    then the last one exceeds the budget.
+    What was best, and which steps were looked at, is on disk beside the checkpoints, so a resumed run goes on counting.
+    Of equal scores the more exact calls win, then the earlier weights. Where weights are averaged it is the average
+    that is judged and kept. How long a validation takes is kept free at the end of the budget, for that of the last
+    weights; where none has been made by then the last one exceeds the budget.
     """
 
     def __init__(
@@ -60,7 +66,8 @@ class EarlyStopping(TrainerCallback):
     ) -> None:
         self._job = job
         self._directory = job.run_dir / "checkpoints"
-        self._every, self._patience = stage.validate_every or 0, stage.patience
+        self._stage = stage
+        self._covered = 0.0
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
         self._shown = shown
         # From the base model there is nothing to keep: it does not know the format, and to find that out takes minutes.
@@ -76,6 +83,7 @@ class EarlyStopping(TrainerCallback):
     ) -> None:
         """A trained model that SFT goes on from is the first candidate, as GRPO's start is: where going on hurts it
         stays. A resumed run has validated it before."""
+        self._covered = self._share(state)
         if self._start_counts and self._points and state.global_step == 0:
             self._validate(model, 0)
 
@@ -83,11 +91,11 @@ class EarlyStopping(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
         """Validate on schedule, and stop where nothing has improved for long enough."""
-        if not self._points or state.global_step % self._every:
+        if not self._points or not self._due(state):
             return
         with self._shown():
             best_step = self._validate(model, state.global_step)
-        if state.global_step - best_step >= self._patience * self._every:
+        if sum(step > best_step for step in self._looked_at()) >= self._stage.patience:
             self._reporter.say(f"validation has not improved since step {best_step}: ended at {state.global_step}")
             control.should_training_stop = True
 
@@ -95,9 +103,28 @@ class EarlyStopping(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
         """The last weights are a candidate too, unless the run was interrupted and will go on."""
-        if self._points and self._budget.stopped != "interrupted" and state.global_step % self._every:
+        if self._points and self._budget.stopped != "interrupted" and state.global_step not in self._looked_at():
             with self._shown():
                 self._validate(model, state.global_step)
+
+    def _due(self, state: TrainerState) -> bool:
+        """Whether this step is one to validate after."""
+        if self._stage.validations is None:
+            return state.global_step % (self._stage.validate_every or 1) == 0
+        before, self._covered = self._covered, self._share(state)
+        return int(before * self._stage.validations) < int(self._covered * self._stage.validations)
+
+    def _share(self, state: TrainerState) -> float:
+        """How much of the training is done, from 0 to 1: of its steps or of its clock, whichever is more."""
+        share = state.global_step / state.max_steps
+        if self._stage.minutes is not None:
+            share = max(share, (self._budget.seconds + self._budget.reserve) / (60 * self._stage.minutes))
+        return min(share, 1.0)
+
+    def _looked_at(self) -> list[int]:
+        """Steps that were validated, in their order."""
+        file = self._directory / LOOKED_AT
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
 
     def _validate(self, model: Any, step: int) -> int:
         """The step of the best weights so far, this one included."""
@@ -109,5 +136,8 @@ class EarlyStopping(TrainerCallback):
         if best is None or better(reached, best):
             keep_best(self._directory, model, step, reached)
             best = {"step": step}
+        # A resumed run comes to steps again that were looked at after its checkpoint.
+        looked_at = [*(one for one in self._looked_at() if one < step), step]
+        write_whole(self._directory / LOOKED_AT, json.dumps(looked_at))
         self._budget.reserve = time.monotonic() - started
         return int(best["step"])
