@@ -86,7 +86,7 @@ def run(
 ) -> None:
     """The whole job: ingest, SFT, priming, GRPO, evaluation, results table.
 
-    What of it would be done, and why: `apprentice plan`, with the same options.
+    What of it would be done, and why: `apprentice plan`, with the same options but --upload.
 
     A part of it, on the latest good results of what comes before:
 

@@ -33,7 +33,7 @@ def compare(
     practice: Annotated[
         str | None,
         typer.Option(
-            help="Dataset version that GRPO and its twins learn from, with the same validation and test: for one, the "
+            help="Dataset version that GRPO and its SFT controls learn from, with the same validation and test: the "
             "same conversations under other tool names (data.rename_tools).",
             show_default=False,
         ),
@@ -73,7 +73,11 @@ def compare(
     ] = None,
     write: Annotated[
         FilePath | None,
-        typer.Option(help="Also write the page here, e.g. docs/results.md.", show_default=False, dir_okay=False),
+        typer.Option(
+            help="Also write the page here, e.g. my-results.md; a file that is there is replaced.",
+            show_default=False,
+            dir_okay=False,
+        ),
     ] = None,
     set_: Set = None,
 ) -> None:

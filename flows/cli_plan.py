@@ -36,7 +36,7 @@ def plan(
     upstream: UpstreamRun = None,
     set_: Set = None,
 ) -> None:
-    """What `run` with the same options would execute, and why; nothing is executed.
+    """What `run` with the same options (all but --upload) would execute, and why; nothing is executed.
 
         apprentice plan --set grpo.weights.format=1.0
 

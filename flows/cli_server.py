@@ -54,8 +54,9 @@ def deploy(
 
     apprentice deploy
 
-    Any stage then runs on demand, here or in the browser:
+    Any stage then runs on demand, in the browser or here, where the shell has to know the server:
 
+        export PREFECT_API_URL=http://127.0.0.1:4200/api
         prefect deployment run train-grpo/grpo -p minutes=30
     """
     with plain_errors():

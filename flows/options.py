@@ -15,7 +15,8 @@ Profile = Annotated[
     ProfileChoice,
     typer.Option(
         envvar="APPRENTICE_PROFILE",
-        help="smoke: seconds, for tests; laptop: 20 minutes; night: 9 hours, results that mean something.",
+        help="smoke: seconds, for tests; laptop: about 20 minutes; night: about 9 hours, both budgets for two cores; "
+        "paper: one GPU, Qwen3-1.7B, not run here yet.",
     ),
 ]
 Source = Annotated[
@@ -65,7 +66,7 @@ Set = Annotated[
     typer.Option(
         "--set",
         metavar="NAME=VALUE",
-        help="Any other setting, e.g. sft.learning_rate=1e-4; those of a section: --set sft=?",
+        help="Any other setting, e.g. sft.learning_rate=1e-4; 'sft=?' ends in an error that names all of a section.",
         show_default=False,
     ),
 ]

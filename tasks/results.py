@@ -122,8 +122,8 @@ def caution(lines: Sequence[Line]) -> str | None:
     if widest < 0.1:
         return None
     return (
-        f"Intervals are up to {100 * widest:.0f} points wide, so smaller differences mean nothing; "
-        "more decision points (--profile night) narrow them."
+        f"Intervals are up to {100 * widest:.0f} points wide; more decision points (--profile night) narrow them. "
+        "Whether one model is better than another, turn by turn: `apprentice promote`."
     )
 
 

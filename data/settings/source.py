@@ -18,7 +18,8 @@ class DataSettings(StageSettings):
     path: Path | None = None
     """Directory of the source's files; ``simulated`` needs none, ``sgd`` downloads upstream's where it is left out."""
     conversations: int | None = Field(None, ge=1)
-    """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all."""
+    """At most this many conversations, chosen by a stable hash and spread over the splits; None takes all, and of
+    ``simulated``, which has no end, 1,500."""
     training_conversations: int | None = Field(None, ge=1)
     """Of those to train on at most this many, chosen by the same hash, so that a larger number extends a smaller one;
     validation and test stay whole. For learning curves: how good is a model of so many conversations? None: all."""

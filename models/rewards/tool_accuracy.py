@@ -8,7 +8,7 @@ earned as much as an exact call does, a policy that never calls would gain most 
 where no call is due therefore earns only ``NO_CALL_RIGHT`` (the answer itself is paid by answer correctness), and
 calling there costs several times that. With c the share of call turns, never calling gains
 ``c * ANSWERED_INSTEAD + (1 - c) * NO_CALL_RIGHT``, at or below zero from c = 1/7 on; always calling, exactly where due,
-gains at most ``c + (1 - c) * UNASKED_READ``, at or below zero up to c = 0.45. SGD has c = 0.23.
+gains at most ``c + (1 - c) * UNASKED_READ``, at or below zero up to c = 0.459. SGD has c = 0.23.
 
 **The order** on call turns, best first: exact, an optional argument missing, a value wrong, a required argument
 missing, the right tool without arguments, a wrong tool, an answer instead, an invented tool, a malformed call, nothing
