@@ -19,6 +19,7 @@ from data.quoting import quoting
 from data.reporting import Reporter
 from data.schema import Frozen, Split
 from data.tombstones import bury, forgotten_ids, quoted_in, was_in
+from data.warehouse.removing import versions_holding
 
 #: Below ``var/``: not ours to rewrite (fetched files, other programs' stores) or not about conversations.
 _ELSEWHERE = frozenset({"downloads", "base_models", "mlartifacts", "prefect", "locks", "stages", "datasets"})
@@ -38,7 +39,7 @@ class Forgotten(Frozen):
     snapshots: dict[str, Split] = Field(default_factory=dict)
     """Dataset version that this call rewrote → the split it was in there."""
     was_in: dict[str, Split] = Field(default_factory=dict)
-    """The same of all versions, those that an earlier call rewrote among them."""
+    """The same of all versions: also those that an earlier call rewrote, or that only the warehouse held."""
     rollouts: dict[str, int] = Field(default_factory=dict)
     """Run id → rows."""
     evaluations: dict[str, int] = Field(default_factory=dict)
@@ -61,7 +62,8 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
     Raises:
         UnknownConversation: Nothing of that id is stored, and it was not forgotten before.
         data.warehouse.WarehouseBusy: Another process holds the warehouse.
-        data.snapshot.SnapshotDamaged, data.parquet.DamagedFile: A file cannot be read, so it may still hold it.
+        data.warehouse.WarehouseError, data.snapshot.SnapshotDamaged, data.parquet.DamagedFile: A file cannot be read,
+            so it may still hold it.
     """
     snapshot.mend()
     _remove_drafts()
@@ -69,9 +71,11 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
     others = _same_record(conversation_id)
     files = list(_files())
     held = [file for file in files if file.suffix == ".parquet" and rows_of(file, conversation_id)]
+    stored = versions_holding(conversation_id)  # perhaps of a snapshot that somebody removed
     if not (
         splits
         or held
+        or stored
         or conversation_id in forgotten_ids()
         or any(_rejected(version.version, conversation_id) for version in snapshot.published())
     ):
@@ -80,7 +84,7 @@ def forget(conversation_id: str, reporter: Reporter) -> Forgotten:
             '`apprentice query "SELECT conversation_id FROM conversations LIMIT 10"`'
         )
     quoted = quoting(conversation_id, _said(conversation_id, list(splits)))
-    newly = bury(conversation_id, splits, quoted)
+    newly = bury(conversation_id, {**{name: split for name, split in stored.items() if split}, **splits}, quoted)
     reporter.phase("forgetting", total=len(files), unit="files")
     warehouse_rows = warehouse.forget(conversation_id)
     evaluation_set.forget([conversation_id])
@@ -163,10 +167,11 @@ def _files() -> Iterator[Path]:
 
 
 def _remove_drafts() -> None:
-    """Unfinished files of killed writers, and damaged ones that were set aside, may hold anything; nobody reads them
-    and nobody is writing now."""
-    for draft in paths.datasets().glob(".*.writing"):
-        shutil.rmtree(draft)
+    """Unfinished files of killed writers, and what was set aside as damaged or incomplete, may hold anything; nobody
+    reads them and nobody is writing now."""
+    for ending in (snapshot.DRAFT_SUFFIX, ".damaged", ".incomplete"):
+        for unreadable in paths.datasets().glob(f".*{ending}"):
+            shutil.rmtree(unreadable)
     for directory in (paths.rollouts(), paths.evaluations()):
         for unreadable in (*directory.rglob(".*.writing"), *directory.rglob(".*.damaged")):
             unreadable.unlink()

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from flows.complaints import plain_errors
-from flows.options import Conversations, Final, Path, Profile, Seed, Set, Source, TotalMinutes, checked
+from flows.options import Conversations, Final, Path, Profile, Seed, Set, Source, TotalMinutes, checked, writable
 
 #: Exit code of a call whose slice ended before the comparison did (EX_TEMPFAIL): a loop goes on.
 MORE_TO_DO = 75
@@ -77,6 +77,7 @@ def compare(
             help="Also write the page here, e.g. my-results.md; a file that is there is replaced.",
             show_default=False,
             dir_okay=False,
+            callback=writable,
         ),
     ] = None,
     set_: Set = None,
@@ -112,8 +113,6 @@ def compare(
         elif report_only:
             asked_for = "it is of the comparison asked for last, or of the one that --id names"
             _only_a_page(context, "report_only", asked_for)
-        if write is not None:
-            _check_writable(write)
         if pool:
             _tell(_of_several(pool, final), write)
             return
@@ -181,18 +180,6 @@ def _only_a_page(context: typer.Context, asked: str, instead: str) -> None:
         raise typer.BadParameter(f"{options[asked]} takes no {' and no '.join(meant)}: {instead}")
 
 
-def _check_writable(page: FilePath) -> None:
-    """Refuse a place that cannot be written to before hours of work, not after."""
-    new = not page.exists()
-    try:
-        page.parent.mkdir(parents=True, exist_ok=True)
-        page.open("a").close()  # asked of the file system itself: permissions say nothing of root or of a full disk
-        if new:
-            page.unlink()
-    except OSError as error:
-        raise typer.BadParameter(f"--write {page}: {error.strerror}: '{error.filename}'") from error
-
-
 def _of_several(pool: list[FilePath], final: bool) -> FilePath:
     """The page of what several machines left."""
     from tasks.comparison_outcomes import NotOneComparison
@@ -215,6 +202,7 @@ def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) 
         if not said:
             typer.echo(f"results: {page}")
         if write is not None:
+            write.parent.mkdir(parents=True, exist_ok=True)
             write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.complaints import plain_errors
+from flows.options import writable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +18,12 @@ if TYPE_CHECKING:
     from data.saved_queries import SavedQuery
 
 Form = Literal["table", "csv", "json", "parquet"]
+
+
+def _some_time(seconds: float) -> float:
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise typer.BadParameter(f"{seconds:g} seconds are no limit: give a number, a day has 86400")
+    return seconds
 
 
 def query(
@@ -29,14 +37,17 @@ def query(
     ] = None,
     show: Annotated[bool, typer.Option("--sql", help="Print the saved query's statement instead.")] = False,
     form: Annotated[Form, typer.Option("--format", help="Form of the result.")] = "table",
-    output: Annotated[Path | None, typer.Option(help="Write it to this file.", show_default=False)] = None,
-    seconds: Annotated[float, typer.Option(min=0.1, help="Give up after so long.")] = 60.0,
+    output: Annotated[
+        Path | None, typer.Option(help="Write it to this file.", show_default=False, callback=writable)
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Give up after so long.", callback=_some_time)] = 60.0,
     memory: Annotated[str, typer.Option(help="Memory the query may take.")] = "2GB",
 ) -> None:
     """Ask the data in SQL (DuckDB), also while training runs. Read-only.
 
     Tables: conversations, messages, tools, calls, decision_points, quarantine, flags, dataset_versions, rollouts,
-    evaluations, validations, pass_rates, episodes, runs.
+    evaluations, validations, pass_rates, episodes, runs. Verdicts in `evaluations` are of the time of judging; tables
+    that `evaluate` and `run` print judge the stored texts anew.
 
         apprentice query "SELECT stage, split, avg(turn_success::int) FROM evaluations GROUP BY ALL"
 
@@ -52,7 +63,7 @@ def query(
         from flows import output as out
 
         if list_:
-            out.write_frame(_catalogue(), form if form != "parquet" else "table", output, widest=None)
+            _write_catalogue(form, output)
             return
         if sql is None:
             raise QueryError('ask something: apprentice query "SELECT …", or a name from apprentice query --list')
@@ -63,8 +74,7 @@ def query(
             assert saved is not None
             typer.echo(saved.sql, nl=False)
             return
-        if form == "parquet" and output is None and sys.stdout.isatty():
-            raise QueryError("Parquet is no text: add --output FILE, or send it into a pipe")
+        _refuse_bytes_on_a_terminal(form, output)
         statement, parameters = saved.sql if saved else sql, _bound(saved, with_ or [])
         if saved:
             saved.require_runs(parameters or {})
@@ -74,6 +84,13 @@ def query(
         else:
             rows = run_query(statement, parameters, timeout_seconds=seconds, memory_limit=memory)
             out.write_frame(rows, form, output)
+
+
+def _refuse_bytes_on_a_terminal(form: Form, output: Path | None) -> None:
+    from data.query import QueryError
+
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise QueryError("Parquet is no text: add --output FILE, or send it into a pipe")
 
 
 def _bound(saved: SavedQuery | None, assignments: list[str]) -> dict[str, str | None] | None:
@@ -86,6 +103,18 @@ def _bound(saved: SavedQuery | None, assignments: list[str]) -> dict[str, str | 
             raise QueryError(f"--with takes NAME=VALUE, got {assignment!r}")
         given[name] = value
     return saved.bind(given) if saved else given or None
+
+
+def _write_catalogue(form: Form, output: Path | None) -> None:
+    import pyarrow as pa
+
+    from flows import output as out
+
+    _refuse_bytes_on_a_terminal(form, output)
+    if form == "parquet":
+        out.write_parquet(pa.Table.from_pandas(_catalogue(), preserve_index=False), output)
+    else:
+        out.write_frame(_catalogue(), form, output, widest=None)
 
 
 def _catalogue() -> pd.DataFrame:

@@ -8,10 +8,13 @@ from typing import Annotated
 import typer
 
 from flows.complaints import plain_errors
+from flows.options import writable
 
 
 def report(
-    output: Annotated[Path | None, typer.Option(help="Write it to this file.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Write it to this file.", show_default=False, callback=writable)
+    ] = None,
 ) -> None:
     """The newest model on one self-contained HTML page: results, conversations, data, cost, promotion.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import tempfile
+from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
 
 import typer
@@ -95,6 +97,26 @@ UpstreamRun = Annotated[
     str | None,
     typer.Option("--run", help="With --from or --only: the run to begin with.", show_default=False),
 ]
+
+
+def writable(output: FilePath | None) -> FilePath | None:
+    """``output``, if a file can be written there: asked before the work, and of the file system itself.
+
+    Raises:
+        typer.BadParameter: It is a folder, or nothing can be made in the folder it would lie in.
+    """
+    if output is None:
+        return None
+    from flows.output import not_a_folder
+
+    place = output.absolute()
+    try:
+        not_a_folder(output)
+        place = next(folder for folder in place.parents if folder.exists())  # those between are made when it is written
+        tempfile.TemporaryFile(dir=place).close()
+    except OSError as error:
+        raise typer.BadParameter(f"{output} cannot be written, {place}: {error.strerror}") from error
+    return output
 
 
 def checked(profile: ProfileChoice, assignments: list[str] | None, *, upload: bool = False) -> dict[str, Any]:

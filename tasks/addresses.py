@@ -36,11 +36,12 @@ TRAINERS: dict[str, Trainer] = {
 }
 
 
-def modules_of(stage: str) -> tuple[str, ...]:
-    """Entry modules of the code behind a stage; none where only settings count."""
+def possible_modules(stage: str) -> tuple[tuple[str, ...], ...]:
+    """The entry modules that a result of the stage may have come of, each possibility a tuple; none where only settings
+    count."""
     if stage == "evaluation":
-        return (JUDGE, PLAYER)
-    return (TRAINERS[stage].module,) if stage in TRAINERS else ()
+        return (JUDGE,), (JUDGE, PLAYER)
+    return ((TRAINERS[stage].module,),) if stage in TRAINERS else ()
 
 
 def base_address(settings: Settings, dataset_version: str, model_sha256: str) -> Address:
@@ -72,6 +73,7 @@ def training_address(stage: Stage, settings: Settings, start: Record, dataset_ve
         },
         dataset_version=dataset_version or start.dataset_version,
         start_sha256=start.model_sha256,
+        modules=(trainer.module,),
     )
 
 
@@ -83,12 +85,14 @@ def evaluation_address(settings: Settings, model: Record) -> Address:
     splits = TEST_SPLITS if settings.evaluation.final else VALIDATION_SPLITS
     facts = {"run_id": model.run_id, "thinking": thinks(settings, model), "splits": list(splits), **chosen}
     facts |= _stated_precision(settings)
+    modules = (JUDGE, PLAYER) if plays else (JUDGE,)
     return records.address(
         "evaluation",
-        code=code_digest(*((JUDGE, PLAYER) if plays else (JUDGE,))),
+        code=code_digest(*modules),
         settings=facts,
         dataset_version=dataset,
         start_sha256=model.model_sha256,
+        modules=modules,
     )
 
 

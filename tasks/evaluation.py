@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from data import paths
+from data.parquet import set_aside_damaged
 from data.schema import TEST_SPLITS
 from data.settings import Settings
 from models import tracking
@@ -18,7 +21,7 @@ from tasks import choices, records, showing
 from tasks.addresses import evaluation_address, thinks
 from tasks.records import Record
 from tasks.reporting import duration
-from tasks.stage import Interrupted, Upstream, Work, now, perform
+from tasks.stage import Interrupted, Upstream, Work, now, perform, say
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,9 @@ class NothingToEvaluate(Exception):
 def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None, force: bool = False) -> str:
     """Evaluation id of a model on validation, or on test with ``settings.evaluation.final``; resumes what was begun.
 
+    One that is done again, by ``force`` or because its files are not what it left, has an id of its own: nothing of the
+    earlier one counts as judged, and none of its time as spent.
+
     Raises:
         MissingUpstream: The run is unknown, unfinished or damaged.
         Interrupted: Stopped by a signal; rows are kept and the same call goes on.
@@ -41,10 +47,12 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
     thinking = thinks(settings, model)
     address = evaluation_address(settings, model)
     earlier = records.load(address.stage, address.key)
-    again = force and earlier is not None and earlier.status == "done"
-    evaluation_id = f"{address.key}-{now()[:19].replace(':', '')}" if again else address.key
-    if earlier is not None and not again:
-        evaluation_id = earlier.outputs.get("evaluation_id", evaluation_id)
+    evaluation_id = address.key
+    if earlier is not None:
+        evaluation_id = str(earlier.outputs.get("evaluation_id", evaluation_id))
+        if earlier.status == "done" and (force or not records.intact(earlier)):
+            _set_aside_unreadable(evaluation_id)
+            evaluation_id = f"{address.key}-{now()[:19].replace(':', '')}"
     if settings.evaluation.final:
         # Before a row is seen: an interrupted look is a look, and so is reuse.
         _note_final_use(evaluation_id, model, settings.evaluation.dataset)
@@ -60,6 +68,13 @@ def evaluate(settings: Settings, run_id: str, pipeline_run_id: str | None = None
     evaluation_id = str(record.outputs["evaluation_id"])
     leave_evaluation(evaluation_id, model, thinking)
     return evaluation_id
+
+
+def _set_aside_unreadable(evaluation_id: str) -> None:
+    """Hide files of an earlier evaluation that cannot be read: queries of all evaluations and ``apprentice forget``
+    would meet them for ever."""
+    if damaged := set_aside_damaged(files_of(evaluation_id)):
+        say(f"evaluation: {len(damaged)} files of {evaluation_id} could not be read and are hidden")
 
 
 def _evaluate(work: Work, settings: Settings, model: Record, thinking: bool, evaluation_id: str) -> dict[str, Any]:
@@ -194,9 +209,26 @@ def episodes_of(evaluation_id: str) -> pd.DataFrame:
 
 
 def final_uses() -> list[dict[str, str]]:
-    """Each look at test splits on this machine: run, dataset, evaluation and time."""
+    """Each look at test splits on this machine: run, dataset, evaluation and time.
+
+    A line that cannot be read, as a full disk or a kill leaves one, is left out and told on stderr.
+    """
     file = paths.final_uses()
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+    lines = file.read_text(encoding="utf-8", errors="replace").split("\n") if file.exists() else []
+    uses = {number: _use_in(line) for number, line in enumerate(lines, start=1) if line.strip()}
+    if lost := [str(number) for number, use in uses.items() if use is None]:
+        which = f"line{'s' * (len(lost) > 1)} {', '.join(lost)}"
+        told = f"{file}: {which} cannot be read; what was noted there of a look at test splits does not count"
+        print(told, file=sys.stderr, flush=True)
+    return [use for use in uses.values() if use is not None]
+
+
+def _use_in(line: str) -> dict[str, str] | None:
+    try:
+        use = json.loads(line)
+    except ValueError:
+        return None
+    return use if isinstance(use, dict) else None
 
 
 def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> None:
@@ -208,7 +240,16 @@ def _note_final_use(evaluation_id: str, model: Record, dataset: str | None) -> N
         "evaluation_id": evaluation_id,
         "git_commit": tracking.git_commit(),
     }
-    with paths.final_uses().open("a", encoding="utf-8") as stream:
-        stream.write(json.dumps(row) + "\n")
+    _append_line(paths.final_uses(), json.dumps(row))
     number = sum(use["run_id"] == model.run_id for use in final_uses())
     tracking.StageRun(model.run_id, lambda text: None).tag({"final_uses": str(number)})
+
+
+def _append_line(file: Path, line: str) -> None:
+    """Append a line; one before it that was cut short is closed off first, so that it alone is lost."""
+    with file.open("a+b") as stream:
+        cut_short = False
+        if stream.seek(0, os.SEEK_END):
+            stream.seek(-1, os.SEEK_END)
+            cut_short = stream.read(1) != b"\n"
+        stream.write(b"\n" * cut_short + line.encode() + b"\n")

@@ -61,14 +61,14 @@ def forget_conversation(conversation_id: str, reporter: Reporter) -> ForgetRepor
 
 
 def quiet_house(purpose: str) -> ExitStack:
-    """Locks that keep ingestion and training out; refuses while anything else is under way.
+    """Locks that keep every stage out, those of evaluations as well; refuses while one is under way.
 
     Raises:
         Busy: Somebody is at work; the message says who.
     """
     stack = ExitStack()
     try:
-        for name in ("ingest", locks.TRAINING):
+        for name in ("ingest", locks.TRAINING, locks.REMOVAL):
             stack.enter_context(locks.hold(name, purpose))
         for record in records.running():
             if record.lock not in ("", "ingest", locks.TRAINING) and not locks.is_free(record.lock):

@@ -23,6 +23,8 @@ from data.files import write_whole
 PATIENCE = 3.0
 WAIT = "APPRENTICE_WAIT_MINUTES"
 TRAINING = "training"
+#: Held while files go that any stage may read (``forget``, ``data gc``).
+REMOVAL = "removal"
 
 
 class Busy(Exception):

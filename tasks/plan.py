@@ -11,8 +11,8 @@ from data.settings import DataSettings, Settings
 from data.sources import get_source
 from data.sources.base import Fetching
 from tasks import locks, records
-from tasks.addresses import base_address, evaluation_address, modules_of, training_address
-from tasks.code import changed_files
+from tasks.addresses import base_address, evaluation_address, possible_modules, training_address
+from tasks.code import changed_files, code_digest
 from tasks.records import EVERY_MODEL, Address, Record, Stage
 from tasks.selection import Selection, StageName
 from tasks.stage import flat
@@ -171,7 +171,7 @@ def differences(record: Record, address: Address) -> Iterator[str]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield _changed(name, before.get(name), after.get(name))
-    if record.code != address.code:
+    if record.code != address.code and not _still_there(record.code, address.stage):
         yield _code(record.code, address.stage)
 
 
@@ -183,8 +183,15 @@ def _changed(name: str, before: Any, after: Any) -> str:
     return f"{name} {before} → {after}"
 
 
+def _still_there(code: str, stage: str) -> bool:
+    """Whether the code behind a result is as it was, though a result of other settings comes of more of it or less."""
+    return code in {code_digest(*modules) for modules in possible_modules(stage)}
+
+
 def _code(before: str, stage: str) -> str:
-    changed = changed_files(before, *modules_of(stage)) if before else None
+    each = [changed_files(before, *modules) for modules in possible_modules(stage)] if before else []
+    # Against modules that it did not come of, all of their files would count: the fewest are those that changed.
+    changed = min((files for files in each if files is not None), key=len, default=None)
     if not changed:
         return "code changed"
     more = f" and {len(changed) - _FILES_NAMED} more" if len(changed) > _FILES_NAMED else ""

@@ -51,6 +51,8 @@ class Address(BaseModel):
     settings: dict[str, Any]
     dataset_version: str | None
     start_sha256: str | None
+    modules: tuple[str, ...] = ()
+    """Entry modules of the code that ``code`` is a digest of; that stands for them in the key."""
 
 
 class Record(BaseModel):
@@ -118,8 +120,10 @@ def address(
     settings: Mapping[str, Any],
     dataset_version: str | None = None,
     start_sha256: str | None = None,
+    modules: Sequence[str] = (),
 ) -> Address:
-    """Content address of a stage's result; ``settings`` are the ones that matter to it, JSON-ready."""
+    """Content address of a stage's result; ``settings`` are the ones that matter to it, JSON-ready, and ``modules``
+    those that ``code`` is the digest of."""
     relevant = {key: value for key, value in settings.items() if key not in WITHOUT_EFFECT}
     facts = [stage, code, relevant, dataset_version, start_sha256]
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
@@ -130,6 +134,7 @@ def address(
         settings=relevant,
         dataset_version=dataset_version,
         start_sha256=start_sha256,
+        modules=tuple(modules),
     )
 
 
@@ -168,11 +173,28 @@ def read_whole(kind: type[Kept], file: Path, what: str, cure: str) -> Kept:
 
 
 def save(record: Record) -> None:
-    """Write the record; a finished one of another run at the same address is kept under that run's id."""
+    """Write the record; a finished one of another execution at the same address is kept under that one's name."""
     earlier = load(record.stage, record.key)
-    if earlier is not None and earlier.run_id != record.run_id and earlier.status == "done":
-        write_whole(_file(record.stage, f"{record.key}-{earlier.run_id[:8]}"), earlier.model_dump_json(indent=2))
+    if earlier is not None and earlier.status == "done" and _execution(earlier) != _execution(record):
+        _keep(earlier)
     write_whole(_file(record.stage, record.key), record.model_dump_json(indent=2))
+
+
+def _execution(record: Record) -> str:
+    """What tells an execution from others at its address: an evaluation's run is that of the model, all the same."""
+    return str(record.outputs.get("evaluation_id", "")) if record.stage == "evaluation" else record.run_id
+
+
+def _keep(earlier: Record) -> None:
+    """A run stays known whatever became of its model. An evaluation whose rows were changed does not: it would be taken
+    for the newest finished one, and found damaged for ever, while the one in its place is not done."""
+    if earlier.stage != "evaluation":
+        name = earlier.run_id[:8]
+    elif intact(earlier):
+        name = _execution(earlier)
+    else:
+        return
+    write_whole(_file(earlier.stage, f"{earlier.key}-{name}"), earlier.model_dump_json(indent=2))
 
 
 def every(*stages: str) -> Iterator[Record]:

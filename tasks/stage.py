@@ -18,7 +18,6 @@ from data.files import write_whole
 from models import tracking
 from models.spool import alias
 from tasks import locks, records
-from tasks.addresses import modules_of
 from tasks.code import remember_files
 from tasks.records import Address, Record
 from tasks.reporting import PlainReporter, reporting
@@ -121,7 +120,8 @@ def perform(
             with opened as work:
                 work.record = work.record.model_copy(update={"lock": name, "outputs": dict(begun or {})})
                 records.save(work.record)
-                remember_files(*modules_of(address.stage))
+                _let_removals_end(address.stage)
+                remember_files(*address.modules)
                 outcome = do(work)
         except BaseException as error:
             if work is not None:
@@ -130,6 +130,17 @@ def perform(
         record = Record.model_validate({**work.record.model_dump(), **outcome, "status": "done", "ended": now()})
         records.save(record)
         return record
+
+
+def _let_removals_end(stage: str) -> None:
+    """Begin only where nobody is removing what may be read. The record says by now that this stage is under way, and
+    whoever removes looks at records once it holds this lock: one of the two sees the other.
+
+    Raises:
+        Busy: A removal is under way.
+    """
+    with locks.hold(locks.REMOVAL, stage):
+        pass
 
 
 def bury_the_dead(*, except_for: Address, held: str) -> None:

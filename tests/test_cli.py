@@ -17,6 +17,7 @@ import typer
 from typer.testing import CliRunner
 
 from data import paths
+from data.profiles import resolve
 from flows import complaints, environment
 from flows.assignments import nested
 from flows.cli import app
@@ -134,8 +135,8 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["compare", "--pool", "nowhere", "--arm", "sft", "--minutes", "3"], 2, "takes no --arm and no --minutes"),
         (["compare", "--pool", "nowhere", "--profile", "laptop"], 2, "--pool takes no --profile: what was asked"),
         (["compare", "--report", "--dataset", "0" * 12], 2, "--report takes no --dataset: it is of the comparison"),
-        (["compare", "--write", "/proc/page.md"], 2, "--write /proc/page.md: No such file or directory"),
-        (["compare", "--write", "/proc/new/page.md"], 2, "--write /proc/new/page.md: No such file or directory"),
+        (["compare", "--write", "/proc/page.md"], 2, "/proc/page.md cannot be written, /proc: No such file"),
+        (["compare", "--write", "/proc/new/page.md"], 2, "/proc/new/page.md cannot be written, /proc: No such file"),
         (["compare", "--minutes", "0"], 2, "0 minutes are no budget"),
         (["compare", "--minutes", "nan"], 2, "nan minutes are no budget"),
         (["sft", "--minutes", "-1"], 2, "-1 minutes are no budget"),
@@ -194,6 +195,30 @@ def test_assignments_become_nested_settings() -> None:
         "sft": {"learning_rate": 1e-4, "lora_rank": None},
         "seed": 3,
         "data": {"source": "sgd"},
+    }
+
+
+@pytest.mark.parametrize("version", ["5365e7498012", "123456789012", "1e5", "0e1234567890", "true", "1.50"])
+def test_settings_that_are_text_stay_as_they_were_written(version: str) -> None:
+    stated = nested([f"prime.rationales={version}", f"evaluation.dataset={version}", f"data.path={version}"])
+    settings = resolve("laptop", stated)
+    assert (settings.prime.rationales, settings.evaluation.dataset) == (version, version)
+    assert settings.data.path == Path(version)
+
+
+def test_settings_that_are_text_can_be_taken_back_and_quoted() -> None:
+    assert nested(["prime.rationales=null", 'data.source="sgd"']) == {
+        "prime": {"rationales": None},
+        "data": {"source": "sgd"},
+    }
+
+
+def test_everything_else_is_read_as_json() -> None:
+    assert nested(["sft.minutes=12e1", 'prime={"epochs": 1}', "grpo.thinking=false", "nonsense=[1, 2]"]) == {
+        "sft": {"minutes": 120.0},
+        "prime": {"epochs": 1},
+        "grpo": {"thinking": False},
+        "nonsense": [1, 2],
     }
 
 

@@ -350,6 +350,33 @@ def test_unfinished_and_damaged_files_go_whatever_they_hold(said: list[Conversat
     assert not any(file.exists() for file in torn)
 
 
+def test_snapshots_that_were_set_aside_go_whatever_they_hold(said: list[Conversation], ingested: Ingest) -> None:
+    version = ingested().dataset_version
+    snapshot.set_aside(version)
+    paths.dataset(version).mkdir()  # a copy cut short: no manifest
+    shutil.copy(next(paths.datasets().glob(".*.damaged/conversations.parquet")), paths.dataset(version))
+    snapshot.publish(version)
+    assert {path.suffix for path in paths.datasets().iterdir()} == {"", ".damaged", ".incomplete"}
+    forget(said[0].id, Silent())
+    assert [path.name for path in paths.datasets().iterdir()] == [version]
+    assert bytes_of(SECRET) == []
+
+
+def test_what_only_the_warehouse_holds_is_forgotten_too(said: list[Conversation], ingested: Ingest) -> None:
+    said.append(said[1].model_copy(update={"id": "fixture/bad", "record_id": "bad", "messages": ()}))
+    version = ingested().dataset_version
+    shutil.rmtree(paths.dataset(version))  # by hand
+    paths.evaluation_set().rename(paths.var() / "downloads")
+    report = forget(said[0].id, Silent())
+    assert report.warehouse_rows > 5
+    assert (report.newly, report.snapshots) == (True, {})
+    assert report.was_in == {version: "train"}  # who was trained on it is still to be named
+    assert bytes_of(SECRET) == []
+    assert forget("fixture/bad", Silent()).warehouse_rows == 1
+    with pytest.raises(UnknownConversation):
+        forget("fixture/nobody", Silent())
+
+
 # --- single files
 
 

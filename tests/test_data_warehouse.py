@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -25,6 +26,54 @@ REJECTED = [
     Quarantined(source="sgd", record_id="7", reason="unknown_tool", detail="message 3 calls 'FindTaxi'"),
     Quarantined(source="sgd", record_id="9", reason="unknown_tool", detail="message 1 calls 'FindTaxi'"),
 ]
+#: Forgets in copies of a warehouse, killed before ever another line of `_write_anew`, until a call comes to its end;
+#: prints for each kill how many rows the next process finds, how many after the same call again, and what it left.
+KILL_AT_EACH_LINE = """
+import json, os, shutil, signal, sys
+from pathlib import Path
+import duckdb, pyarrow
+from data.warehouse import connect, forget, removing
+original, place, name = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+
+def inside(work):
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write, json.dumps(work()).encode())
+        os._exit(0)
+    os.close(write)
+    killed = os.waitpid(child, 0)[1] != 0  # or ended by an error
+    with open(read, "rb") as answer:
+        return None if killed else json.loads(answer.read())
+
+def killed_at(line):
+    passed = 0
+    def trace(frame, event, argument):
+        nonlocal passed
+        if frame.f_code is not removing._write_anew.__code__:
+            return None
+        if event == "line":
+            passed += 1
+            if passed == line:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return trace
+    sys.settrace(trace)
+    return forget(name)
+
+def rows():
+    with connect() as connection:
+        return connection.execute("SELECT count(*) FROM messages WHERE conversation_id = ?", [name]).fetchone()[0]
+
+found = []
+for line in range(1, 100):
+    os.environ["APPRENTICE_VAR"] = str(place / str(line))
+    shutil.copytree(original.parent, place / str(line))
+    if inside(lambda: killed_at(line)) is not None:
+        break
+    left, _, again = inside(lambda: [rows(), forget(name), rows()]) or [None] * 3
+    found.append([left, again, sorted(path.name for path in (place / str(line)).iterdir())])
+print(json.dumps(found))
+"""
 HOLD = """
 import sys, duckdb
 connection = duckdb.connect(sys.argv[1])
@@ -218,6 +267,47 @@ def test_killed_writer_leaves_what_was_stored(
     )
     assert subprocess.run([sys.executable, "-c", program, str(paths.warehouse())], check=False).returncode == -9
     assert counts() == before
+
+
+@pytest.mark.slow
+def test_forgetting_that_was_killed_leaves_a_warehouse_that_opens_and_the_same_call_finishes_it(
+    version: DatasetVersion, tiny_conversations: list[Conversation], tmp_path: Path
+) -> None:
+    secret = "Zyxwvut-Quorum-77"
+    told = Message(role="user", content=f"My word is {secret}.")
+    forgotten = tiny_conversations[0].model_copy(update={"messages": (told,)})
+    store(version, [forgotten, *tiny_conversations[1:]], [], [])
+    assert secret.encode() in paths.warehouse().read_bytes()
+    program = [sys.executable, "-c", KILL_AT_EACH_LINE, str(paths.warehouse()), str(tmp_path), forgotten.id]
+    done = subprocess.run(program, cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert len(found) > 5
+    assert all(left in (0, 1) for left, _, _ in found)  # None: it did not open
+    assert [again for _, again, _ in found] == [0] * len(found)
+    assert {tuple(names) for _, _, names in found} == {("warehouse.duckdb",)}
+    assert [file for file in tmp_path.glob("*/warehouse.duckdb*") if secret.encode() in file.read_bytes()] == [
+        paths.warehouse()
+    ]
+
+
+def test_a_log_that_is_not_the_files_own_is_named_beside_it(version: DatasetVersion, tmp_path: Path) -> None:
+    store(version, [], [], REJECTED)
+    program = (
+        "import sys, os, signal, duckdb\n"
+        "connection = duckdb.connect(sys.argv[1])\n"
+        "connection.execute('CREATE TABLE other (i INTEGER)'); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    with duckdb.connect(str(tmp_path / "other.duckdb")) as connection:
+        connection.execute("CREATE TABLE before (i INTEGER)")
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "other.duckdb")], check=False)
+    log = paths.warehouse().with_name("warehouse.duckdb.wal")
+    (tmp_path / "other.duckdb.wal").rename(log)
+    with pytest.raises(
+        WarehouseError, match=r"move the file away, with .*/warehouse\.duckdb\.wal beside it, and ingest"
+    ):
+        stored_versions()
+    log.unlink()
+    assert len(stored_versions()) == 1
 
 
 def test_held_warehouse_names_the_holder_and_the_way_out(version: DatasetVersion) -> None:

@@ -1,8 +1,12 @@
 """Judging by episodes: the same tasks for every model, whole tasks within a budget, and no episode played twice."""
 
+import json
+
 import pytest
 
+from data import paths
 from data.episodes import read_episodes
+from data.parquet import shards
 from data.practice.domains import DOMAINS
 from data.profiles import resolve
 from data.reporting import Silent
@@ -18,7 +22,7 @@ def base_model(_sheltered_session):
         return fetch_base_model("random:qwen3", Silent())
 
 
-def evaluate(base_model, **episodes):
+def evaluate(base_model, reporter=None, **episodes):
     chosen = {"tasks": 2, "trials": 2, "max_turns": 2, "batch_size": 2, **episodes}
     return evaluate_episodes(
         base_model,
@@ -28,7 +32,7 @@ def evaluate(base_model, **episodes):
         splits=("validation_seen", "validation_unseen"),
         thinking=False,
         settings=resolve("smoke", {"device": "cpu", "evaluation": {"episodes": chosen}}),
-        reporter=Silent(),
+        reporter=reporter or Silent(),
     )
 
 
@@ -44,7 +48,39 @@ def test_what_a_budget_leaves_out_is_played_later_and_nothing_twice(base_model):
     assert kept["created_at"].tolist() == before["created_at"].tolist()
     assert frame.groupby(["split", "task_id"])["trial"].apply(sorted).tolist() == [[0, 1]] * 4
     assert frame.groupby("task_id")["messages"].apply(lambda said: said.iloc[0][1] != said.iloc[1][1]).all()
-    assert evaluate(base_model).seconds < first.seconds
+    evaluate(base_model)
+    assert read_episodes("evaluation", "e")["created_at"].equals(frame["created_at"])
+
+
+def test_a_budget_counts_what_earlier_attempts_took(base_model):
+    def spent():
+        (file,) = (paths.evaluations() / "e").glob("*.json")
+        return file, json.loads(file.read_text())["seconds"]
+
+    first = evaluate(base_model, minutes=1e-9)
+    file, seconds = spent()
+    assert 0 < seconds <= first.seconds
+    file.write_text(json.dumps({"seconds": 3600.0}))
+    second = evaluate(base_model, minutes=60.0)
+    assert (second.stopped, second.seconds > 3600) == ("budget", True)
+    assert first.episodes < second.episodes < second.planned  # never none
+    assert spent()[1] > 3600
+    file.write_text("[]")  # begins to count where it cannot be read
+    third = evaluate(base_model, minutes=60.0)
+    assert (third.stopped, third.seconds < 3600) == ("finished", True)
+
+
+def test_episodes_that_cannot_be_read_are_played_again(base_model):
+    said = []
+    reporter = Silent()
+    reporter.say = said.append
+    assert evaluate(base_model, reporter).stopped == "finished"
+    files = shards(paths.evaluations() / "e" / "episodes")
+    files[0].write_bytes(b"PAR1 broken")
+    again = evaluate(base_model, reporter)
+    assert (again.stopped, again.episodes, len(read_episodes("evaluation", "e"))) == ("finished", 8, 8)
+    assert len(shards(paths.evaluations() / "e" / "episodes")) == 8
+    assert said == ["1 files of this evaluation's episodes could not be read; what they held is played again"]
 
 
 def test_tasks_of_splits_and_purposes_never_meet_and_more_only_adds():

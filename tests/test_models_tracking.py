@@ -121,6 +121,7 @@ def test_without_a_store_the_run_has_an_id_and_a_log(monkeypatch: pytest.MonkeyP
     assert [(row["step"], row["values"]) for row in rows] == [(1, {"train/loss": 1.5})]
     assert (paths.run(run.run_id) / "loss.png").stat().st_size > 1000
     assert len(said) == 1
+    assert said[0].endswith(f"numbers are kept in {paths.run(run.run_id) / 'metrics.jsonl'}")
 
 
 def test_a_run_begun_and_ended_while_the_store_was_away_is_told_later(client, monkeypatch: pytest.MonkeyPatch) -> None:

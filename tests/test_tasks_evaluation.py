@@ -8,18 +8,24 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data import profiles
+from data.evaluations import files_of, note_seconds, seconds_spent
 from data.paths import final_uses
+from data.query import run_query
 from models import tracking
 from models.metric_log import MetricLog
-from tasks import results
+from tasks import evaluation, export, records, results
 from tasks.base_model import prepare_base_model
+from tasks.doctor import stored_results
 from tasks.evaluation import NothingToEvaluate, evaluate, rows_of
 from tasks.records import MissingUpstream, of_run
 from tasks.stage import Interrupted
 from tasks.training import train
+from tasks.weekly import facts
 
 STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
 
@@ -103,6 +109,82 @@ def test_an_interrupted_evaluation_keeps_its_rows_and_goes_on(stages: SimpleName
     assert len(rows_of(evaluate.fn(settings(), sft))) == 12
 
 
+def forge(file: Path) -> None:
+    """Other texts under the same verdicts, in a file that can be read."""
+    table = pq.read_table(file)
+    column = table.schema.get_field_index("text")
+    forged = pa.array(["forged"] * table.num_rows)
+    pq.write_table(table.set_column(column, table.schema.field(column), forged), file)
+
+
+def tear(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-20])
+
+
+@pytest.mark.parametrize("damage", [forge, tear, Path.unlink])
+def test_a_finished_evaluation_whose_files_were_changed_is_done_again_as_if_it_had_not_been(
+    stages: SimpleNamespace, damage: Any
+) -> None:
+    _, sft, _ = trained()
+    first = evaluate.fn(settings(), sft)
+    note_seconds(first, 3600.0)
+    (file,) = files_of(first)
+    damage(file)
+    second = evaluate.fn(settings(), sft)
+    assert second != first
+    assert seconds_spent(second) == 0
+    assert rows_of(second)["text"].tolist() == [""] * 12
+    assert [call for call in stages.calls if call[0] == "evaluate sft"] == [("evaluate sft", sft)] * 2
+    (record,) = records.every("evaluation")
+    assert (record.status, record.outputs["evaluation_id"], records.intact(record)) == ("done", second, True)
+    assert evaluate.fn(settings(), sft) == second  # what was done again is reused
+    # Nothing that reads all evaluations stumbles over what is left of the first, or takes it for the newer one.
+    assert len(run_query("SELECT * FROM evaluations WHERE text = ''")) == 12
+    assert [finding.state for finding in stored_results()] == ["good"]
+
+
+def test_one_that_is_done_again_goes_on_under_its_own_id_when_stopped(stages: SimpleNamespace) -> None:
+    _, sft, _ = trained()
+    first = evaluate.fn(settings(), sft)
+    forge(files_of(first)[0])
+    stages.trouble["evaluate sft"] = "interrupted"
+    with pytest.raises(Interrupted, match="after 4 of 12"):
+        evaluate.fn(settings(), sft)
+    (record,) = records.every("evaluation")  # nothing can be told of the first any more
+    begun = record.outputs["evaluation_id"]
+    assert (record.status, begun != first, len(rows_of(begun))) == ("interrupted", True, 4)
+    assert evaluate.fn(settings(), sft) == begun
+    assert len(files_of(begun)) == 2  # the four rows and the other eight
+
+
+def test_force_that_is_stopped_leaves_the_finished_evaluation_to_those_who_tell_of_it(
+    stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, sft, _ = trained()
+    model = of_run(sft)
+    first = evaluate.fn(settings(), sft)
+    stages.trouble["evaluate sft"] = "interrupted"
+    with pytest.raises(Interrupted):
+        evaluate.fn(settings(), sft, force=True)
+    told = {record.outputs["evaluation_id"]: record.status for record in records.every("evaluation")}
+    (forced,) = told.keys() - {first}
+    assert told == {first: "done", forced: "interrupted"}
+    assert facts._newest_evaluations() == {sft: first}
+    assert export.newest_evaluation(model).outputs["evaluation_id"] == first
+
+    assert evaluate.fn(settings(), sft) == forced  # goes on
+    told = [(record.outputs["evaluation_id"], record.status) for record in records.every("evaluation")]
+    assert sorted(told) == [(first, "done"), (forced, "done")]
+    assert facts._newest_evaluations() == {sft: forced}
+    assert export.newest_evaluation(model).outputs["evaluation_id"] == forced
+    assert evaluate.fn(settings(), sft) == forced
+    assert [finding.says for finding in stored_results()] == ["5 finished stages are as they were left"]
+
+    monkeypatch.setattr(evaluation, "now", lambda: "2126-01-01T00:00:01.000000+00:00")  # ids have a second's precision
+    third = evaluate.fn(settings(), sft, force=True)
+    assert {record.outputs["evaluation_id"] for record in records.every("evaluation")} == {first, forced, third}
+
+
 def test_empty_splits_are_a_clear_error(stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 
@@ -132,6 +214,31 @@ def test_only_final_looks_at_test_and_each_use_is_noted(stages: SimpleNamespace)
     assert set(rows_of(judged)["split"]) == {"test_seen", "test_unseen", "test_mixed"}
     notes = [json.loads(line) for line in final_uses().read_text().splitlines()]
     assert [(note["run_id"], note["evaluation_id"]) for note in notes] == [(sft, judged)] * 2
+
+
+@pytest.mark.parametrize("cut", [1, 40])
+def test_a_torn_line_among_the_looks_at_test_is_told_and_costs_no_other(
+    stages: SimpleNamespace, capsys: pytest.CaptureFixture[str], cut: int
+) -> None:
+    """Torn in its middle, or whole and without its end of line."""
+    _, sft, _ = trained()
+    evaluate.fn(settings(final=True), sft)
+    kept = final_uses().read_bytes()
+    final_uses().write_bytes((kept * 2)[:-cut])
+    readable = 2 if cut == 1 else 1
+    capsys.readouterr()
+    assert len(evaluation.final_uses()) == readable
+    assert ("line 2 cannot be read" in capsys.readouterr().err) is (cut == 40)
+    judged = evaluate.fn(settings(final=True), sft)
+    uses = evaluation.final_uses()
+    assert [(use["run_id"], use["evaluation_id"]) for use in uses] == [(sft, judged)] * (readable + 1)
+    assert final_uses().read_bytes().startswith((kept * 2)[:-cut] + b"\n{")
+
+
+def test_what_is_no_look_at_all_among_them_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    final_uses().write_bytes(b'{"run_id": "a"}\n\x00\xff\x00\n7\n\n{"run_id": "b"}\n')
+    assert [use["run_id"] for use in evaluation.final_uses()] == ["a", "b"]
+    assert "lines 2, 3 cannot be read" in capsys.readouterr().err
 
 
 def test_models_are_compared_on_the_points_all_reached(stages: SimpleNamespace) -> None:

@@ -16,8 +16,9 @@ from data.snapshot import read_conversations
 from flows.cli import app
 from models.registry import Known
 from tasks import locks, records
-from tasks.forgetting import witnesses
+from tasks.forgetting import quiet_house, witnesses
 from tasks.records import Record
+from tasks.stage import Upstream, perform
 
 
 def record(stage: str, run_id: str, start: str | None = None, **changes: Any) -> Record:
@@ -64,6 +65,24 @@ def test_a_test_conversation_was_judged_by_not_trained_on() -> None:
     judge = record("evaluation", "grpo", outputs={"evaluation_id": "e1"})
     records.save(judge)
     assert how(erased("test_seen", evaluations={"e1": 3}), CHAIN) == {"grpo": "was evaluated on it"}
+
+
+def test_what_begins_while_files_are_removed_waits_or_is_refused_also_if_its_lock_is_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An evaluation that had read a conversation would write rows of it after all files were looked through."""
+    monkeypatch.setattr(locks, "PATIENCE", 0.1)
+    address = records.address("base", code="c", settings={})
+    begun: list[str] = []
+
+    def begin() -> None:
+        perform(address, lambda work: begun.append("begun") or {}, profile="smoke", upstream=Upstream())
+
+    with quiet_house("forget"), pytest.raises(locks.Busy, match="the removal lock is held by forget"):
+        begin()
+    assert begun == []
+    begin()
+    assert begun == ["begun"]
 
 
 # --- commands

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from data import paths, snapshot, warehouse
+from data import paths, profiles, snapshot, warehouse
+from data.arms import PRESETS
 from data.garbage import Garbage, References, find
 from data.ingest import ingest
 from data.reporting import Silent
@@ -17,6 +18,7 @@ from data.settings import DataSettings
 from models import tracking
 from models.registry import Known, KnownRun, TrackingAway, known
 from tasks import garbage, locks, records
+from tasks.comparison import opened
 from tasks.garbage import collect, references
 from tasks.records import Record
 
@@ -68,6 +70,28 @@ def test_thoughts_of_another_dataset_stay_with_the_priming_that_reads_them(versi
     first, second, _ = versions
     record("primed", "p", dataset_version=second, status="interrupted", settings={"rationales": first})
     assert references(Known()).versions >= {first, second}
+
+
+def test_datasets_of_a_comparison_stay(versions: tuple[str, str, str]) -> None:
+    settings = profiles.resolve("smoke", {"prime": {"rationales": "thoughts"}, "evaluation": {"dataset": "judged on"}})
+    opened("minimum", PRESETS["minimum"], [0], settings, versions[0], {"bfcl": "elsewhere"}, None, versions[1])
+    unreadable = paths.comparisons() / "torn" / "state.json"
+    unreadable.parent.mkdir()
+    unreadable.write_text("{", encoding="utf-8")
+    kept = references(Known()).versions
+    assert kept == {*versions, "elsewhere", "thoughts", "judged on"}
+    assert names(find(references(Known()))) == set()
+
+
+def test_a_judgement_of_a_model_hides_nothing_of_where_that_came_from(versions: tuple[str, str, str]) -> None:
+    """Records of evaluations have their model's run, and say that they started from it."""
+    first, _, _ = versions
+    record("sft", "s", dataset_version=first)
+    record("continued", "c", start_run_id="s", ended="2026-02-01", dataset_version=versions[1])
+    record("evaluation", "c", key="judged", start_run_id="c", dataset_version=versions[1])
+    deleted = Known(deleted=frozenset({"s"}))
+    record("sft", "newer", ended="2026-03-01", dataset_version=versions[2])
+    assert references(deleted).runs >= {"c", "s"}
 
 
 def test_without_yes_it_only_shows(versions: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +206,7 @@ def test_nothing_goes_while_somebody_works(versions: tuple[str, str, str], monke
     with real("evaluation-x", "evaluation"), pytest.raises(locks.Busy, match="run judge"):
         collect(Silent(), really=True)
     assert len(snapshot.published()) == 3
-    assert held == ["ingest", "training", "ingest", "training"]
+    assert held == ["ingest", "training", "ingest", "training", "removal"]
 
 
 def test_a_tracking_store_that_is_away_means_hands_off(

@@ -97,6 +97,48 @@ def test_changed_code_names_the_files(stages: SimpleNamespace) -> None:
     assert why(plan(smoke(), WHOLE, {}), "sft").endswith("code changed: models/gone.py, models/training/sft.py")
 
 
+def test_changed_code_of_the_judge_names_the_files_also_where_no_episodes_are_played(stages: SimpleNamespace) -> None:
+    made = prepare_base_model.fn(smoke(), VERSION)
+    evaluate.fn(smoke(), made)
+    (record,) = records.every("evaluation")
+    changed_behind(record, {"models/evaluation/metrics.py": "other"})
+    assert why(plan(smoke(), WHOLE, {}), "evaluate base").endswith("…: code changed: models/evaluation/metrics.py")
+    # It never came of what plays episodes, so that has not changed either.
+    steps = plan(smoke(evaluation=PLAYS), WHOLE, {})
+    assert why(steps, "evaluate base").endswith("code changed: models/evaluation/metrics.py")
+    assert "episodes.any_source False → True" in why(steps, "evaluate base")
+
+
+def test_code_has_not_changed_where_episodes_are_only_added_or_left_out(
+    stages: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.evaluation._play", lambda *given: None)
+    without, having = {"episodes": {**PLAYS["episodes"], "tasks": 0}}, PLAYS
+    made = prepare_base_model.fn(smoke(), VERSION)
+    for before, after, said in ((without, having, "0 → 1"), (having, without, "1 → 0")):
+        evaluate.fn(smoke(evaluation=before), made)
+        (record,) = records.every("evaluation")
+        assert why(plan(smoke(evaluation=after), WHOLE, {}), "evaluate base") == (
+            f"against run {made[:8]}…: episodes.tasks {said}"
+        )
+        (paths.stages() / "evaluation" / f"{record.key}.json").unlink()
+    changed_behind(record, {"models/practice/play.py": "other"})
+    said = why(plan(smoke(evaluation={"episodes": {**PLAYS["episodes"], "tasks": 2}}), WHOLE, {}), "evaluate base")
+    assert said.endswith("…: episodes.tasks 1 → 2; code changed: models/practice/play.py")
+
+
+PLAYS: dict[str, Any] = {"episodes": {"tasks": 1, "any_source": True}}
+
+
+def changed_behind(record: records.Record, files: dict[str, str]) -> None:
+    """Let the result have come of code in which these files were other ones."""
+    remembered = json.loads((paths.code_files() / f"{record.code}.json").read_text())
+    assert files.keys() <= remembered.keys()
+    (paths.code_files() / "older.json").write_text(json.dumps({**remembered, **files}))
+    (paths.stages() / record.stage / f"{record.key}.json").unlink(missing_ok=True)
+    records.save(record.model_copy(update={"code": "older", "key": "k"}))
+
+
 def test_force_interruption_and_damage_are_told_apart(stages: SimpleNamespace) -> None:
     made = run_everything(smoke())
     steps = plan(smoke(), select(force=["sft"]), {})

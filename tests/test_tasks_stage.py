@@ -88,6 +88,31 @@ def test_force_and_changed_settings_do_it_again() -> None:
     assert records.of_run(first.run_id).status == "done"  # kept under its run id
 
 
+def test_an_evaluation_that_is_forced_and_stopped_leaves_the_finished_one() -> None:
+    """Its run is the model's, so that an evaluation is told apart by its own id."""
+    address = records.address("evaluation", code="c", settings={"run_id": "m" * 32}, dataset_version="d")
+
+    def judged(evaluation_id: str, **more: Any) -> records.Record:
+        return go(address, do=lambda work: {}, inside="m" * 32, begun={"evaluation_id": evaluation_id}, **more)
+
+    def stopped(work: Work) -> dict[str, Any]:
+        raise KeyboardInterrupt
+
+    first = judged("e1")
+    with pytest.raises(KeyboardInterrupt):
+        go(address, do=stopped, inside="m" * 32, begun={"evaluation_id": "e2"}, force=True)
+    assert told() == [("e1", "done"), ("e2", "interrupted")]
+    assert first in records.every("evaluation")
+    assert records.load("evaluation", address.key).outputs == {"evaluation_id": "e2"}
+    judged("e2")
+    assert told() == [("e1", "done"), ("e2", "done")]
+    assert judged("e3").outputs == {"evaluation_id": "e2"}  # reused
+
+
+def told() -> list[tuple[str, str]]:
+    return sorted((record.outputs["evaluation_id"], record.status) for record in records.every("evaluation"))
+
+
 def test_a_changed_model_is_not_reused(capsys: pytest.CaptureFixture[str]) -> None:
     first = go(place())
     (first.model_place[0] / "model.safetensors").write_bytes(b"other")

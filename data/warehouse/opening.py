@@ -59,6 +59,11 @@ def interruptible() -> Iterator[None]:
         raise
 
 
+def log_of(file: Path) -> Path:
+    """Where DuckDB keeps what is committed and not yet in the file itself; it fits this file and no other."""
+    return file.with_name(f"{file.name}.wal")
+
+
 def quote(text: str) -> str:
     """``text`` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
@@ -113,9 +118,10 @@ def _explaining_damage(file: Path) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         if isinstance(error, duckdb.IOException | duckdb.FatalException) or type(error) is duckdb.Error:
+            log = f", with {log_of(file)} beside it," if log_of(file).exists() else ""
             raise WarehouseError(
-                f"{file} cannot be read or written ({error}); free the disk if it is full, else move the file away "
-                f"and ingest again: published snapshots are not affected"
+                f"{file} cannot be read or written ({error}); free the disk if it is full, else move the file away"
+                f"{log} and ingest again: published snapshots are not affected"
             ) from error
         raise
 

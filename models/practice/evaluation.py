@@ -7,6 +7,7 @@ split.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,10 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from data.episodes import append_episodes, episode_id, played
+from data import paths
+from data.episodes import FOLDER, append_episodes, episode_id, played
+from data.files import write_whole
+from data.parquet import set_aside_damaged, shards
 from data.practice.episode import Episode
 from data.reporting import Reporter
 from data.schema import Split
@@ -30,10 +34,14 @@ from models.practice.rows import episode_row
 from models.practice.tasks import attempts_at, task_ids
 from models.training.job import StopReason
 
+#: Beside an evaluation's rows: how long its episodes have taken. Not among these, where all files are episodes.
+SPENT = "spent_on_episodes.json"
+
 
 @dataclass(frozen=True)
 class PracticeOutcome:
-    """How an evaluation by episodes ended: ``episodes`` played in all, of ``planned``."""
+    """How an evaluation by episodes ended: ``episodes`` played in all, of ``planned``, in the ``seconds`` of all
+    attempts."""
 
     episodes: int
     planned: int
@@ -61,11 +69,15 @@ def evaluate_episodes(
 ) -> PracticeOutcome:
     """Play the episodes of ``splits`` with the model in ``model_dir`` and store a row for each.
 
-    Begins no new ones at ``settings.evaluation.episodes.minutes`` or on SIGINT/SIGTERM; those under way are played to
-    their end.
+    Begins no new ones at ``settings.evaluation.episodes.minutes``, what earlier attempts took included, or on
+    SIGINT/SIGTERM; those under way are played to their end.
     """
     chosen = settings.evaluation.episodes
-    started = time.monotonic()
+    started = time.monotonic() - _seconds_spent(evaluation_id)
+    if damaged := set_aside_damaged(shards(paths.evaluations() / evaluation_id / FOLDER)):
+        reporter.say(
+            f"{len(damaged)} files of this evaluation's episodes could not be read; what they held is played again"
+        )
     plan = _plan(splits, chosen.tasks, chosen.trials)
     known = played("evaluation", evaluation_id)
     todo = [one for one in plan if episode_id(evaluation_id, one.task_id, one.trial) not in known]
@@ -92,11 +104,24 @@ def evaluate_episodes(
 
         for one in _play(model_dir, attempts, _playing(settings, thinking), settings, enough) if todo else ():
             append_episodes("evaluation", evaluation_id, [_row(one, places[one.attempt.name], evaluation_id, head)])
+            _note_seconds(evaluation_id, time.monotonic() - started)
             done += 1
             reporter.update(done)
         asked.heeded = asked.asked
     stopped: StopReason = "finished" if done == len(plan) else "interrupted" if asked.asked else "budget"
     return PracticeOutcome(done, len(plan), time.monotonic() - started, stopped)
+
+
+def _seconds_spent(evaluation_id: str) -> float:
+    """How long its earlier attempts have played: a budget is of all of them together."""
+    try:
+        return float(json.loads((paths.evaluations() / evaluation_id / SPENT).read_text(encoding="utf-8"))["seconds"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # never begun, or damaged: it begins to count
+        return 0.0
+
+
+def _note_seconds(evaluation_id: str, seconds: float) -> None:
+    write_whole(paths.evaluations() / evaluation_id / SPENT, json.dumps({"seconds": seconds}))
 
 
 def _plan(splits: Sequence[Split], tasks: int, trials: int) -> list[_Planned]:

@@ -41,7 +41,8 @@ class StageRun:
     def __init__(self, run_id: str | None, say: Callable[[str], None]) -> None:
         """Without ``run_id`` a new run is meant; it is opened by ``stage_run``."""
         self.ours = run_id or ""
-        """Its id under ``var/runs``, by which MLflow may know it or not."""
+        """Its id under ``var/runs``, by which MLflow may know it or not; empty until it is opened."""
+        self._id_without_mlflow = uuid.uuid4().hex
         self._say = say
         self._told = False
         self._delivering = False
@@ -59,6 +60,11 @@ class StageRun:
     def directory(self) -> Path:
         """The run's directory under ``var/runs``."""
         return paths.run(self.ours)
+
+    @property
+    def _lasting_id(self) -> str:
+        """``ours``; before the run is opened what that becomes if MLflow gives no id, so that messages can name it."""
+        return self.ours or self._id_without_mlflow
 
     @property
     def log(self) -> MetricLog:
@@ -186,7 +192,7 @@ class StageRun:
         elif created := self.ask(create):
             self.ours = created
         else:
-            self.ours = uuid.uuid4().hex
+            self.ours = self._id_without_mlflow
             spool.keep(self.directory, begun={"name": name, "tags": tags})
         self.directory.mkdir(parents=True, exist_ok=True)
 
@@ -281,7 +287,7 @@ class StageRun:
             return answer
         except Exception as error:
             if _refused(error):
-                self._say(f"MLflow refuses something of run {self.ours}; work goes on: {_first_line(error)}")
+                self._say(f"MLflow refuses something of run {self._lasting_id}; work goes on: {_first_line(error)}")
                 return None
             if self._delivering:
                 raise
@@ -291,7 +297,7 @@ class StageRun:
                 self._told = True
                 self._say(
                     f"MLflow at {store.tracking_uri()} does not answer ({_first_line(error)}); work goes on, "
-                    f"numbers are kept in {self.directory / 'metrics.jsonl'}"
+                    f"numbers are kept in {paths.run(self._lasting_id) / 'metrics.jsonl'}"
                 )
             return None
 
