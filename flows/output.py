@@ -59,12 +59,13 @@ def not_a_folder(output: Path) -> None:
     """See to it that a file can be written there.
 
     Raises:
-        typer.BadParameter: It is a folder.
+        typer.BadParameter: It is a folder, or a device or pipe, in whose place a file would be put.
     """
-    if output.is_dir():
+    if output.exists() and not output.is_file():
         import typer
 
-        raise typer.BadParameter(f"{output} is a folder; name a file in it")
+        what = "a folder; name a file in it" if output.is_dir() else "no file; leave it out to write to the terminal"
+        raise typer.BadParameter(f"{output} is {what}")
 
 
 def _write(frame: pd.DataFrame, form: str, stream: TextIO, widest: int | None) -> None:

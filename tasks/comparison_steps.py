@@ -126,7 +126,7 @@ def _like_sft_and_grpo(own: Settings, looks: int) -> dict[str, Any]:
 def _validations_of_grpo(state: State, seed: int) -> int:
     """How often GRPO was validated on its way, or would be by its settings where it was not to be done."""
     run = state.model_of(GRPO, seed) if GRPO in state.arms else None
-    steps = records.of_run(run, usable=False).outputs.get("steps") if run else None
+    steps = records.of_run(run, usable=False).steps if run else None
     section = state.settings["grpo"]
     return max(1, int(steps or section["max_steps"]) // int(section["validate_every"]))
 

@@ -143,7 +143,13 @@ def stored_results() -> Iterator[Finding]:
     changed = [record for record in done if not records.intact(record)]
     for record in changed:
         says = f"the result of {record.stage}, run {record.run_id[:SHORT]}…, is gone or was changed"
-        yield Finding("results", "bad", says, "the next run notices and makes it again")
+        current = records.load(record.stage, record.key) == record
+        cure = (
+            "the next run notices and makes it again"
+            if current
+            else f"{records.kept_as(record)} tells of it: move it away"
+        )
+        yield Finding("results", "bad", says, cure)
     folders = sorted(folder for folder in paths.rollouts().glob("**/") if folder != paths.rollouts())
     torn = [file for folder in folders for file in shards(folder) if not _readable(file)]
     for file in torn:

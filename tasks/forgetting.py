@@ -7,6 +7,7 @@ from contextlib import ExitStack
 
 from pydantic import BaseModel, ConfigDict
 
+from data import paths
 from data.forget import Forgotten
 from data.reporting import Reporter
 from tasks import locks, records
@@ -125,9 +126,11 @@ def _judged(erased: Forgotten) -> set[str]:
 
 def raw_places(conversation_id: str) -> tuple[str, ...]:
     """Directories of the sources that the stored versions with this conversation were read from."""
-    from data import snapshot
+    from data import snapshot, warehouse
     from data.forget import where
+    from data.warehouse.removing import versions_holding
 
-    holding = where(conversation_id)
-    settings = [version.settings for version in snapshot.published() if version.version in holding]
+    holding = {*where(conversation_id), *versions_holding(conversation_id)}
+    versions = [*snapshot.published(), *(warehouse.stored_versions() if paths.warehouse().exists() else ())]
+    settings = [version.settings for version in versions if version.version in holding]
     return tuple(sorted({str(each["path"]) for each in settings if each.get("path")}))

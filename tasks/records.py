@@ -188,13 +188,14 @@ def _execution(record: Record) -> str:
 def _keep(earlier: Record) -> None:
     """A run stays known whatever became of its model. An evaluation whose rows were changed does not: it would be taken
     for the newest finished one, and found damaged for ever, while the one in its place is not done."""
-    if earlier.stage != "evaluation":
-        name = earlier.run_id[:8]
-    elif intact(earlier):
-        name = _execution(earlier)
-    else:
-        return
-    write_whole(_file(earlier.stage, f"{earlier.key}-{name}"), earlier.model_dump_json(indent=2))
+    if earlier.stage != "evaluation" or intact(earlier):
+        write_whole(kept_as(earlier), earlier.model_dump_json(indent=2))
+
+
+def kept_as(record: Record) -> Path:
+    """Where a finished record lies once another execution has its address."""
+    name = _execution(record) if record.stage == "evaluation" else record.run_id[:8]
+    return _file(record.stage, f"{record.key}-{name}")
 
 
 def every(*stages: str) -> Iterator[Record]:

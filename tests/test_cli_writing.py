@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,6 +30,14 @@ def test_a_folder_or_a_place_below_a_file_is_refused(command: str, tmp_path: Pat
     assert (endless.exit_code, "File name too long" in endless.stderr) == (2, True)
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
     assert [path.name for path in tmp_path.iterdir() if path.name != "var"] == ["file"]
+
+
+def test_a_pipe_or_a_device_is_refused_since_a_file_would_take_its_place(tmp_path: Path) -> None:
+    os.mkfifo(pipe := tmp_path / "pipe")
+    for arguments in [[*one, "--output", str(pipe)] for one in COMMANDS.values()] + [["compare", "--write", str(pipe)]]:
+        refused = invoke(app, arguments, env=WIDE)
+        assert (refused.exit_code, f"{pipe} is no file" in refused.stderr) == (2, True)
+    assert pipe.is_fifo()
 
 
 def test_folders_on_the_way_are_made(tmp_path: Path) -> None:

@@ -227,41 +227,52 @@ def test_time_is_counted_up_to_the_checkpoint_that_a_run_goes_on_from(
     assert again.seconds == 60
 
 
-def validated_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_model: Path, **stage: Any) -> list[int]:
-    """Steps that ``EarlyStopping`` validates on its way over 20 steps of six seconds each."""
+def walked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, base_model: Path, *, cut: int | None = None, **stage: Any
+) -> list[int]:
+    """Steps that ``EarlyStopping`` validates on its way over 20 steps of six seconds each; at ``cut`` the process ends
+    and another goes on there, whose clock stands three seconds later, since it had to load."""
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
-    from models.policy import load_tokenizer
+    from models.policy import load_model, load_tokenizer
     from models.training.early_stopping import EarlyStopping
 
     steps = watched(monkeypatch)
     work = job(base_model, tmp_path, sft={"max_steps": 20, "patience": 99, **stage})
     (work.run_dir / "checkpoints").mkdir(parents=True)
-    budget: Any = SimpleNamespace(seconds=0.0, reserve=0.0, stopped="finished")
-    watch = EarlyStopping(work, work.settings.sft, load_tokenizer(base_model), Silent(), budget)
-    watch._validate = lambda model, step: steps.append(step) or 0  # type: ignore[method-assign,assignment]
+    model, tokenizer = load_model(base_model), load_tokenizer(base_model)
     arguments, control = TrainingArguments(output_dir=str(tmp_path), use_cpu=True), TrainerControl()
-    state = TrainerState(global_step=0, max_steps=20)
-    watch.on_train_begin(arguments, state, control)
-    for step in range(1, 21):
-        budget.seconds = 6.0 * step
-        if stage.get("minutes") and budget.seconds > 60 * stage["minutes"]:
-            break
-        state.global_step = step
-        watch.on_step_end(arguments, state, control)
+    for first, last, late in ((0, cut or 20, 0.0), (cut or 20, 20, 3.0)):
+        budget: Any = SimpleNamespace(seconds=6.0 * first + late, reserve=0.0, stopped="finished")
+        watch = EarlyStopping(work, work.settings.sft, tokenizer, Silent(), budget)
+        state = TrainerState(global_step=first, max_steps=20)
+        watch.on_train_begin(arguments, state, control, model=model)
+        for state.global_step in range(first + 1, last + 1):
+            budget.seconds, budget.reserve = 6.0 * state.global_step + late, 0.0
+            if stage.get("minutes") and budget.seconds > 60 * stage["minutes"]:
+                break
+            watch.on_step_end(arguments, state, control, model=model)
     return steps
 
 
 def test_validations_are_spread_over_the_steps_or_over_the_clock_whichever_ends_the_training(
     base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    by_steps = validated_steps(monkeypatch, tmp_path / "steps", base_model, validations=4)
-    by_clock = validated_steps(monkeypatch, tmp_path / "clock", base_model, validations=4, minutes=0.8)
-    more_than_steps = validated_steps(monkeypatch, tmp_path / "many", base_model, validations=50)
+    by_steps = walked(monkeypatch, tmp_path / "steps", base_model, validations=4)
+    by_clock = walked(monkeypatch, tmp_path / "clock", base_model, validations=4, minutes=0.85)
     assert by_steps == [5, 10, 15, 20]
-    assert by_clock == [2, 4, 6, 8]
-    assert more_than_steps == [*range(1, 21)]
-    assert validated_steps(monkeypatch, tmp_path / "every", base_model, validate_every=8) == [8, 16]
+    assert by_clock == [3, 5, 7]  # at 12.75, 25.5 and 38.25 of 51 seconds; the last weights come at the end
+    assert walked(monkeypatch, tmp_path / "many", base_model, validations=50) == [*range(1, 21)]
+    assert walked(monkeypatch, tmp_path / "every", base_model, validate_every=8) == [8, 16]
+
+
+def test_a_validation_that_fell_due_while_a_resumed_run_loaded_is_made(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cut = walked(monkeypatch, tmp_path / "cut", base_model, validations=4, minutes=0.85, cut=4)
+    # The second falls due at 25.5 seconds, where the checkpoint is of 24 and the clock that goes on begins at 27; the
+    # others at 38.25 and 51, which steps 6 and 8 of the late clock reach.
+    assert cut == [3, 5, 6, 8]
 
 
 def test_patience_counts_validations_also_where_they_are_spread_and_the_run_is_resumed(
@@ -276,6 +287,30 @@ def test_patience_counts_validations_also_where_they_are_spread_and_the_run_is_r
     assert steps == [2, 4]
     outcome = train_sft(work, Silent())
     assert (steps, outcome.steps, outcome.metrics["best_step"]) == ([2, 4, 6], 6, 2)
+
+
+def test_the_first_step_of_a_warm_up_moves_the_weights_and_loading_is_not_charged(
+    base_model: Path, conversations: list[Conversation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from safetensors.torch import load_file
+
+    from models.training import sft as module
+    from models.training.early_stopping import EarlyStopping
+
+    class Slow(EarlyStopping):
+        def __init__(self, *what: Any, **how: Any) -> None:
+            super().__init__(*what, **how)
+            clock.now += 1000
+
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("models.training.loop.time", SimpleNamespace(monotonic=lambda: clock.now))
+    monkeypatch.setattr("models.training.early_stopping.EarlyStopping", Slow)
+    watched(monkeypatch)
+    stage = {"max_steps": 1, "batch_size": 1, "warmup_steps": 3, "validations": 1, "max_length": 4096}
+    outcome = module.train_sft(job(base_model, tmp_path / "sft", sft=stage), Silent())
+    assert outcome.seconds == 0
+    start, left = (load_file(folder / "model.safetensors") for folder in (base_model, outcome.model_dir))
+    assert any((left[name] != start[name].to(left[name].dtype)).any() for name in start)
 
 
 def test_two_ways_to_say_when_to_validate_exclude_each_other() -> None:

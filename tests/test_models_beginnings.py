@@ -16,17 +16,25 @@ from transformers import TrainerControl, TrainerState, TrainingArguments, get_sc
 from data.profiles import resolve
 from models.interruption import Interruption
 from models.training import loop, validation
-from models.training.loop import BudgetCallback, best_weights, order_seed, read_best
+from models.training.job import TrainingJob
+from models.training.loop import BudgetCallback, best_weights, common_arguments, order_seed, read_best
 from models.training.validation import keep_best
 from models.training.warm_up import WarmUp
 
 
-def scheduled(warmup: int, tmp_path: Path) -> tuple[Any, WarmUp, TrainingArguments]:
+def scheduled(warmup: int, tmp_path: Path) -> tuple[Any, TrainingArguments]:
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     kwargs = {"timescale": 40}
     scheduler = get_scheduler("inverse_sqrt", optimizer, warmup, 100, scheduler_specific_kwargs=kwargs)
     trainer = SimpleNamespace(optimizer=optimizer, lr_scheduler=scheduler)
-    return trainer, WarmUp(trainer), TrainingArguments(output_dir=str(tmp_path), warmup_steps=warmup, use_cpu=True)
+    return trainer, TrainingArguments(output_dir=str(tmp_path), warmup_steps=warmup, use_cpu=True)
+
+
+def warm_up(trainer: Any, arguments: TrainingArguments, step: int = 0) -> None:
+    state = TrainerState(global_step=step)
+    WarmUp().on_train_begin(
+        arguments, state, TrainerControl(), optimizer=trainer.optimizer, lr_scheduler=trainer.lr_scheduler
+    )
 
 
 def rates(trainer: Any, steps: int) -> list[float]:
@@ -42,32 +50,32 @@ def rates(trainer: Any, steps: int) -> list[float]:
 
 
 def test_the_first_step_of_a_warm_up_moves_and_what_follows_it_is_transformers_own(tmp_path: Path) -> None:
-    theirs, _, _ = scheduled(4, tmp_path)
-    ours, warm_up, arguments = scheduled(4, tmp_path)
-    warm_up.on_train_begin(arguments, TrainerState(), TrainerControl())
+    theirs, _ = scheduled(4, tmp_path)
+    ours, arguments = scheduled(4, tmp_path)
+    warm_up(ours, arguments)
     own, other = rates(ours, 12), rates(theirs, 12)
     assert other[0] == 0
     assert own[:4] == pytest.approx([2 / 5, 4 / 5, 6 / 5, 8 / 5])
     assert own[4] == 2.0
     assert own[4:] == other[4:]
-    none, warm_up, arguments = scheduled(0, tmp_path)
-    warm_up.on_train_begin(arguments, TrainerState(), TrainerControl())
+    none, arguments = scheduled(0, tmp_path)
+    warm_up(none, arguments)
     assert rates(none, 3) == rates(scheduled(0, tmp_path)[0], 3)
 
 
 @pytest.mark.parametrize("cut", [0, 1, 3, 4, 7])
 def test_a_resumed_run_goes_on_with_the_rates_of_one_that_was_not_stopped(cut: int, tmp_path: Path) -> None:
-    whole, warm_up, arguments = scheduled(4, tmp_path)
-    warm_up.on_train_begin(arguments, TrainerState(), TrainerControl())
+    whole, arguments = scheduled(4, tmp_path)
+    warm_up(whole, arguments)
     before = rates(whole, cut)
     kept = (whole.optimizer.state_dict(), whole.lr_scheduler.state_dict())
-    resumed, warm_up, _ = scheduled(4, tmp_path)
+    resumed, _ = scheduled(4, tmp_path)
     resumed.optimizer.load_state_dict(kept[0])
     resumed.lr_scheduler.load_state_dict(kept[1])
-    warm_up.on_train_begin(arguments, TrainerState(global_step=cut), TrainerControl())
+    warm_up(resumed, arguments, cut)
     after = rates(resumed, 10 - cut)
-    again, warm_up, _ = scheduled(4, tmp_path)
-    warm_up.on_train_begin(arguments, TrainerState(), TrainerControl())
+    again, _ = scheduled(4, tmp_path)
+    warm_up(again, arguments)
     assert before + after == rates(again, 10)
 
 
@@ -83,6 +91,12 @@ def test_seeds_that_are_compared_share_no_pass_over_the_conversations() -> None:
     drawn = [order(order_seed(seed), passed) for seed, passed in product(range(6), range(4))]
     assert len(set(drawn)) == 24
     assert order_seed(3) == order_seed(3) < 2**31
+
+
+def test_trainings_draw_their_order_so(tmp_path: Path) -> None:
+    settings = resolve("smoke", {"seed": 4, "device": "cpu"})
+    job = TrainingJob("run", "0" * 12, tmp_path, tmp_path, settings)
+    assert common_arguments(job, settings.sft)["data_seed"] == order_seed(4)
 
 
 def left_over(directory: Path) -> set[str]:
@@ -159,11 +173,16 @@ def test_what_is_loaded_before_a_training_begins_is_not_charged_to_it(monkeypatc
     assert budget.seconds == 5
 
 
-def test_older_checkpoints_without_their_own_time_take_only_their_own(tmp_path: Path) -> None:
-    """Progress beside the checkpoints is of the newest save; an older one that is gone on from has its own within."""
-    (tmp_path / "checkpoint-3").mkdir()
-    (tmp_path / "checkpoint-3" / loop.PROGRESS).write_text(json.dumps({"seconds": 9.0, "step": 3}))
+def test_a_checkpoint_with_its_own_time_has_that_and_an_older_one_without_its_share_of_the_newest(
+    tmp_path: Path,
+) -> None:
+    """What lies beside the checkpoints is of the newest save, which may be of a later step."""
     (tmp_path / loop.PROGRESS).write_text(json.dumps({"seconds": 20.0, "step": 6}))
-    budget = BudgetCallback(resolve("smoke").sft, Interruption())
-    budget.go_on_from(tmp_path / "checkpoint-3")
-    assert 9 <= budget.seconds < 10
+    for step, own, expected in ((3, {"seconds": 9.0, "step": 3}, 9.0), (2, None, 20 / 3), (6, None, 20.0)):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        if own:
+            (folder / loop.PROGRESS).write_text(json.dumps(own))
+        budget = BudgetCallback(resolve("smoke").sft, Interruption())
+        budget.go_on_from(folder)
+        assert budget.seconds == pytest.approx(expected, abs=0.5)

@@ -26,7 +26,7 @@ from tasks import comparison, comparison_budget, comparison_steps, evaluation, t
 from tasks.comparison import State, Step, opened, steps
 from tasks.comparison_budget import affordable_seeds, budgeted
 from tasks.comparison_taken import NotTakable
-from tasks.records import MissingUpstream
+from tasks.records import MissingUpstream, Record
 from tasks.slices import Slice, SliceOver
 from tasks.stage import Interrupted
 
@@ -822,7 +822,8 @@ def test_examples_quote_what_turned_right_and_wrong(tmp_path: Path) -> None:
 
 def twins(made: State, monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any]:
     """Settings of the two twins once GRPO's model is there, which took 90 minutes as did priming."""
-    trained = SimpleNamespace(outputs={"seconds": 5400.0, "steps": 130})
+    facts = {"stage": "grpo", "key": "k", "status": "done", "run_id": "r", "started": "", "settings": {}}
+    trained = Record.model_validate({**facts, "steps": 130, "outputs": {"seconds": 5400.0}})
     monkeypatch.setattr("tasks.records.of_run", lambda run, **how: trained)
     for name in ("primed", "grpo-thinking"):
         made.done[f"{name}/0/train"] = comparison.Done(result=name)

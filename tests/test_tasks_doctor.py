@@ -64,6 +64,24 @@ def test_flow_runs_that_prefect_believes_in_are_named(isolated_var: Path) -> Non
     assert doctor.flow_runs() == [("1", "GRPO (night)", "Running")]
 
 
+def test_a_result_that_no_run_makes_again_is_to_be_moved_away(isolated_var: Path) -> None:
+    """An evaluation that was forced has its address; the earlier one is kept under its own name."""
+    rows = paths.evaluations() / "earlier" / "rows"
+    rows.parent.mkdir(parents=True)
+    rows.write_bytes(b"as left")
+    facts: dict[str, Any] = {"stage": "evaluation", "key": "k", "status": "done", "run_id": "c" * 32}
+    earlier = records.Record(**facts, outputs={"evaluation_id": "earlier"}, files=records.listed([rows]))
+    records.save(earlier)
+    rows.write_bytes(b"other")
+    assert next(doctor.stored_results()).cure == "the next run notices and makes it again"
+    rows.write_bytes(b"as left")
+    records.save(records.Record(**facts, outputs={"evaluation_id": "later"}))
+    rows.write_bytes(b"other")
+    (found,) = doctor.stored_results()
+    assert found.cure == f"{records.kept_as(earlier)} tells of it: move it away"
+    assert records.kept_as(earlier).exists()
+
+
 def test_changed_data_and_results_are_found(closed: list[str]) -> None:
     version = ingest(DataSettings(conversations=6), Silent()).dataset_version
     assert [finding.state for finding in doctor.stored_data()] == ["good", "good"]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
+from data import paths
 from data.forget import Forgotten
 from data.ingest import ingest
 from data.reporting import Silent
@@ -16,7 +19,7 @@ from data.snapshot import read_conversations
 from flows.cli import app
 from models.registry import Known
 from tasks import locks, records
-from tasks.forgetting import quiet_house, witnesses
+from tasks.forgetting import quiet_house, raw_places, witnesses
 from tasks.records import Record
 from tasks.stage import Upstream, perform
 
@@ -83,6 +86,20 @@ def test_what_begins_while_files_are_removed_waits_or_is_refused_also_if_its_loc
     assert begun == []
     begin()
     assert begun == ["begun"]
+
+
+def test_where_the_raw_record_lies_is_known_also_if_only_the_warehouse_has_the_conversation(tmp_path: Path) -> None:
+    line = {"messages": [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Good day to you."}]}
+    file = tmp_path / "mine.jsonl"
+    said = [json.dumps({"id": str(number), "domain": "shop", **line}) for number in range(30)]
+    file.write_text("\n".join(said), encoding="utf-8")
+    settings = DataSettings(source="openai", path=str(file), duplicates="report")
+    version = ingest(settings, Silent()).dataset_version
+    name = next(each.id for each in read_conversations(version))
+    assert raw_places(name) == (str(file),)
+    shutil.rmtree(paths.dataset(version))  # by hand
+    assert raw_places(name) == (str(file),)
+    assert raw_places("openai/nobody") == ()
 
 
 # --- commands

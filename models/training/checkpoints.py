@@ -20,6 +20,11 @@ SEAL = "sealed.json"
 _WRITTEN_LAST = "trainer_state.json"
 
 
+def step_of(checkpoint: Path) -> int:
+    """The step after which a checkpoint was written."""
+    return int(checkpoint.name.split("-")[1])
+
+
 def seal(checkpoint: Path) -> None:
     """Write down what each file of a finished checkpoint is; nothing where there is none."""
     if checkpoint.is_dir():
@@ -28,7 +33,7 @@ def seal(checkpoint: Path) -> None:
 
 def newest(folder: Path) -> str | None:
     """The newest whole checkpoint of a run; torn and damaged ones are removed, the damaged ones said aloud."""
-    for checkpoint in sorted(folder.glob("checkpoint-*"), key=_step, reverse=True):
+    for checkpoint in sorted(folder.glob("checkpoint-*"), key=step_of, reverse=True):
         if _torn(checkpoint):
             shutil.rmtree(checkpoint)
         elif damaged := _damaged(checkpoint):
@@ -44,12 +49,8 @@ def newest(folder: Path) -> str | None:
 def forget_from(folder: Path, step: int) -> None:
     """Remove the checkpoints of this step and later ones, so that it is done again."""
     for checkpoint in folder.glob("checkpoint-*"):
-        if _step(checkpoint) >= step:
+        if step_of(checkpoint) >= step:
             shutil.rmtree(checkpoint)
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.name.split("-")[1])
 
 
 def _digests(checkpoint: Path) -> dict[str, str]:

@@ -67,7 +67,6 @@ class EarlyStopping(TrainerCallback):
         self._job = job
         self._directory = job.run_dir / "checkpoints"
         self._stage = stage
-        self._covered = 0.0
         self._tokenizer, self._reporter, self._budget = tokenizer, reporter, budget
         self._shown = shown
         # From the base model there is nothing to keep: it does not know the format, and to find that out takes minutes.
@@ -83,9 +82,8 @@ class EarlyStopping(TrainerCallback):
     ) -> None:
         """A trained model that SFT goes on from is the first candidate, as GRPO's start is: where going on hurts it
         stays. A resumed run has validated it before."""
-        self._covered = self._share(state)
         if self._start_counts and self._points and state.global_step == 0:
-            self._validate(model, 0)
+            self._validate(model, state)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
@@ -94,7 +92,7 @@ class EarlyStopping(TrainerCallback):
         if not self._points or not self._due(state):
             return
         with self._shown():
-            best_step = self._validate(model, state.global_step)
+            best_step = self._validate(model, state)
         if sum(step > best_step for step in self._looked_at()) >= self._stage.patience:
             self._reporter.say(f"validation has not improved since step {best_step}: ended at {state.global_step}")
             control.should_training_stop = True
@@ -105,14 +103,15 @@ class EarlyStopping(TrainerCallback):
         """The last weights are a candidate too, unless the run was interrupted and will go on."""
         if self._points and self._budget.stopped != "interrupted" and state.global_step not in self._looked_at():
             with self._shown():
-                self._validate(model, state.global_step)
+                self._validate(model, state)
 
     def _due(self, state: TrainerState) -> bool:
         """Whether this step is one to validate after."""
         if self._stage.validations is None:
             return state.global_step % (self._stage.validate_every or 1) == 0
-        before, self._covered = self._covered, self._share(state)
-        return int(before * self._stage.validations) < int(self._covered * self._stage.validations)
+        # By what is on disk: of a run that is resumed the clock stands where its checkpoint was.
+        reached = max((share for step, share in self._looked_at().items() if step < state.global_step), default=0.0)
+        return int(reached * self._stage.validations) < int(self._share(state) * self._stage.validations)
 
     def _share(self, state: TrainerState) -> float:
         """How much of the training is done, from 0 to 1: of its steps or of its clock, whichever is more."""
@@ -121,13 +120,14 @@ class EarlyStopping(TrainerCallback):
             share = max(share, (self._budget.seconds + self._budget.reserve) / (60 * self._stage.minutes))
         return min(share, 1.0)
 
-    def _looked_at(self) -> list[int]:
-        """Steps that were validated, in their order."""
+    def _looked_at(self) -> dict[int, float]:
+        """Steps that were validated, in their order, and how much of the training was done when that was over."""
         file = self._directory / LOOKED_AT
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
-    def _validate(self, model: Any, step: int) -> int:
+    def _validate(self, model: Any, state: TrainerState) -> int:
         """The step of the best weights so far, this one included."""
+        step = state.global_step
         started = time.monotonic()
         refresh(self._twin, model)
         figures = validate(self._job, step, self._twin, self._tokenizer, self._points, thinking=self._thinking)
@@ -136,8 +136,8 @@ class EarlyStopping(TrainerCallback):
         if best is None or better(reached, best):
             keep_best(self._directory, model, step, reached)
             best = {"step": step}
-        # A resumed run comes to steps again that were looked at after its checkpoint.
-        looked_at = [*(one for one in self._looked_at() if one < step), step]
-        write_whole(self._directory / LOOKED_AT, json.dumps(looked_at))
         self._budget.reserve = time.monotonic() - started
+        # A resumed run comes to steps again that were looked at after its checkpoint.
+        before = [(one, share) for one, share in self._looked_at().items() if one < step]
+        write_whole(self._directory / LOOKED_AT, json.dumps([*before, (step, self._share(state))]))
         return int(best["step"])

@@ -110,7 +110,9 @@ class BudgetCallback(TrainerCallback):
     def go_on_from(self, checkpoint: Path) -> None:
         """Count what was spent up to a checkpoint; what came after it is done, and paid for, again. A checkpoint whose
         process was killed before it was sealed has that beside it."""
-        before = _read_progress(checkpoint / PROGRESS) or _read_progress(checkpoint.parent / PROGRESS)
+        before = _read_progress(checkpoint / PROGRESS) or _share_of(
+            _read_progress(checkpoint.parent / PROGRESS), checkpoint
+        )
         self._before, self.reserve = before.get("seconds", 0.0), before.get("reserve", 0.0)
 
     @property
@@ -155,6 +157,14 @@ class BudgetCallback(TrainerCallback):
 def _read_progress(file: Path) -> dict[str, float]:
     """What was spent, within the checkpoint or beside it; nothing where that was not written."""
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def _share_of(told: dict[str, float], checkpoint: Path) -> dict[str, float]:
+    """What ``told`` of the newest save says of a checkpoint: all where it is that one, else of its time as much as it
+    has of its steps."""
+    step = checkpoints.step_of(checkpoint)
+    share = min(1.0, step / told["step"]) if told.get("step") else 1.0
+    return {**told, "seconds": share * told["seconds"]} if told else {}
 
 
 class ReportCallback(TrainerCallback):
@@ -231,7 +241,7 @@ def run_trainer(
     folder.mkdir(parents=True, exist_ok=True)
     trainer.remove_callback(PrinterCallback)  # ReportCallback says it better
     trainer.add_callback(TightMemory())
-    trainer.add_callback(WarmUp(trainer))
+    trainer.add_callback(WarmUp())
     if ranks.leads():
         checkpoints.forget_from(folder, trainer.args.max_steps)
     resumed = ranks.agreed(checkpoints.newest(folder) if ranks.leads() else None)

@@ -17,18 +17,19 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 class WarmUp(TrainerCallback):
     """Puts the rates of warm-up in the place of the scheduler's, in a run that begins and in one that is resumed.
 
-    The scheduler keeps functions out of its state, so a checkpoint holds the number of the step alone. What a trainer
-    schedules it makes when it begins to train, and gives to no callback (transformers 5.23).
+    The scheduler keeps functions out of its state, so a checkpoint holds the number of the step alone.
     """
 
-    def __init__(self, trainer: Any) -> None:
-        self._trainer = trainer
-
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        optimizer: Any = None,
+        lr_scheduler: Any = None,
+        **kwargs: Any,
     ) -> None:
         """Set the rates of the step that comes next, and of those after it."""
-        optimizer, lr_scheduler = self._trainer.optimizer, self._trainer.lr_scheduler
         lr_scheduler.lr_lambdas = [warmed(one, int(args.warmup_steps)) for one in lr_scheduler.lr_lambdas]
         step = lr_scheduler.last_epoch
         rates = [base * share(step) for base, share in zip(lr_scheduler.base_lrs, lr_scheduler.lr_lambdas, strict=True)]
