@@ -208,7 +208,7 @@ def test_rl_and_its_twins_learn_from_the_dataset_to_practise_on(monkeypatch: pyt
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(comparison_steps, "prepare_base_model", lambda settings, version: f"base-{version}")
-    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: SimpleNamespace(outputs={"seconds": 60.0}))
+    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: SimpleNamespace(outputs={"seconds": 60.0}, steps=9))
     for step in steps(made):
         if step.kind == "train":
             comparison_steps.do(made, step)
