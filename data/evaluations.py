@@ -120,18 +120,18 @@ def files_of(evaluation_id: str) -> list[Path]:
     return shards(_directory(evaluation_id))
 
 
-def seconds_spent(evaluation_id: str) -> float:
-    """How long its earlier attempts have judged: a budget is of all of them together."""
-    file = _directory(evaluation_id) / SPENT
+def seconds_spent(evaluation_id: str, file: str = SPENT) -> float:
+    """How long its earlier attempts have judged: a budget is of all of them together. Each budget has a ``file``."""
     try:
-        return float(json.loads(file.read_text(encoding="utf-8"))["seconds"])
-    except (FileNotFoundError, ValueError, KeyError):  # never begun, or cut while it was written: it begins to count
+        told = json.loads((_directory(evaluation_id) / file).read_text(encoding="utf-8"))
+        return float(told["seconds"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # never begun, or damaged: it begins to count
         return 0.0
 
 
-def note_seconds(evaluation_id: str, seconds: float) -> None:
+def note_seconds(evaluation_id: str, seconds: float, file: str = SPENT) -> None:
     """Remember how long it has judged so far."""
-    write_whole(_directory(evaluation_id) / SPENT, json.dumps({"seconds": seconds}))
+    write_whole(_directory(evaluation_id) / file, json.dumps({"seconds": seconds}))
 
 
 def _directory(evaluation_id: str) -> Path:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from flows.complaints import plain_errors
 from flows.environment import prepare
-
-if TYPE_CHECKING:
-    from data.lineage import Step
 
 Form = Annotated[Literal["table", "json"], typer.Option("--format", help="For people or for programs.")]
 _SHOWN = 20
@@ -72,30 +69,10 @@ def lineage(
         from tasks.lineage import trace
 
         steps = trace(name, point=point, metric=metric)
-        if point is not None:
-            steps = _down_to(point, name, steps)
         if output == "json":
             typer.echo(json.dumps([step.model_dump(mode="json") for step in steps], ensure_ascii=False, default=str))
         else:
             print_steps(steps)
-
-
-def _down_to(point: str, name: str, steps: list[Step]) -> list[Step]:
-    """The stations from ``name``, with those of a decision point where they do not lead to it by themselves.
-
-    Raises:
-        data.lineage.NoLineage: It is not in the dataset version, or ``name`` cannot lead to it.
-    """
-    from data.lineage import NoLineage, conversation_steps
-
-    conversation_id = point.rpartition("#")[0] or point
-    if any((step.what, step.name) == ("conversation", conversation_id) for step in steps):
-        return steps
-    if [step.what for step in steps] == ["dataset"]:
-        return [*steps, *conversation_steps(steps[0].name, conversation_id)]
-    raise NoLineage(
-        f"{name!r} does not lead to {point}; --point goes with an evaluation, a run or a dataset version that has it"
-    )
 
 
 @app.command()

@@ -24,7 +24,7 @@ def trace(name: str, *, point: str | None = None, metric: str | None = None) -> 
     Args:
         name: An evaluation id, a run id, a decision point (``conversation#message``), a conversation or a dataset
             version; of runs and evaluations the first characters suffice.
-        point: With a run or evaluation, the decision point to follow on to its raw record.
+        point: With a run, evaluation or dataset version, the decision point to follow on to its raw record.
         metric: With an evaluation, the column of table ``evaluations`` to start from.
 
     Raises:
@@ -38,15 +38,24 @@ def trace(name: str, *, point: str | None = None, metric: str | None = None) -> 
     if run is not None:
         return _from_run(run, point)
     if (paths.dataset(name) / "manifest.json").exists():
-        return [dataset_step(name)]
-    conversation_id = name.partition("#")[0]
+        return [dataset_step(name), *(conversation_steps(name, _conversation_of(point)) if point else ())]
+    conversation_id = _conversation_of(name)
     versions = versions_with(conversation_id) if "/" in conversation_id else []
     if not versions:
         raise NoLineage(
             f"nothing under var/ is named {name!r}; give an evaluation id, a run id, a dataset version, a decision "
             "point or a conversation id (`apprentice query` lists them)"
         )
+    if point is not None and _conversation_of(point) != conversation_id:
+        raise NoLineage(
+            f"{name!r} does not lead to {point}; --point goes with an evaluation, a run or a dataset version with it"
+        )
     return [dataset_step(versions[-1]), *conversation_steps(versions[-1], conversation_id)]
+
+
+def _conversation_of(point: str) -> str:
+    """The conversation of a decision point; a conversation's own name stays."""
+    return point.partition("#")[0]
 
 
 def _from_evaluation(evaluation_id: str, point: str | None, metric: str | None) -> list[Step]:

@@ -7,7 +7,6 @@ split.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import Any
 
 from data import paths
 from data.episodes import FOLDER, append_episodes, episode_id, played
-from data.files import write_whole
+from data.evaluations import note_seconds, seconds_spent
 from data.parquet import set_aside_damaged, shards
 from data.practice.episode import Episode
 from data.reporting import Reporter
@@ -73,7 +72,7 @@ def evaluate_episodes(
     SIGINT/SIGTERM; those under way are played to their end.
     """
     chosen = settings.evaluation.episodes
-    started = time.monotonic() - _seconds_spent(evaluation_id)
+    started = time.monotonic() - seconds_spent(evaluation_id, SPENT)
     if damaged := set_aside_damaged(shards(paths.evaluations() / evaluation_id / FOLDER)):
         reporter.say(
             f"{len(damaged)} files of this evaluation's episodes could not be read; what they held is played again"
@@ -104,24 +103,12 @@ def evaluate_episodes(
 
         for one in _play(model_dir, attempts, _playing(settings, thinking), settings, enough) if todo else ():
             append_episodes("evaluation", evaluation_id, [_row(one, places[one.attempt.name], evaluation_id, head)])
-            _note_seconds(evaluation_id, time.monotonic() - started)
+            note_seconds(evaluation_id, time.monotonic() - started, SPENT)
             done += 1
             reporter.update(done)
         asked.heeded = asked.asked
     stopped: StopReason = "finished" if done == len(plan) else "interrupted" if asked.asked else "budget"
     return PracticeOutcome(done, len(plan), time.monotonic() - started, stopped)
-
-
-def _seconds_spent(evaluation_id: str) -> float:
-    """How long its earlier attempts have played: a budget is of all of them together."""
-    try:
-        return float(json.loads((paths.evaluations() / evaluation_id / SPENT).read_text(encoding="utf-8"))["seconds"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):  # never begun, or damaged: it begins to count
-        return 0.0
-
-
-def _note_seconds(evaluation_id: str, seconds: float) -> None:
-    write_whole(paths.evaluations() / evaluation_id / SPENT, json.dumps({"seconds": seconds}))
 
 
 def _plan(splits: Sequence[Split], tasks: int, trials: int) -> list[_Planned]:
