@@ -86,11 +86,24 @@ def _checkpoints(references: References) -> Iterator[Garbage]:
 
 
 def _drafts() -> Iterator[Garbage]:
-    for directory in sorted(paths.datasets().glob(".*")) if paths.datasets().is_dir() else []:
-        if directory.name.endswith(snapshot.ASIDE):
-            continue  # the only copy of a version whose rewriting was killed in between; `snapshot.mend` brings it back
+    for directory in (*_drafts_of_datasets(), *_drafts_of_exports()):
         if directory.is_dir() and time.time() - directory.stat().st_mtime > DRAFT_SECONDS:
             yield _item("draft", directory.name, directory, "left by a killed process more than a day ago")
+
+
+def _drafts_of_datasets() -> list[Path]:
+    """Less the only copy of a version whose rewriting was killed in between: ``snapshot.mend`` brings it back."""
+    return [path for path in sorted(paths.datasets().glob(".*")) if not path.name.endswith(snapshot.ASIDE)]
+
+
+def _drafts_of_exports() -> Iterator[Path]:
+    """What promotion packs, and exports being written or replaced; all of it holds weights."""
+    yield from sorted([*paths.var().glob(".export-*"), *paths.var().glob(".package-*")])
+    for path in sorted(paths.exports().glob("*/.*")):
+        replaced = path.name.endswith(snapshot.ASIDE)
+        only_copy = replaced and not path.with_name(path.name[1:].removesuffix(snapshot.ASIDE)).exists()
+        if not only_copy and not path.name.endswith("-hub"):  # links, by which a server may be reading an export
+            yield path
 
 
 def _item(kind: Kind, name: str, path: Path, why: str) -> Garbage:

@@ -7,14 +7,19 @@ turn its text into tool calls. Nothing in the folder is code.
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shlex
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from data.snapshot import ASIDE
 from models.base import file_sha256
 from models.speech.response import RESPONSE_TEMPLATE, exported_chat_template
 
@@ -63,19 +68,13 @@ def export_model(model_dir: Path, target: Path, origin: Origin) -> dict[str, str
     """Write the export of the model in ``model_dir`` to ``target``; returns the SHA-256 of every file in it.
 
     Raises:
-        ExportError: ``target`` holds something else, or ``model_dir`` has no safetensors weights.
+        ExportError: ``target`` holds something else or cannot be made, or ``model_dir`` has no safetensors weights.
     """
-    target = target.resolve()  # "." is a folder within its parent, too
-    if others := _not_ours(target):
-        raise ExportError(
-            f"{target} holds what is no part of an earlier export ({', '.join(others[:4])}), and an export replaces "
-            "its folder whole: move that away, or name another folder with --to"
-        )
     if not list(model_dir.glob("*.safetensors")):
         raise ExportError(f"{model_dir} holds no safetensors weights; train or evaluate the model again")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as making:
-        made = Path(making) / "export"
+
+    def write(room: Path) -> Path:
+        made = room / "export"
         made.mkdir()
         _copy_weights(model_dir, made)
         _save_tokenizer(model_dir, made, origin)
@@ -83,25 +82,85 @@ def export_model(model_dir: Path, target: Path, origin: Origin) -> dict[str, str
         (made / CARD).write_text(model_card(origin), encoding="utf-8")
         files = {file.name: file_sha256(file) for file in sorted(made.iterdir())}
         (made / FACTS).write_text(json.dumps(_facts(origin, files), indent=2), encoding="utf-8")
-        if target.exists():
-            target.rename(Path(making) / "former")  # whole until the new one is there, and removed with the rest
+        return made
+
+    return _digests(put_in_place(target, write))
+
+
+def put_in_place(target: Path, write: Callable[[Path], Path]) -> Path:
+    """Put what is written now where an earlier export may be, whole or not at all; returns the folder.
+
+    Args:
+        target: The folder.
+        write: Gets an empty folder beside it, and returns the one in there that is to take the place.
+
+    Raises:
+        ExportError: ``target`` holds something else, or cannot be made.
+    """
+    target = target.resolve()  # "." is a folder within its parent, too
+    with _unmade(target):
+        if others := not_ours(target):
+            raise ExportError(
+                f"{target} holds what is no part of an earlier export ({'; '.join(others[:4])}), and an export "
+                "replaces its folder whole: move that away, or name another folder with --to"
+            )
+        if target.exists() and not os.access(target, os.W_OK):  # it could be set aside, but not be removed
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        making = tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-")
+    with making as room:
+        made = write(Path(room))
+        with _unmade(target):
+            _swap(made, target)
+    return target
+
+
+@contextmanager
+def _unmade(target: Path) -> Iterator[None]:
+    """Say which folder cannot be made; of a full disk those speak who know what can go."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise ExportError(
+            f"{target} cannot be made ({error.strerror or error}): name another folder with --to"
+        ) from error
+
+
+def _swap(made: Path, target: Path) -> None:
+    """The former is whole until the new one is there: who is killed in between finds it beside, under a hidden name."""
+    aside = target.with_name(f".{target.name}{ASIDE}")
+    if target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+        target.rename(aside)
+    try:
         made.rename(target)
-    return files
+    except BaseException:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
 
 
-def _not_ours(target: Path) -> list[str]:
-    """Names in a folder that no export wrote."""
-    if not target.exists():
+def not_ours(folder: Path) -> list[str]:
+    """Names in a folder that no export wrote, or that were changed since."""
+    if not folder.exists():
         return []
-    if not target.is_dir():
-        return [target.name]
-    known = {FACTS}
-    if (target / FACTS).exists():
-        try:
-            known |= set(json.loads((target / FACTS).read_text(encoding="utf-8"))["sha256"])
-        except (ValueError, KeyError, TypeError):
-            return [f"{FACTS}, which cannot be read"]
-    return sorted(one.name for one in target.iterdir() if one.name not in known)
+    if not folder.is_dir():
+        return [folder.name]
+    try:
+        known = _digests(folder) if (folder / FACTS).exists() else {}
+    except (ValueError, KeyError, TypeError):
+        return [f"{FACTS}, which cannot be read"]
+    found = sorted(one for one in folder.iterdir() if one.name != FACTS)
+    others = [one for one in found if not one.is_file() or known.get(one.name) != file_sha256(one)]
+    return [f"{one.name}, changed since" if one.name in known else one.name for one in others]
+
+
+def _digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of an export, as it was written."""
+    return dict(json.loads((folder / FACTS).read_text(encoding="utf-8"))["sha256"])
 
 
 def _copy_weights(model_dir: Path, target: Path) -> None:
@@ -176,7 +235,9 @@ def model_card(origin: Origin) -> str:
             "response template, so `tokenizer.parse_response` and `transformers serve` give structured tool calls.",
             f"Unless told otherwise (`enable_thinking`) it {mode}. Decoding is greedy, as it was judged.",
             "",
-            f"    transformers serve ./{origin.name} --port 8000",
+            f"    transformers serve {shlex.quote(f'./{origin.name}')} --port 8000",
+            "",
+            f"Clients then name the model `./{origin.name}`, to the letter; `/v1/models` lists nothing.",
             "",
             "## Limits",
             "",

@@ -7,10 +7,12 @@ completions; how text becomes tool calls is said by the response template in the
 
 from __future__ import annotations
 
+import json
 import math
+import sys
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 #: ``developer`` is what newer clients call the system prompt.
@@ -28,7 +30,15 @@ NEUTRAL: dict[str, tuple[Any, ...] | None] = {
     "user": None,
     "metadata": None,
     "store": (False,),
+    "logprobs": (False,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "response_format": ({"type": "text"},),
+    "service_tier": ("auto",),
 }
+#: What a seed may be: 64 bits with a sign.
+_SEEDS = {"lowest": -(2.0**63), "highest": 2.0**63}
+_THOUGHT_ENDS = "</think>"
 
 
 class RequestError(ValueError):
@@ -58,8 +68,9 @@ class Chat:
         """An OpenAI chat completion for a request (``messages``, ``tools``, …), or a list of them for a list.
 
         Args:
-            model_input: ``{"messages": […], "tools": […], "max_tokens": …, "temperature": …}``, a list of such, or a
-                pandas table with a request in each row, which is how MLflow's scoring server hands on records.
+            model_input: ``{"messages": […], "tools": […], "max_tokens": …, "temperature": …}``, a list of such, a
+                pandas table with a request in each row, which is how MLflow's scoring server hands on records, or a
+                mapping of columns with a request in each place, which is what it makes of ``instances``.
             params: Options that hold where the request says nothing. MLflow hands none on, for the model states none.
 
         Raises:
@@ -68,9 +79,10 @@ class Chat:
         """
         if hasattr(model_input, "to_dict"):
             model_input = model_input.to_dict("records")
-        if isinstance(model_input, Mapping):
-            return self.complete({**(params or {}), **model_input})
-        return [self.complete({**(params or {}), **request}) for request in model_input]
+        asked = _rows(_plain(model_input))
+        if not isinstance(asked, list):
+            return self.complete(_with(params, asked))
+        return [self.complete(_with(params, request)) for request in asked]
 
     def complete(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """One chat completion."""
@@ -84,22 +96,26 @@ class Chat:
             **options.get("chat_template_kwargs", {}),
         ).to(self.device)
         ids = prompt["input_ids"]
-        longest = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        if longest and ids.shape[1] >= longest:
-            raise RequestError(f"the request is {ids.shape[1]} tokens long, and the model reads and writes {longest}")
         written = self._generate(prompt, options)[0, ids.shape[1] :].tolist()
         ends = self.model.generation_config.eos_token_id
         ended = bool(written) and written[-1] in (ends if isinstance(ends, list) else [ends])
-        message = self.tokenizer.parse_response(written, prefix=ids[0].tolist())
+        template = self.tokenizer.response_template if tools else _without_calls(self.tokenizer.response_template)
+        message = self.tokenizer.parse_response(written, template, prefix=ids[0].tolist())
         return _completion(request, message, ids.shape[1], len(written), ended)
 
     def _generate(self, prompt: Any, options: Mapping[str, Any]) -> Any:
         import torch
 
+        chosen, read = generation(options), prompt["input_ids"].shape[1]
+        if longest := getattr(self.model.config.get_text_config(), "max_position_embeddings", None):
+            if read >= longest:
+                raise RequestError(f"the request is {read} tokens long, and the model reads and writes {longest}")
+            most = chosen.get("max_new_tokens") or self.model.generation_config.max_new_tokens or longest
+            chosen["max_new_tokens"] = min(most, longest - read)
         if (seed := options.get("seed")) is not None:
-            torch.manual_seed(int(_number("seed", seed)))
+            torch.manual_seed(int(_number("seed", seed, **_SEEDS)))
         with torch.inference_mode():
-            return self.model.generate(**prompt, **generation(options))
+            return self.model.generate(**prompt, **chosen)
 
 
 def generation(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,11 +138,33 @@ def generation(options: Mapping[str, Any]) -> dict[str, Any]:
     return chosen if top_p is None else chosen | {"top_p": _number("top_p", top_p, lowest=0, highest=1)}
 
 
-def _number(name: str, value: Any, *, lowest: float = -math.inf, highest: float = math.inf) -> float:
+def _number(name: str, value: Any, *, lowest: float, highest: float = sys.float_info.max) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not lowest <= value <= highest:
-        least, most = (f" from {lowest:g}" if math.isfinite(lowest) else ""), f" to {highest:g}"
-        raise RequestError(f"{name} is {value!r}; give a number{least}{most if math.isfinite(highest) else ''}")
+        most = f" to {highest:g}" if highest < sys.float_info.max else ""
+        raise RequestError(f"{name} is {value!r}; give a number from {lowest:g}{most}")
     return float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Lists and values of Python's own where MLflow and Parquet hand on arrays."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _rows(asked: Any) -> Any:
+    """A list of requests where there is a mapping of columns, whose ``messages`` are lists of messages."""
+    first = asked.get("messages") if isinstance(asked, Mapping) else None
+    if not isinstance(first, list) or not first or not isinstance(first[0], list):
+        return asked
+    if uneven := [name for name, column in asked.items() if not isinstance(column, list) or len(column) != len(first)]:
+        raise RequestError(f"{uneven[0]!r} does not have one value for each of the {len(first)} lists of messages")
+    return [dict(zip(asked, row, strict=True)) for row in zip(*asked.values(), strict=True)]
+
+
+def _with(params: Mapping[str, Any] | None, request: Any) -> Any:
+    return {**(params or {}), **request} if isinstance(request, Mapping) else request
 
 
 def checked(request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Any] | None, dict[str, Any]]:
@@ -137,7 +175,7 @@ def checked(request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Any]
     """
     if not isinstance(request, Mapping):
         raise RequestError(f"a chat request is an object with 'messages', not {type(request).__name__}")
-    said = {key: value for key, value in request.items() if not _is_nothing(value)}
+    said = {key: value for key, value in _plain(request).items() if not _is_nothing(value)}
     messages, tools = said.pop("messages", None), said.pop("tools", None)
     if said.get("tool_choice") == "none":
         tools = None
@@ -146,22 +184,39 @@ def checked(request: Mapping[str, Any]) -> tuple[list[dict[str, Any]], list[Any]
         if harmless is not None and said[key] not in harmless:
             raise RequestError(f"{key}={said[key]!r} is not supported; leave it out")
         del said[key]
-    if not isinstance(messages, Sequence) or isinstance(messages, str) or not messages:
+    if not isinstance(messages, list) or not messages:
         raise RequestError("a chat request needs 'messages': a list with at least one message")
-    if unknown := sorted(set(said) - OPTIONS):
+    if unknown := sorted(map(str, set(said) - OPTIONS)):
         raise RequestError(f"unknown option {unknown[0]!r}; known are messages, tools, {', '.join(sorted(OPTIONS))}")
-    offered = None if tools is None else _listed(tools)
-    if tools is not None and offered is None:
+    if "chat_template_kwargs" in said:
+        said["chat_template_kwargs"] = _mode(said["chat_template_kwargs"])
+    if tools is not None and not isinstance(tools, list):
         raise RequestError("'tools' is no list; give OpenAI's form of each tool in one")
-    for number, tool in enumerate(offered or ()):
+    for number, tool in enumerate(tools or ()):
         function = (tool.get("function") or tool) if isinstance(tool, Mapping) else None
         if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
             raise RequestError(f"tools[{number}] has no function name; give OpenAI's form of a tool")
-    return [_message(number, message) for number, message in enumerate(messages)], offered or None, said
+    spoken = [_message(number, message) for number, message in enumerate(messages)]
+    _check_text(spoken, tools)
+    return spoken, tools or None, said
 
 
-def _listed(value: Any) -> list[Any] | None:
-    return list(value) if isinstance(value, list | tuple) else None
+def _mode(kwargs: Any) -> dict[str, bool]:
+    """Whether it is to think: of what a chat template takes, the rest is this program's to say."""
+    said = {key: value for key, value in kwargs.items() if value is not None} if isinstance(kwargs, Mapping) else None
+    if said is None or not set(said) <= {"enable_thinking"} or not all(isinstance(one, bool) for one in said.values()):
+        raise RequestError('chat_template_kwargs takes {"enable_thinking": true or false} and nothing else')
+    return said
+
+
+def _check_text(*parts: Any) -> None:
+    """Refuse what no JSON in UTF-8 could have held, for neither template nor tokenizer says what is wrong with it."""
+    try:
+        json.dumps(parts, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise RequestError("the request has half a character in it (a lone surrogate); leave it out") from None
+    except (TypeError, ValueError) as error:
+        raise RequestError(f"the request is not made of what JSON has ({error})") from None
 
 
 def _message(number: int, message: Any) -> dict[str, Any]:
@@ -169,14 +224,19 @@ def _message(number: int, message: Any) -> dict[str, Any]:
         raise RequestError(f"messages[{number}] needs a role among {', '.join(ROLES)}")
     content = message.get("content") or ""
     if not isinstance(content, str):  # OpenAI's content parts
-        texts = [part.get("text") if isinstance(part, Mapping) else None for part in _listed(content) or [None]]
+        parts = content if isinstance(content, list) else [None]
+        texts = [part.get("text") if isinstance(part, Mapping) else None for part in parts]
         if not all(isinstance(text, str) for text in texts):
             raise RequestError(f"messages[{number}] has content other than text, which this model cannot read")
         content = "".join(map(str, texts))
     kept = {key: message[key] for key in ("tool_calls", "tool_call_id") if message.get(key)}
-    for call in kept.get("tool_calls", ()):
+    calls = kept.get("tool_calls", [])
+    if not isinstance(calls, list):
+        raise RequestError(f"messages[{number}] has 'tool_calls' that are no list; give OpenAI's form of each in one")
+    for call in calls:
         function = (call.get("function") or call) if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping) or not {"name", "arguments"} <= set(function):
+        function = function if isinstance(function, Mapping) else {}
+        if not isinstance(function.get("name"), str) or "arguments" not in function:
             raise RequestError(f"messages[{number}] has a tool call without a function's name and arguments")
     role = "system" if message["role"] == "developer" else message["role"]
     return {"role": role, "content": content, **kept}
@@ -187,14 +247,29 @@ def _is_nothing(value: Any) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
+def _without_calls(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The response template where no tool is on offer: what looks like a call is text."""
+    return {**template, "fields": {name: one for name, one in template["fields"].items() if name != "tool_calls"}}
+
+
+def _spoken(message: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """Thought and content. The model may end a thought that was never begun, or a second time; the response template
+    reads a thought from its beginning only, so here all up to the last end counts as thought."""
+    before, ended, content = (message.get("content") or "").rpartition(_THOUGHT_ENDS)
+    stray = before.replace(_THOUGHT_ENDS, "\n").strip() if ended else ""
+    thought = "\n".join(part for part in (message.get("reasoning_content"), stray) if part)
+    return thought or None, content.strip() or None
+
+
 def _completion(
     request: Mapping[str, Any], message: Mapping[str, Any], read: int, written: int, ended: bool
 ) -> dict[str, Any]:
     head = uuid.uuid4().hex
     calls = [{"id": f"call_{head[:8]}_{n}", **call} for n, call in enumerate(message.get("tool_calls") or ())]
-    answer: dict[str, Any] = {"role": "assistant", "content": message.get("content") or None}
-    if message.get("reasoning_content"):
-        answer["reasoning_content"] = message["reasoning_content"]
+    thought, content = _spoken(message)
+    answer: dict[str, Any] = {"role": "assistant", "content": content}
+    if thought:
+        answer["reasoning_content"] = thought
     if calls:
         answer["tool_calls"] = calls
     finish = "length" if not ended else "tool_calls" if calls else "stop"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sys
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from data import paths
 from data.schema import TEST_SPLITS
 from tasks import records
-from tasks.records import Record
+from tasks.records import MissingUpstream, Record
 
 if TYPE_CHECKING:
     from models.export import Origin, Result
@@ -22,19 +23,45 @@ MAX_NEW_TOKENS = 256
 def export(run_id: str, name: str, target: Path | None = None) -> Path:
     """Folder of the exported model of a run: ``target``, or under ``var/exports``.
 
+    Of a model that was trained elsewhere it is what its package in the registry holds.
+
     Raises:
-        MissingUpstream: The run is unknown, unfinished or damaged.
+        MissingUpstream: The run is unknown, unfinished or damaged, and no package holds its model.
         models.export.ExportError: The folder holds something else, or cannot be made.
     """
-    from models.export import ExportError, export_model
+    from models.export import export_model
 
-    record = records.of_run(run_id)
-    folder = target or paths.exports() / record.run_id / name
     try:
-        folder.resolve().parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ExportError(f"{folder} cannot be made ({error.strerror}): name another folder with --to") from error
+        record = records.of_run(run_id)
+    except MissingUpstream as missing:
+        return _unpacked(run_id, name, target or paths.exports() / run_id / name, missing)
+    folder = target or paths.exports() / record.run_id / name
     export_model(record.model_place[0], folder, origin(record, name))
+    return folder
+
+
+def _unpacked(run_id: str, name: str, folder: Path, missing: MissingUpstream) -> Path:
+    """The export as the registry's package holds it; ``missing`` says why there is no other."""
+    from models.packaged import unpack, versions_of
+    from models.registry import TrackingAway
+
+    try:
+        versions = versions_of(run_id)
+    except TrackingAway:
+        raise missing from None  # who mistypes a run is not told of the registry
+    if not versions:
+        raise missing
+    # Of several packages, which hold the same weights, the one of this name, then the newest.
+    packaged = max((one for one in versions if one.place), key=lambda one: (one.name == name, one.number), default=None)
+    if packaged is None:
+        known = ", ".join(map(str, versions))
+        raise MissingUpstream(
+            f"of run {run_id} there is no whole model here, and {known}, as the registry knows it, is no package that "
+            "holds one: run the same command where it was trained, with the APPRENTICE_VAR of that training"
+        )
+    note = f"export: of run {run_id} there is no whole model here; what its package {packaged} holds is taken instead"
+    print(note, file=sys.stderr, flush=True)
+    unpack(packaged, folder)
     return folder
 
 
@@ -75,10 +102,11 @@ def newest_evaluation(record: Record) -> Record | None:
 
 
 def base_model(record: Record) -> str:
-    """URI of the base model that a model descends from."""
+    """URI of the base model that a model descends from; of a folder its name alone, for where it lies is private."""
     while record.start_run_id:
         record = records.of_run(record.start_run_id, usable=False)
-    return str(record.settings.get("uri", "unknown"))
+    uri = str(record.settings.get("uri", "unknown"))
+    return f"path:{PurePath(uri.removeprefix('path:')).name}" if uri.startswith("path:") else uri
 
 
 def _results(evaluation: Record) -> list[Result]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,13 @@ from data.ingest import ingest
 from data.reporting import Silent
 from data.schema import VALIDATION_SPLITS
 from data.settings import DataSettings
+from models import champions, tracking
 from models.base import _save
-from models.export import CARD, ExportError
+from models.export import CARD, FACTS, ExportError
 from models.random_model import make_qwen3
 from models.speech.template import completion_text
 from tasks import records
-from tasks.export import export
+from tasks.export import base_model, export
 from tasks.records import MissingUpstream, Record
 
 ROW = runpy.run_path(str(Path(__file__).parent / "fixtures" / "stages.py"))["row"]
@@ -125,3 +128,77 @@ def test_a_folder_that_cannot_be_made_is_named(version: str, tmp_path: Path) -> 
     (tmp_path / "file").write_text("")
     with pytest.raises(ExportError, match=r"cannot be made .*name another folder with --to"):
         export(RUN, "ferryman", tmp_path / "file" / "mine")
+
+
+def test_a_base_model_from_a_folder_is_told_without_the_folder_s_place(version: str, tmp_path: Path) -> None:
+    trained(version)
+    base = records.of_run("b" * 32, usable=False)
+    for uri, told in (("path:/secret/place/Llama/", "path:Llama"), ("hf:ORG/path:x@main", "hf:ORG/path:x@main")):
+        records.save(base.model_copy(update={"settings": {"uri": uri}}))
+        assert base_model(records.of_run(RUN)) == told
+    records.save(base.model_copy(update={"settings": {"uri": "path:/secret/place/Llama"}}))
+    folder = export(RUN, "ferryman", tmp_path / "mine")
+    assert not [file for file in (CARD, FACTS) if "secret" in (folder / file).read_text()]
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry that every ``var/`` uses."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+
+
+def another_var(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPRENTICE_VAR", str(tmp_path / "another"))
+
+
+@pytest.mark.slow
+def test_a_model_trained_elsewhere_is_exported_as_its_package_holds_it(
+    registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with tracking.stage_run("grpo", name="ferryman") as run:
+        run.register_model("grpo", tmp_path / "weights", {})  # as every training does; it holds nothing
+    packed = tmp_path / "ferryman"
+    packed.mkdir()
+    for name, text in (("model.safetensors", "weights"), (CARD, "a card")):
+        (packed / name).write_text(text)
+    digests = {name: records.digest(packed / name) for name in ("model.safetensors", CARD)}
+    (packed / FACTS).write_text(json.dumps({"sha256": digests}))
+    champions.crown(champions.challenge("ferryman", run.run_id, lambda: packed, "sha", {}))
+    content = {file.name: file.read_bytes() for file in packed.iterdir()}
+    shutil.rmtree(packed)
+
+    another_var(tmp_path, monkeypatch)
+    for target in (None, tmp_path / "mine", tmp_path / "mine"):
+        folder = export(run.run_id, "ferryman", target)
+        assert {file.name: file.read_bytes() for file in folder.iterdir()} == content
+    assert folder == tmp_path / "mine"
+    assert not list(tmp_path.glob(".mine*"))
+    said = capsys.readouterr()
+    assert "what its package models:/ferryman/1 holds is taken instead" in said.err
+    assert "package" not in said.out
+    with pytest.raises(MissingUpstream, match="no stage has run id"):
+        export("c" * 32, "ferryman")
+
+    # What was damaged on the way is nobody's model.
+    monkeypatch.setattr("models.packaged.not_ours", lambda folder: ["model.safetensors, changed since"])
+    with pytest.raises(ExportError, match=r"ferryman/1 holds no whole export \(model.safetensors, changed since\)"):
+        export(run.run_id, "ferryman", tmp_path / "mine")
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == content
+
+
+@pytest.mark.slow
+def test_a_version_that_is_no_package_sends_to_where_it_was_trained(
+    registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tracking.stage_run("grpo", name="ferryman") as run:
+        run.register_model("grpo", tmp_path / "weights", {})
+    another_var(tmp_path, monkeypatch)
+    with pytest.raises(MissingUpstream, match=r"models:/apprentice-grpo/1.* is no package .* APPRENTICE_VAR"):
+        export(run.run_id, "ferryman")
+
+
+def test_a_run_that_nobody_knows_is_told_so_though_the_registry_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setattr(tracking.store, "ask", lambda: (_ for _ in ()).throw(OSError("connection refused")))
+    with pytest.raises(MissingUpstream, match="no stage has run id"):
+        export("c" * 32, "ferryman")

@@ -11,7 +11,7 @@ import pytest
 
 from data import paths, profiles, snapshot, warehouse
 from data.arms import PRESETS
-from data.garbage import Garbage, References, find
+from data.garbage import Garbage, References, find, free
 from data.ingest import ingest
 from data.reporting import Silent
 from data.settings import DataSettings
@@ -187,6 +187,27 @@ def test_drafts_go_after_a_day() -> None:
     os.utime(abandoned, (0, 0))
     everything = References(versions=frozenset(), runs=frozenset(), resumable=frozenset())
     assert names(find(everything)) == {("draft", ".b.writing")}
+
+
+def test_drafts_of_exports_and_packages_go_after_a_day() -> None:
+    of_run = paths.exports() / "r"
+    kept = (of_run / "apprentice", of_run / ".other.replaced", of_run / ".apprentice-hub", paths.var() / ".export-new")
+    left = (
+        paths.var() / ".export-abc",
+        paths.var() / ".package-abc",
+        of_run / ".apprentice-a1b2c3d4",
+        of_run / ".apprentice.replaced",
+    )
+    for directory in (*kept, *left):
+        directory.mkdir(parents=True)
+        (directory / "model.safetensors").write_bytes(bytes(1000))
+        if directory.name != ".export-new":
+            os.utime(directory, (0, 0))
+    everything = References(versions=frozenset(), runs=frozenset(), resumable=frozenset())
+    found = find(everything)
+    assert names(found) == {("draft", directory.name) for directory in left}
+    free(found, Silent())
+    assert [directory.exists() for directory in (*kept, *left)] == [True] * 4 + [False] * 4
 
 
 def test_nothing_goes_while_somebody_works(versions: tuple[str, str, str], monkeypatch: pytest.MonkeyPatch) -> None:

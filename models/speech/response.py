@@ -22,8 +22,15 @@ RESPONSE_TEMPLATE: dict[str, Any] = {
     # The prompt's end is read too: with thinking it wrote the opener of the thought.
     "start_anchor": "<|im_start|>assistant\n",
     "fields": {
-        # A turn may end within its thought: the end's mark is nobody's reasoning.
-        "reasoning_content": {"open": "<think>", "close_pattern": rf"</think>|{_END}", "content": "text"},
+        "reasoning_content": {
+            # The white space around a thought belongs to the marks: a stream hands on every character of a field.
+            "open_pattern": r"<think>\s*",
+            # A turn may end within its thought: the end's mark is nobody's reasoning.
+            "close_pattern": rf"\s*(?:</think>\s*|{_END})",
+            "content": "text",
+            "repeats": True,
+            "join": "\n",
+        },
         "tool_calls": {
             "open_pattern": r'\s*<tool_call>\s*\{\s*"name"\s*:\s*"(?P<name>[^"\\\n]+)"\s*,\s*"arguments"\s*:',
             "close_pattern": rf"\}}\s*(?:</tool_call>|{_END})",
