@@ -88,7 +88,8 @@ def argument_verdicts(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | 
     schemas = argument_schemas(tool)
     stated, made = stated_arguments(expected, tool), stated_arguments(predicted, tool)
     verdicts: dict[str, Verdict] = {}
-    for name in dict.fromkeys([*stated, *made, *expected.accepted]):
+    wanted = (name for name, values in expected.accepted.items() if None not in values)
+    for name in dict.fromkeys([*stated, *made, *wanted]):
         right = expected.accepted.get(name) or ((stated[name],) if name in stated else ())
         if name in made:
             same = any(same_value(value, made[name], schemas.get(name)) for value in right)

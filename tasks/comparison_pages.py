@@ -242,8 +242,9 @@ def _scored(one: tuple[float, int] | None) -> str:
 
 
 def first_seed(arms: Sequence[ArmRows]) -> int:
-    """The first seed that anything was judged under."""
-    return min(seed for arm in arms for seed in arm.frames)
+    """The first seed that a trained arm was judged under; the base model stands beside every seed."""
+    trained = [arm for arm in arms if arm.trained]
+    return min(seed for arm in trained or arms for seed in arm.frames)
 
 
 def caused(arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
@@ -252,7 +253,9 @@ def caused(arms: Sequence[ArmRows]) -> dict[str, pd.DataFrame]:
     Arms that are not judged under that seed are left out, rather than held beside the models of another one.
     """
     first = first_seed(arms)
-    found = {arm.name: arm.frames[first] for arm in arms if first in arm.frames}
+    untrained = {arm.name: frame for arm in arms if not arm.trained for frame in arm.frames.values()}
+    found = {arm.name: arm.frames[first] for arm in arms if first in arm.frames} | untrained
+    found = {arm.name: found[arm.name] for arm in arms if arm.name in found}
     return {name: frame for name, frame in found.items() if not frame["variant"].notna().any()}
 
 

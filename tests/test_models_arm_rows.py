@@ -28,6 +28,7 @@ from models.evaluation.pictures import draw
 from models.evaluation.rejudge import judged_again
 from models.evaluation.slices import calls_begun, conversation_figures, decision_figures, part
 from models.evaluation.variants import without_required_information
+from models.evaluation.verdicts import size_in_points
 from models.speech.parsing import parse_completion
 from models.speech.template import completion_text
 from models.wording import normalise
@@ -234,7 +235,7 @@ def test_arms_of_other_seeds_are_not_held_against_each_other_unsaid() -> None:
 
 
 def test_a_difference_that_cannot_be_is_not_called_detectable() -> None:
-    assert [document._in_points(value) for value in (0.031, 1.0, 1.717, float("inf"))] == ["3.1", "100.0", "–", "–"]
+    assert [size_in_points(value) for value in (0.031, 1.0, 1.717, float("inf"))] == ["3.1", "100.0", "–", "–"]
 
 
 def test_values_are_looked_for_in_the_thought_before_the_call() -> None:

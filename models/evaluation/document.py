@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from models.evaluation.pairing import Seeded, item_of, paired, scores, shared_items, stacked
 from models.evaluation.slices import conversation_figures, decision_figures, part
 from models.evaluation.statistics import Interval
-from models.evaluation.verdicts import Verdict, seeded_interval, verdicts
+from models.evaluation.verdicts import Verdict, seeded_interval, size_in_points, verdicts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -223,7 +223,7 @@ def answer_table(
                 f"{points_of(one)}{against}",
                 f"{one.difference.n} / {one.difference.clusters}",
                 _by_seed(one),
-                f"{_in_points(one.detectable)} / {_in_points(one.adjusted_detectable)}",
+                f"{size_in_points(one.detectable)} / {size_in_points(one.adjusted_detectable)}",
                 f"{one.p_value:.3f} / {one.adjusted_p:.3f}",
                 f"{one.improved} / {one.regressed}, {one.mcnemar_p:.3f}",
                 f"**{one.word}**",
@@ -239,11 +239,6 @@ def answer_table(
 def _by_seed(one: Verdict) -> str:
     """How far the seeds agree, which no interval of two or three of them says well."""
     return ", ".join(f"{100 * value:+.1f}" for value in one.by_seed)
-
-
-def _in_points(value: float) -> str:
-    """A dash for what no difference of two shares can be."""
-    return f"{100 * value:.1f}" if value <= 1 else "–"
 
 
 def points_of(one: Verdict) -> str:
@@ -262,8 +257,7 @@ def cost_table(arms: Sequence[ArmRows]) -> str:
             _number(arm.cost.get("minutes_in_all", math.nan)),
             f"{arm.cost.get('steps', 0):.0f}",
             ", ".join(f"{step:.0f}" for _, step in sorted(arm.kept_steps.items())) or "–",
-            f"{arm.cost.get('learned_tokens', 0) / 1000:.0f}",
-            f"{arm.cost.get('sampled_tokens', 0) / 1000:.0f}",
+            *(_thousands(arm.cost, name) for name in ("learned_tokens", "sampled_tokens")),
             _number(float(scores_mean(arm, "completion_tokens"))),
             seeds_of(arm),
         ]
@@ -272,6 +266,11 @@ def cost_table(arms: Sequence[ArmRows]) -> str:
     heads = ["model", "minutes", "with all before", "steps", "kept, by seed", "thousand tokens learned from"]
     heads += ["thousand tokens sampled", "tokens a judged turn", "seeds"]
     return f"{unlike_seeds(arms)}{table(heads, rows)}"
+
+
+def _thousands(cost: Mapping[str, float], name: str) -> str:
+    """Nothing was learned where nothing was trained; of a training whose records are gone it is not known."""
+    return "–" if cost and name not in cost else f"{cost.get(name, 0) / 1000:.0f}"
 
 
 def scores_mean(arm: ArmRows, column: str) -> float:

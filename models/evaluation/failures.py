@@ -9,11 +9,12 @@ optional ones that were left out); for answers, whether it says what is not know
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from data.schema import ASKING_ACTS, Act, DecisionPoint, ToolCall
-from models.equality import asks, same_calls, stated_arguments
+from models.equality import Verdict, argument_verdicts, asks, same_calls, stated_arguments
 from models.evaluation.acts_done import does_what_was_due
 from models.evaluation.bfcl import calls_error
 from models.evaluation.metrics import judge
@@ -45,7 +46,7 @@ def _call_failure(point: DecisionPoint, parsed: Parsed) -> str:
     if same_calls(expected, parsed.calls, point.tools):
         return f"format:{parsed.status}"
     several = "parallel" if len(expected) > 1 else "simple"
-    error = calls_error(expected, _without_defaults(point, parsed), point.tools, several)
+    error = calls_error(expected, _as_judged(point, _without_defaults(point, parsed)), point.tools, several)
     if error is not None:
         return error
     return "value_error:others" if parsed.ok else f"format:{parsed.status}"
@@ -62,6 +63,25 @@ def _without_defaults(point: DecisionPoint, parsed: Parsed) -> list[ToolCall]:
         kept = {name: value for name, value in call.arguments.items() if name in stated or (call.name, name) in due}
         made.append(call.model_copy(update={"arguments": kept}))
     return made
+
+
+def _as_judged(point: DecisionPoint, made: list[ToolCall]) -> list[ToolCall]:
+    """The calls with the due value where another spelling of it was accepted, as 2.0 for 2: BFCL is stricter, and would
+    name that as the cause. Where one call of its tool is due; of several it is not known which was meant."""
+    specs = {tool.name: tool for tool in point.tools}
+    due = {one.name: one for one in point.expected.tool_calls}
+    several = {name for name, count in Counter(one.name for one in point.expected.tool_calls).items() if count > 1}
+
+    def spelled(call: ToolCall) -> ToolCall:
+        wanted = due.get(call.name)
+        if wanted is None or call.name in several:
+            return call
+        found = argument_verdicts(wanted, call, specs.get(call.name))
+        right = {name for name, one in found.items() if one is Verdict.RIGHT} & call.arguments.keys()
+        theirs = {name: wanted.arguments[name] for name in right & wanted.arguments.keys()}
+        return call.model_copy(update={"arguments": {**call.arguments, **theirs}})
+
+    return [spelled(call) for call in made]
 
 
 def _answer_failure(point: DecisionPoint, parsed: Parsed) -> str:

@@ -34,10 +34,11 @@ class Guard:
 
     @property
     def needed(self) -> int | None:
-        """Conversations with which ``unmet`` is borne beside the loss that was met; None where no number is enough."""
-        room = self.verdict.margin + min(0.0, self.verdict.difference.mean)
+        """Conversations with which ``unmet`` is borne beside the difference that was met; None where no number is
+        enough."""
+        room = self.verdict.margin + self.verdict.difference.mean
         odds = unmet(1) / (1 - unmet(1))  # z²: ``unmet(n)`` is z² / (n + z²)
-        return math.floor(odds * (1 - room) / room) + 1 if room > 0 else None
+        return max(1, math.floor(odds * (1 - room) / room) + 1) if room > 0 else None
 
     def as_row(self) -> dict[str, Any]:
         """JSON-ready, to be stored as evidence."""

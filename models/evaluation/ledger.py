@@ -97,7 +97,8 @@ def thought_first(reasoning: Any, action: Any) -> tuple[int, int]:
 
 def _stands_in(value: str, thought: str) -> bool:
     number = value.lstrip("-").isdigit()
-    before, after = (r"(?<!\d[.,:])", r"(?:\.0+)?(?![.,:]\d)") if number else ("", "")
+    # 5 stands neither in 12:05 nor in -5, but in 3-5.
+    before, after = (r"(?<!\d[.,:])(?<!\W-)(?<!^-)", r"(?:\.0+)?(?![.,:]\d)") if number else ("", "")
     return re.search(rf"{before}(?<!\w){re.escape(value)}{after}(?!\w)", thought) is not None
 
 

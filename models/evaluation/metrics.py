@@ -52,13 +52,14 @@ def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     expected = point.expected.tool_calls
     names = Counter(call.name for call in expected) == Counter(call.name for call in parsed.calls)
     exact = names and same_calls(expected, parsed.calls, point.tools)
+    spared = _may_be_left_out(expected)
     return Judgement(
         turn_success=exact and parsed.ok,
         decision_correct=parsed.attempted_call,
         tool_name_correct=names,
         # An exact call may leave out an optional argument that the expected one states, where that is accepted.
         argument_names_correct=exact
-        or (names and _argument_names(expected, point) == _argument_names(parsed.calls, point)),
+        or (names and _argument_names(expected, point, spared) == _argument_names(parsed.calls, point, spared)),
         argument_values=_argument_values(expected, parsed.calls, point),
         exact_call=exact,
         facts=None,
@@ -104,8 +105,13 @@ def _argument_values(expected: tuple[ToolCall, ...], made: tuple[ToolCall, ...],
         ]
         for due in expected
     ]
-    right = [[found[Verdict.RIGHT] if found else 0 for found in row] for row in verdicts]
-    rows, columns = linear_sum_assignment(right, maximize=True) if made else ((), ())
+    right = [[found[Verdict.RIGHT] if found is not None else 0 for found in row] for row in verdicts]
+    # One more for the same tool: a pair of two tools that is as right, which is not at all, would leave both alone.
+    worth = [
+        [count + (found is not None) for count, found in zip(counts, row, strict=True)]
+        for counts, row in zip(right, verdicts, strict=True)
+    ]
+    rows, columns = linear_sum_assignment(worth, maximize=True) if made else ((), ())
     paired = {(row, column) for row, column in zip(rows, columns, strict=True) if verdicts[row][column] is not None}
     stated = sum(sum((verdicts[row][column] or Counter()).values()) for row, column in paired)
     alone = [call for row, call in enumerate(expected) if row not in {pair[0] for pair in paired}]
@@ -114,6 +120,16 @@ def _argument_values(expected: tuple[ToolCall, ...], made: tuple[ToolCall, ...],
     return sum(right[row][column] for row, column in paired) / stated if stated else None
 
 
-def _argument_names(calls: tuple[ToolCall, ...], point: DecisionPoint) -> Counter[tuple[str, frozenset[str]]]:
+def _argument_names(
+    calls: tuple[ToolCall, ...], point: DecisionPoint, spared: frozenset[tuple[str, str]]
+) -> Counter[tuple[str, frozenset[str]]]:
     specs = {tool.name: tool for tool in point.tools}
-    return Counter((call.name, frozenset(stated_arguments(call, specs.get(call.name)))) for call in calls)
+    named = ((call.name, stated_arguments(call, specs.get(call.name))) for call in calls)
+    return Counter((tool, frozenset(name for name in names if (tool, name) not in spared)) for tool, names in named)
+
+
+def _may_be_left_out(expected: tuple[ToolCall, ...]) -> frozenset[tuple[str, str]]:
+    """Arguments whose accepted values include none at all, each with its tool."""
+    return frozenset(
+        (call.name, name) for call in expected for name, accepted in call.accepted.items() if None in accepted
+    )

@@ -35,7 +35,10 @@ def outcomes(
     from data.outcomes import LEFT_OUT
 
     rows = judged_again(rows, points)
-    counted = [thought_first(*pair) for pair in zip(rows["reasoning"], rows["action"], strict=True)]
+    called = calls_begun(rows)
+    # An answer may be a list in brackets, too; only calls have arguments.
+    acted = list(zip(rows["reasoning"], rows["action"].where(called), strict=True))
+    counted = [thought_first(*pair) for pair in acted]
     there = rows[rows["decision_point_id"].isin(set(points)) & rows["variant"].isna()]
     causes: pd.Series = pd.Series(None, index=rows.index, dtype=object)
     grounded = causes.copy()
@@ -48,14 +51,14 @@ def outcomes(
     causes[gone if by_bfcl else gone & ~rows["turn_success"].astype(bool)] = bfcl.POINT_GONE
     return rows.drop(columns=list(LEFT_OUT)).assign(
         step=step,
-        called=calls_begun(rows),
+        called=called,
         cause=causes,
         grounded=grounded,
         values=[total for _, total in counted],
         values_thought_first=[found for found, _ in counted],
         announced=pd.Series([announced(thought) for thought in rows["reasoning"]], index=rows.index, dtype=object),
         same_arguments=pd.Series(
-            [same_arguments(*pair) for pair in zip(rows["reasoning"], rows["action"], strict=True)],
+            [same_arguments(*pair) for pair in acted],
             index=rows.index,
             dtype=object,
         ),

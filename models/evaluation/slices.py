@@ -49,7 +49,7 @@ def calls_begun(frame: pd.DataFrame) -> pd.Series:
     if "called" in frame:
         return frame["called"].astype(bool)
     after = frame["text"].where(~frame["thinking"].astype(bool), frame["text"].map(_after_thought))
-    return after.str.contains("<tool_call>", regex=False)
+    return after.str.contains("</?tool_call>")  # as the parser: a stray end is an attempt, too
 
 
 def _after_thought(text: str) -> str:

@@ -169,9 +169,9 @@ def alike(residuals: Floats) -> bool:
     return bool(np.abs(residuals).max() <= ROUNDING)
 
 
-def wilson_bounds(mean: float, n: int) -> tuple[float, float]:
-    """Wilson's 95 % bounds of a share; with none or all of n they are close to the rule of three."""
-    z2 = _normal_quantile((1 + CONFIDENCE) / 2) ** 2
+def wilson_bounds(mean: float, n: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """Wilson's bounds of a share; with none or all of n those of 95 % are close to the rule of three."""
+    z2 = _normal_quantile((1 + confidence) / 2) ** 2
     centre = (mean + z2 / (2 * n)) / (1 + z2 / n)
     half = math.sqrt(z2) / (1 + z2 / n) * math.sqrt(max(0.0, mean * (1 - mean)) / n + z2 / (4 * n * n))
     return max(0.0, min(mean, centre - half)), min(1.0, max(mean, centre + half))

@@ -17,7 +17,15 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from models.evaluation.detectable import ErrorParts, detectable
-from models.evaluation.statistics import CONFIDENCE, ROUNDING, Floats, Interval, alike, clustered_interval
+from models.evaluation.statistics import (
+    CONFIDENCE,
+    ROUNDING,
+    Floats,
+    Interval,
+    alike,
+    clustered_interval,
+    wilson_bounds,
+)
 
 Word = Literal["better", "worse", "no difference shown", "underpowered"]
 #: What is worth finding: "not at this size" may be said only where a difference this large would have been found.
@@ -88,8 +96,13 @@ class Verdict:
         low, mean, high = (100 * value for value in (self.difference.low, self.difference.mean, self.difference.high))
         return (
             f"{mean:+.1f} points [{low:+.1f}, {high:+.1f}], n = {self.difference.n}, "
-            f"detectable {100 * self.detectable:.1f}: {self.word}"
+            f"detectable {size_in_points(self.detectable)}: {self.word}"
         )
+
+
+def size_in_points(share: float) -> str:
+    """A dash for what no difference of two shares can be."""
+    return f"{100 * share:.1f}" if share <= 1 else "–"
 
 
 def verdict(pairs: Pairs, *, margin: float = MARGIN, seed: int = 0) -> Verdict:
@@ -260,7 +273,7 @@ def _detectable(difference: Interval, parts: ErrorParts | None, level: float) ->
     if difference.clusters < 2:
         return math.inf
     if parts is None:
-        return difference.high - difference.mean if difference.mean <= 0 else difference.mean - difference.low
+        return wilson_bounds(0.0, difference.clusters, 1 - level)[1]
     return detectable(parts, level)
 
 
