@@ -116,6 +116,11 @@ def merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def without_environment(profile: ProfileName) -> Settings:
+    """Settings of a profile as they are where nothing is stated."""
+    return Settings.model_validate({**PROFILES[profile], "profile": profile})
+
+
 def resolve(profile: ProfileName = "laptop", overrides: dict[str, Any] | None = None) -> Settings:
     """Settings of a run: class defaults, then the profile, then the environment, then ``overrides``.
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from data.files import write_whole
 from flows.complaints import plain_errors
 from flows.options import Conversations, Final, Path, Profile, Seed, Set, Source, TotalMinutes, checked, writable
 
@@ -45,6 +46,10 @@ def compare(
             show_default=False,
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Make anew the models that are gone, and what comes from them."),
+    ] = False,
     minutes: TotalMinutes = None,
     slice_: Annotated[
         float | None,
@@ -105,7 +110,8 @@ def compare(
         from data.arms import UnknownArm
         from tasks import comparison
         from tasks.comparison_datasets import OthersHeldOut
-        from tasks.comparison_report import page_file, report
+        from tasks.comparison_head import page_file
+        from tasks.comparison_report import report
         from tasks.comparison_taken import NotTakable
 
         if pool:
@@ -148,6 +154,7 @@ def compare(
                 dataset_version=dataset,
                 practice_version=practice,
                 taken=take or (),
+                again=again,
                 minutes=minutes,
                 slice_minutes=slice_,
                 seeds=seeds,
@@ -203,7 +210,7 @@ def _tell(page: FilePath | None, write: FilePath | None, *, said: bool = False) 
             typer.echo(f"results: {page}")
         if write is not None:
             write.parent.mkdir(parents=True, exist_ok=True)
-            write.write_text(page.read_text(encoding="utf-8"), encoding="utf-8")
+            write_whole(write, page.read_text(encoding="utf-8"))
 
 
 def _command() -> str:

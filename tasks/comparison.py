@@ -6,10 +6,8 @@ answers it. So a comparison of many hours is made in slices of ten minutes: each
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +21,7 @@ from data.files import write_whole
 from data.parquet import DamagedFile
 from data.settings import ProfileName, Settings
 from tasks import locks
+from tasks.comparison_question import key_of, same_question
 from tasks.records import read_whole
 
 #: Draws per model for the noise floor.
@@ -32,6 +31,8 @@ LOOKED_AT = ("sft", "sft-continued", "grpo-plain", "grpo-thinking")
 SAMPLED = ("sft", "grpo-thinking")
 #: The arm whose completions rejection sampling learns from, and whose time the twins get.
 GRPO = "grpo-thinking"
+#: An empty file beside the record, written when somebody asks for the comparison; the record is by every step.
+ASKED = "asked"
 _SLICE = re.compile(r" --slice[ =]\S+")
 
 
@@ -92,6 +93,8 @@ class State(BaseModel):
     done: dict[str, Done] = Field(default_factory=dict)
     impossible: dict[str, str] = Field(default_factory=dict)
     """Steps that found nothing to work on, and why; what needs them is left out, all else goes on."""
+    found_by: dict[str, str] = Field(default_factory=dict)
+    """By key of such a step: commit of the code that found so; another one tries again."""
     taken: dict[str, str] = Field(default_factory=dict)
     """By key of a training step: run id of a model that was there already and stands for it; empty where one was named
     that could not."""
@@ -105,8 +108,11 @@ class State(BaseModel):
         """Where its record, results, plots and examples lie."""
         return paths.comparisons() / self.id
 
-    def save(self) -> None:
+    def save(self, *, without: Collection[str] = ()) -> None:
         """Write the record, with what other processes entered since this one was read.
+
+        Args:
+            without: Keys of steps that are neither done nor impossible any more.
 
         Raises:
             Busy: Another process has been writing it for seconds.
@@ -117,9 +123,14 @@ class State(BaseModel):
                 self.done = {**there.done, **self.done}
                 self.taken = {**there.taken, **self.taken}
                 self.preferred = {**self.preferred, **there.preferred}  # what was chosen first stays
+                self.elsewhere = {**self.elsewhere, **there.elsewhere}
                 failed = {**there.impossible, **self.impossible}
                 self.impossible = {key: why for key, why in failed.items() if key not in self.done}
+                self.found_by = {**there.found_by, **self.found_by}
                 self.commands = list(dict.fromkeys([*there.commands, *self.commands]))
+            for key in without:
+                for entries in (self.done, self.impossible, self.found_by):
+                    entries.pop(key, None)
             write_whole(_record(self.id), self.model_dump_json(indent=2))
 
     def note_command(self, command: str) -> None:
@@ -131,18 +142,22 @@ class State(BaseModel):
 
     def failed(self, step: Step) -> str | None:
         """Why a step cannot be done, or the one it needs; None where nothing is known against it."""
-        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in self._before(step.arm))]
+        return next((self.impossible[one.key] for one in self.needed(step) if one.key in self.impossible), None)
+
+    def needed(self, step: Step) -> list[Step]:
+        """A step and those that it cannot be done without."""
+        needed = [step, *(Step(name, self.seed_of(name, step.seed), "train") for name in self.before(step.arm))]
         if self.arms[step.arm].recipe == "judged":  # which of its models is judged, and with what thoughts, tell these
             starts = self.arms[step.arm].starts
             needed += [Step(name, self.seed_of(name, step.seed), "judge") for name in starts]
             needed += [Step(name, self.seed_of(name, step.seed), "judge", final=step.final) for name in starts]
-        return next((self.impossible[one.key] for one in needed if one.key in self.impossible), None)
+        return needed
 
-    def _before(self, name: str) -> list[str]:
+    def before(self, name: str) -> list[str]:
         """An arm and all whose models it comes from."""
         arm = self.arms[name]
         rollouts = (GRPO,) if arm.recipe == "rejection" and GRPO in self.arms else ()
-        return list(dict.fromkeys([name, *(one for start in (*arm.starts, *rollouts) for one in self._before(start))]))
+        return list(dict.fromkeys([name, *(one for start in (*arm.starts, *rollouts) for one in self.before(start))]))
 
     def result(self, step: Step) -> str | None:
         """The run or evaluation that answers a step, if it is done."""
@@ -176,43 +191,25 @@ def opened(
         "dataset_version": dataset_version,
         **({"practice_version": practice_version} if practice_version else {}),
     }
-    key = hashlib.sha256(
-        json.dumps({**asked, "settings": _placeless(asked["settings"])}, sort_keys=True).encode()
-    ).hexdigest()[:12]
-    state = State(id=key, preset=preset, profile=settings.profile, minutes=minutes, elsewhere=dict(elsewhere), **asked)
-    there = load(key) or next((one for one in _every() if same_question(one, state)), None)
-    if there is not None:
-        _record(there.id).touch()  # the newest is the one that was asked for last, even if nothing is left to do
-        return there
-    state.save()
+    state = State(id="", preset=preset, profile=settings.profile, minutes=minutes, elsewhere=dict(elsewhere), **asked)
+    state.id = key_of(state)
+    there = load(state.id) or next((one for one in _every() if same_question(one, state)), None)
+    if there is None:
+        state.save()
+    elif state.elsewhere.keys() - there.elsewhere.keys():  # ingested since: judged there as well from now on
+        there.elsewhere = {**state.elsewhere, **there.elsewhere}
+        there.save()
+    state = there or state
+    (state.directory / ASKED).touch()
     return state
-
-
-def same_question(one: State, other: State) -> bool:
-    """Whether two comparisons were asked the same, whatever their names: a setting that is younger than one of them
-    counts as its default there, so a comparison goes on when the settings have grown."""
-    return _question(one) == _question(other)
-
-
-def _question(state: State) -> dict[str, Any]:
-    try:
-        settings = Settings.model_validate(state.settings).model_dump(mode="json")
-    except ValueError:  # a setting is gone: what it asked cannot be asked any more
-        settings = state.settings
-    asked = state.model_dump(mode="json", include={"arms", "seeds", "dataset_version", "practice_version"})
-    return {**asked, "settings": _placeless(settings)}
-
-
-def _placeless(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Where the files lie is no part of the question: on another machine it is the same comparison."""
-    return {**settings, "data": {**settings["data"], "path": None}}
 
 
 def _every() -> Iterator[State]:
     """The comparisons of this machine; one that cannot be read stands in nobody's way."""
     for file in sorted(paths.comparisons().glob("*/state.json")):
         with suppress(DamagedFile):
-            yield _read(file)
+            if (state := _read(file)).id == file.parent.name:  # not one that was moved aside
+                yield state
 
 
 def load(comparison_id: str) -> State | None:
@@ -226,9 +223,14 @@ def _record(comparison_id: str) -> Path:
 
 
 def newest() -> State | None:
-    """The comparison that was asked for last."""
-    files = sorted(paths.comparisons().glob("*/state.json"), key=lambda file: file.stat().st_mtime)
-    return _read(files[-1]) if files else None
+    """The comparison that was asked for last, whichever made a step last."""
+    files = sorted(paths.comparisons().glob("*/state.json"), key=_asked_at, reverse=True)
+    return next((state for file in files if (state := _read(file)).id == file.parent.name), None)
+
+
+def _asked_at(record: Path) -> float:
+    asked = record.with_name(ASKED)
+    return (asked if asked.exists() else record).stat().st_mtime
 
 
 def _read(file: Path) -> State:

@@ -32,6 +32,8 @@ MINUTES_FOR_WHOLE_STEPS = 4.0
 #: Prompts of a small step, and turns of a small validation. Of these some four are calls, so one call less is 12 points
 #: of the balanced accuracy by which weights are not kept: that is within a small validation's margin, two are not.
 PROMPTS_OF_A_SMALL_STEP, TURNS_OF_A_SMALL_VALIDATION, GUARD_OF_A_SMALL_VALIDATION = 2, 16, 0.2
+#: A comparison's page is of turns.
+NO_EPISODES: dict[str, Any] = {"evaluation": {"episodes": {"tasks": 0}}}
 #: Conversations a minute of budget is given to choose from, where nobody says how many: reading more takes it up.
 CONVERSATIONS_PER_MINUTE, FEWEST_CONVERSATIONS = 10, 200
 
@@ -51,7 +53,7 @@ def budgeted(
         unstated = _until_it_no_longer_improves(own, overrides.get("sft", {}))
         overrides = profiles.merge({"sft": unstated}, dict(overrides))
     if minutes is None:
-        return profiles.resolve(profile, dict(overrides))
+        return profiles.resolve(profile, profiles.merge(NO_EPISODES, dict(overrides)))
     times = {name: seeds if arm.seeded else 1 for name, arm in arms.items()}
     trained = sum(UNITS.get(arm.recipe, 0.0) * times[name] for name, arm in arms.items())
     looked = sum(name in LOOKED_AT for name in arms) * 2 + sum(name in SAMPLED for name in arms) * SAMPLES
@@ -61,7 +63,8 @@ def budgeted(
     unit = TRAINING_SHARE * left / max(trained, 1.0)
     shares: dict[str, Any] = {section: {"minutes": unit} for section in ("sft", "grpo")}
     shares["prime"] = {"minutes": UNITS["primed"] * unit}
-    shares["evaluation"] = {"minutes": JUDGING_SHARE * left / (judgements + ASIDE * looked), "episodes": {"tasks": 0}}
+    a_judgement = JUDGING_SHARE * left / (judgements + ASIDE * looked)
+    shares["evaluation"] = {"minutes": a_judgement, **NO_EPISODES["evaluation"]}
     most = profiles.resolve(profile).data.conversations
     fitting = max(FEWEST_CONVERSATIONS, round(CONVERSATIONS_PER_MINUTE * minutes))
     shares["data"] = {"conversations": min(fitting, most) if most else fitting}

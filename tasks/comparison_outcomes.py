@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from data.files import write_whole
-from data.snapshot import read_points_by_id
+from data.snapshot import SnapshotDamaged, SnapshotMissing, read_points_by_id
 from tasks import records
 from tasks.choices import source_of
-from tasks.comparison import State, Step, same_question
+from tasks.comparison import State, Step
+from tasks.comparison_costs import cost
 from tasks.comparison_datasets import overlap
+from tasks.comparison_lost import lost_judgements
 from tasks.evaluation import final_uses, rows_of
 from tasks.held_out import chosen_on
 from tasks.records import Record
@@ -22,13 +23,12 @@ from tasks.records import Record
 if TYPE_CHECKING:
     import pandas as pd
 
-T = TypeVar("T")
 FACTS, ROWS = "outcomes.json", "outcomes.parquet"
+#: In the facts, of the rows that were written with them: a kill or a full disk may leave the one without the other.
+DIGEST = "rows_sha256"
 BFCL = "on bfcl"
 #: Settings that say where something lies on one machine, not what is compared.
 PLACES = ("path",)
-#: Settings named at most where two comparisons differ.
-MOST_NAMED = 4
 
 
 class NotOneComparison(ValueError):
@@ -78,7 +78,7 @@ class Outcomes:
     def unmoved(self) -> list[tuple[str, int]]:
         """Arms, with their seeds, that were trained and kept the weights they started from."""
         kept = {key: one for key, one in self.costs.items() if one.get("steps") and one.get("kept_step") == 0}
-        return [(key.split("/")[0], _seed(key)) for key in kept]
+        return [(key.split("/")[0], seed_in(key)) for key in kept]
 
     def write(self, directory: Path) -> None:
         """Leave them as two files that can be handed on."""
@@ -99,6 +99,7 @@ class Outcomes:
             "judged_by": self.judged_by,
         }
         write_outcomes(directory / ROWS, self.rows)
+        facts[DIGEST] = records.digest(directory / ROWS)
         write_whole(directory / FACTS, json.dumps(facts, indent=1) + "\n")
 
 
@@ -107,6 +108,8 @@ def gathered(state: State) -> Outcomes | None:
     from models.tracking import git_commit
     from models.training.monitor import in_words
 
+    lost = set(lost_judgements(state))  # they are listed as not done, and judged anew by the next call
+    state = state.model_copy(update={"done": {key: done for key, done in state.done.items() if key not in lost}})
     judged = {key: done.result for key, done in state.done.items() if "/judge" in key}
     if not judged:
         return None
@@ -115,7 +118,7 @@ def gathered(state: State) -> Outcomes | None:
         judged_by=git_commit(),
         source=source_of(state.dataset_version),
         rows=_rows(state, {key: rows_of(evaluation_id) for key, evaluation_id in judged.items()}),
-        costs={key: _cost(done.result) for key, done in state.done.items() if key.endswith("/train")},
+        costs={key: cost(done.result) for key, done in state.done.items() if key.endswith("/train")},
         overlaps={
             source: overlap(state.dataset_version, version)
             for source, version in state.elsewhere.items()
@@ -140,11 +143,25 @@ def _trained(state: State) -> Iterator[Record]:
 
 
 def _other_looks(state: State) -> int:
+    """Looks at test of this source, under whichever of its versions: another version seldom holds out another test."""
     own = {done.result for key, done in state.done.items() if key.endswith("/final")}
-    # A model that was trained on the practice version is judged on the same test conversations, under its name.
-    held_out = {state.dataset_version, state.practice_version}
-    uses = [use for use in final_uses() if use["dataset_version"] in held_out]
-    return sum(use["evaluation_id"] not in own for use in uses)
+    # A look of its own that was stopped is noted, and not done yet.
+    models = {done.result for key, done in state.done.items() if key.endswith("/train")}
+    begun = {one.outputs.get("evaluation_id") for one in records.every("evaluation") if one.status != "done"}
+    source = source_of(state.dataset_version)
+    return sum(
+        use["evaluation_id"] not in own
+        and not (use["evaluation_id"] in begun and use["run_id"] in models)
+        and _is_of(source, use["dataset_version"])
+        for use in final_uses()
+    )
+
+
+def _is_of(source: str, version: str) -> bool:
+    try:
+        return source_of(version) == source
+    except (SnapshotMissing, SnapshotDamaged):
+        return False
 
 
 def read(directory: Path) -> Outcomes:
@@ -165,6 +182,8 @@ def read(directory: Path) -> Outcomes:
     try:
         facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
         state = State.model_validate(facts.pop("state"))
+        if facts.pop(DIGEST, None) not in (None, records.digest(directory / ROWS)):
+            raise ValueError(f"{ROWS} is not the one that {FACTS} was written with")
         made = Outcomes(state=state, rows=read_outcomes(directory / ROWS), **facts)
         made.costs = {key: dict(cost) for key, cost in made.costs.items()}  # JSON of another shape ends here, not later
     except (OSError, ValueError, KeyError, TypeError, AttributeError, DamagedFile) as error:
@@ -173,87 +192,6 @@ def read(directory: Path) -> Outcomes:
             "pooled by the commit that made them (`apprentice compare --report` of the same code writes them anew)"
         ) from error
     return made
-
-
-def pooled(parts: Sequence[Outcomes]) -> Outcomes:
-    """Several machines' outcomes of one comparison as one.
-
-    Each seed is taken whole from the part that did most of it, so that its arms come from one and the same SFT.
-
-    Raises:
-        NotOneComparison: They were not asked the same.
-    """
-    import pandas as pd
-
-    first = parts[0]
-    for part in parts[1:]:
-        if not same_question(part.state, first.state):
-            raise NotOneComparison(_difference(first.state, part.state))
-    owner = {seed: max(parts, key=lambda part: _steps_of(part, seed)) for seed in first.state.seeds}
-
-    def owned(of: Callable[[Outcomes], Mapping[str, T]]) -> dict[str, T]:
-        return {key: one for seed, part in owner.items() for key, one in of(part).items() if _seed(key) == seed}
-
-    done, failed = owned(lambda part: part.state.done), owned(lambda part: part.state.impossible)
-    kept = [part.rows[part.rows["step"].map(_seed) == seed] for seed, part in owner.items()]
-    looked = owner[first.state.seeds[0]]  # looks aside are the first seed's, so what they were made on is its part's
-    return Outcomes(
-        judged_by=", ".join(sorted({part.judged_by for part in owner.values()})),
-        state=looked.state.model_copy(
-            update={"done": done, "impossible": failed, "taken": owned(lambda part: part.state.taken)}
-        ),
-        source=looked.source,
-        rows=pd.concat(kept, ignore_index=True),
-        costs=owned(lambda part: part.costs),
-        overlaps=looked.overlaps,
-        commands=list(dict.fromkeys(command for part in parts for command in part.commands)),
-        chosen_on=sorted({name for part in owner.values() for name in part.chosen_on}),
-        other_looks=sum(part.other_looks for part in _different(parts)),
-        monitored=owned(lambda part: part.monitored),
-    )
-
-
-def _different(parts: Sequence[Outcomes]) -> Iterator[Outcomes]:
-    """The parts without those that are given twice: of the same models, judgements and looks."""
-    seen = set()
-    for part in parts:
-        what = (json.dumps(part.state.model_dump(mode="json")["done"], sort_keys=True), part.other_looks)
-        if what not in seen:
-            seen.add(what)
-            yield part
-
-
-def _steps_of(part: Outcomes, seed: int) -> int:
-    return Counter(map(_seed, part.state.done))[seed]
-
-
-def _seed(key: str) -> int:
-    return int(key.split("/")[1])
-
-
-def _difference(one: State, other: State) -> str:
-    asked = [_flat({**_asked(each), **each.settings}) for each in (one, other)]
-    names = [name for name in sorted(asked[0].keys() | asked[1].keys()) if asked[0].get(name) != asked[1].get(name)]
-    named = "; ".join(f"{name}: {asked[0].get(name)} and {asked[1].get(name)}" for name in names[:MOST_NAMED])
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    what = f"{named or 'their arms are made otherwise'}{more}"
-    return f"{one.id} and {other.id} are different comparisons ({what}); pool seeds of one and the same"
-
-
-def _asked(state: State) -> dict[str, Any]:
-    datasets = {"dataset": state.dataset_version, "practice": state.practice_version}
-    return {**datasets, "seeds": state.seeds, "arms": sorted(state.arms)}
-
-
-def _flat(nested: Mapping[str, Any], before: str = "") -> dict[str, Any]:
-    def members() -> Iterator[tuple[str, Any]]:
-        for name, value in nested.items():
-            if isinstance(value, Mapping):
-                yield from _flat(value, f"{before}{name}.").items()
-            elif name not in PLACES:
-                yield f"{before}{name}", value
-
-    return dict(members())
 
 
 def _rows(state: State, judged: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -277,33 +215,6 @@ def _look(key: str) -> str:
     return key.removesuffix("/final").rpartition("/")[2]
 
 
-def _cost(run_id: str) -> dict[str, float]:
-    record = records.of_run(run_id, usable=False)
-    outputs = record.outputs
-    minutes = float(outputs.get("seconds", 0.0)) / 60
-    before = _cost(record.start_run_id)["minutes_in_all"] if record.start_run_id else 0.0
-    # What is imitated had to be sampled: rejection has cost what the GRPO did whose rollouts it learns from.
-    source = _cost(of) if (of := record.settings.get("rollouts_of")) else {}
-    before += source.get("minutes", 0.0)
-    counts, steps = outputs.get("counts") or {}, float(record.steps)
-    rows = steps * float(record.settings.get("batch_size", 0))
-    made = float(counts.get("used", 0)) + float(counts.get("exchanged", 0))
-    each = float(counts.get("labelled_tokens", 0)) / max(1.0, made)
-    sampled, learned = _rollout_tokens(record.run_id) if record.stage == "grpo" else (0.0, rows * each)
-    return {
-        "minutes": minutes,
-        "minutes_in_all": minutes + before,
-        "steps": steps,
-        "kept_step": float((outputs.get("metrics") or {}).get("best_step", steps)),
-        "learned_tokens": learned,
-        "sampled_tokens": sampled + source.get("sampled_tokens", 0.0),
-    }
-
-
-def _rollout_tokens(run_id: str) -> tuple[float, float]:
-    """Tokens a GRPO run sampled, and those of them with an advantage: the others teach nothing."""
-    from data.rollouts import read_rollouts
-
-    rollouts = read_rollouts(run_id)
-    taught = rollouts["advantage"].fillna(0) != 0
-    return float(rollouts["completion_tokens"].sum()), float(rollouts.loc[taught, "completion_tokens"].sum())
+def seed_in(key: str) -> int:
+    """The seed of a step's key."""
+    return int(key.split("/")[1])

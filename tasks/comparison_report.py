@@ -19,17 +19,21 @@ from models.evaluation.noise import NoiseFloor, noise_floor
 from models.evaluation.promotion import finite
 from models.evaluation.slices import part
 from models.evaluation.verdicts import MARGIN, Verdict
-from tasks import comparison, comparison_examples, comparison_pages, comparison_taken
-from tasks.comparison import SAMPLES, State, Step, short
-from tasks.comparison_outcomes import Outcomes, gathered, pooled, read
+from tasks import comparison, comparison_examples, comparison_pages
+from tasks.comparison import SAMPLES, State, Step
+from tasks.comparison_head import head, named, page_file
+from tasks.comparison_outcomes import Outcomes, gathered, read
+from tasks.comparison_pooling import pooled
 from tasks.evaluation import rows_of
 
 
 def report(state: State, *, final: bool = False) -> Path | None:
     """Write the outcomes, the page, plots and examples; None while fewer than two arms are judged."""
+    state = comparison.load(state.id) or state  # another call may have done more since this one began
     made = gathered(state)
     if made is None:
         return None
+    state = made.state
     made.write(state.directory)
     page = page_of(made, state.directory, final=final, rewards=comparison_pages.reward_logs(state))
     if page is not None:
@@ -37,7 +41,7 @@ def report(state: State, *, final: bool = False) -> Path | None:
         quoted = {name for frame in found.values() for name in frame["decision_point_id"]}
         points = snapshot.read_points_by_id(state.dataset_version, quoted)
         seed = comparison_pages.first_seed(judged_arms(made, final))
-        comparison_examples.examples(_named(state.directory, "examples.md", final), found, points, seed)
+        comparison_examples.examples(named(state.directory, "examples.md", final), found, points, seed)
     return page
 
 
@@ -53,17 +57,6 @@ def pooled_report(directories: Sequence[Path], *, final: bool = False) -> Path |
     return page_of(made, directory, final=final)
 
 
-def page_file(directory: Path, *, final: bool = False) -> Path:
-    """Where the page of a comparison lies, once there is one."""
-    return _named(directory, "results.md", final)
-
-
-def _named(directory: Path, name: str, final: bool) -> Path:
-    """A file of the page: what is of the test splits has names of its own and leaves validation's as they are."""
-    file = directory / name
-    return file.with_stem(f"{file.stem}-final") if final else file
-
-
 def page_of(
     made: Outcomes, directory: Path, *, final: bool = False, rewards: Mapping[str, Any] | None = None
 ) -> Path | None:
@@ -74,10 +67,10 @@ def page_of(
     common = on_common_ground(arms)
     if not len(common[0].frames[min(common[0].frames)]):
         return None
-    page = _page(made, common, directory, final)
+    page = _page(made, common, directory, final, _cut_short(arms, common))
     file = page_file(directory, final=final)
     write_whole(file, page)
-    comparison_pages.plots(_named(directory, "{}.png", final), common, rewards or {})
+    comparison_pages.plots(named(directory, "{}.png", final), common, rewards or {})
     return file
 
 
@@ -128,7 +121,7 @@ def _with_texts(state: State, made: Outcomes, final: bool) -> dict[str, Any]:
     return found
 
 
-def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool) -> str:
+def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool, cut_short: str = "") -> str:
     titles = {arm.name: arm.title for arm in arms}
     where = ["seen", "unseen", *(["mixed"] if final else []), "no-call turns", "long history"]
     where = [name for name in where if all(len(frame) for frame in document.sliced(arms[0], name).values())]
@@ -148,10 +141,10 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         "noise": {name: asdict(one) for name, one in floors.items()},
     }
     told = json.dumps(finite(evidence), indent=2, default=str)
-    write_whole(_named(directory, "verdicts.json", final), told)
+    write_whole(named(directory, "verdicts.json", final), told)
     sections = [
-        _head(made, final),
-        f"## Turn success\n\n{document.unlike_seeds(arms)}{document.headline(arms, where)}",
+        head(made, final),
+        f"## Turn success\n\n{cut_short}{document.unlike_seeds(arms)}{document.headline(arms, where)}",
         _unmoved(made, titles),
         f"## Answers, on {target} tools\n\n{_how_to_read(found)}\n\n"
         f"{document.answer_table(found, titles, list(floors.values()))}"
@@ -175,6 +168,20 @@ def _page(made: Outcomes, arms: Sequence[ArmRows], directory: Path, final: bool)
         _missing(made.state, final),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _cut_short(arms: Sequence[ArmRows], common: Sequence[ArmRows]) -> str:
+    """Which judgement the number of turns in common is owed to, where not all reached as many."""
+    reached = {(arm.title, seed): len(frame) for arm in arms for seed, frame in arm.frames.items()}
+    fewest, most = min(reached, key=lambda one: reached[one]), max(reached.values())
+    if reached[fewest] == most:
+        return ""
+    left = len(common[0].frames[min(common[0].frames)])
+    title, seed = fewest
+    return (
+        f"**Only the {left} turns that every judgement reached are told of**, of up to {most}: {title} (seed {seed}) "
+        f"was judged on {reached[fewest]}, where its clock ended (`evaluation.minutes`).\n\n"
+    )
 
 
 def _section(heading: str, text: str) -> str:
@@ -201,82 +208,6 @@ def noise(arms: Sequence[ArmRows], where: str) -> dict[str, NoiseFloor]:
         if len(runs) > 1 and (matrix := document.item_matrix(runs))[0]:
             found[arm.name] = noise_floor(matrix)
     return found
-
-
-def _head(made: Outcomes, final: bool) -> str:
-    state = made.state
-    commits = sorted({short(done.git_commit) for done in state.done.values() if done.git_commit})
-    machines = sorted({done.machine for done in state.done.values() if done.machine})
-    facts = [
-        *([("command", f"`{command}`") for command in made.commands] or [("command", "not recorded")]),
-        ("comparison", f"{state.id}, preset {state.preset}, profile {state.profile}"),
-        ("base model", state.settings["base_model"]["uri"]),
-        ("dataset", f"{state.dataset_version}, source {made.source}"),
-        *([("practised on by RL and its twins", state.practice_version)] if state.practice_version else []),
-        *([("taken, not trained here", told)] if (told := comparison_taken.told(state)) else []),
-        ("judged on", _judged_on(made, final)),
-        ("seeds", _seeds(state, final)),
-        ("budget", f"{state.minutes:g} minutes in all" if state.minutes else "as the settings of each stage state"),
-        ("hardware", "; ".join(machines) or "not recorded"),
-        ("commit", ", ".join(commits) or "unknown"),
-        ("verdicts", f"of the judge of {_judges(made)}, from what was stored of each turn"),
-    ]
-    rows = "\n".join(f"- {name}: {value}" for name, value in facts)
-    return (
-        f"# Results{' on test' if final else ''}\n\nMade by `apprentice compare` from the stored rows of every "
-        "evaluation; nothing here is typed by hand. Greedy decoding, the same decision points for every arm, recorded "
-        "histories. *Turn success* is the headline: exactly the expected calls where calls are due, a fitting answer "
-        "without a call elsewhere. *Unseen* tools were not in training. Brackets are 95 % intervals: bootstrap over "
-        "whole conversations; with several seeds, conversations and seeds both count as chance.\n\n"
-        f"{rows}"
-    )
-
-
-def _judged_on(made: Outcomes, final: bool) -> str:
-    page = page_file(Path(), final=True).name
-    if any(key.endswith("/final") for key in made.state.done):
-        looked = f"test was looked at too ({page})"
-    elif made.other_looks:
-        looked = f"no page of this comparison is on test, but test was looked at {made.other_looks} times"
-    else:
-        looked = "test was not looked at"
-    if final:
-        others = (
-            f"; {made.other_looks} other judgements have looked at them before or since" if made.other_looks else ""
-        )
-        return f"the test splits{others}"
-    told = f"validation; {looked}"
-    main = made.rows[made.rows["step"].str.endswith("/judge")]
-    judged = set(main["conversation_id"])
-    chosen = judged & set(made.chosen_on)
-    if not chosen:
-        return told
-    return (
-        f"{told}. **By {len(chosen)} of the {len(judged)} conversations weights were chosen as well**, which flatters"
-    )
-
-
-def _judges(made: Outcomes) -> str:
-    judges = sorted({one.strip() for one in made.judged_by.split(",")})
-    mixed = "; **several, so differences between seeds may be those of judges**" if len(judges) > 1 else ""
-    return f"{', '.join(short(one) if one else 'an unknown commit' for one in judges)}{mixed}"
-
-
-def _seeds(state: State, final: bool) -> str:
-    """The seeds that every trained arm was judged under, those that some were, and those that none was."""
-    judged: dict[int, list[bool]] = {seed: [] for seed in state.seeds}
-    for step in comparison.steps(state, final=final):
-        if step.kind == "judge" and step.final == final and not step.aside and state.arms[step.arm].seeded:
-            judged[step.seed].append(state.result(step) is not None)
-    whole = [str(seed) for seed, arms in judged.items() if all(arms)]
-    part = [
-        f"{seed} in part ({sum(arms)} of {len(arms)} arms)"
-        for seed, arms in judged.items()
-        if 0 < sum(arms) < len(arms)
-    ]
-    left = [str(seed) for seed, arms in judged.items() if not any(arms)]
-    said = [", ".join(whole + part) or "none", *([f"not judged yet: {', '.join(left)}"] if left else [])]
-    return "; ".join(said)
 
 
 def _how_to_read(found: Mapping[Any, Verdict]) -> str:

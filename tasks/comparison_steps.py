@@ -13,7 +13,7 @@ from tasks.base_model import prepare_base_model
 from tasks.comparison import GRPO, Done, State, Step
 from tasks.comparison_budget import ASIDE
 from tasks.machine import described
-from tasks.records import MissingUpstream
+from tasks.records import MissingUpstream, Record
 from tasks.stage import now, say
 
 #: What is imitated before RL: it stays with the comparison's own dataset where RL and its twins practise on another.
@@ -26,22 +26,46 @@ UNREACHED = 100_000
 
 def do(state: State, step: Step) -> None:
     """Do a step and remember what answers it."""
+    began = now()
     try:
-        answer = _train(state, step) if step.kind == "train" else _done(_judge(state, step))
+        answer = _train(state, step, began) if step.kind == "train" else _judged(_judge(state, step), began)
     except Exception as error:  # what is expected becomes a line of the page: one empty arm is no reason to end all
         if type(error).__name__ not in NOTHING_THERE:
             raise
         say(f"{step.key}: left out, {error}")
-        state.impossible[step.key] = str(error)
+        state.impossible[step.key], state.found_by[step.key] = str(error), _commit()
     else:
         state.done[step.key] = answer
     state.save()
 
 
-def _done(result: str) -> Done:
+def try_again(state: State) -> None:
+    """Forget what other code found impossible."""
+    if others := [key for key in state.impossible if state.found_by.get(key) != _commit()]:
+        state.save(without=others)
+
+
+def _commit() -> str:
     from models.tracking import git_commit
 
-    return Done(result=result, git_commit=git_commit(), machine=described(), at=now())
+    return git_commit()
+
+
+def _made(run_id: str, began: str) -> Done:
+    return _entered(run_id, records.of_run(run_id, usable=False), began)
+
+
+def _judged(evaluation_id: str, began: str) -> Done:
+    found = [one for one in records.every("evaluation") if one.outputs.get("evaluation_id") == evaluation_id]
+    return _entered(evaluation_id, max(found, key=lambda one: one.ended or ""), began)
+
+
+def _entered(result: str, record: Record, began: str) -> Done:
+    """The entry of what a stage left, now or long ago; on which machine it was then is not recorded."""
+    new = (record.ended or "") >= began
+    return Done(
+        result=result, git_commit=record.git_commit, machine=described() if new else "", at=record.ended or began
+    )
 
 
 def settings_of(state: State, arm: Arm, seed: int, changes: dict[str, Any]) -> Settings:
@@ -50,10 +74,10 @@ def settings_of(state: State, arm: Arm, seed: int, changes: dict[str, Any]) -> S
     return profiles.resolve(state.profile, profiles.merge(own, {"seed": seed}))
 
 
-def _train(state: State, step: Step) -> Done:
+def _train(state: State, step: Step, began: str) -> Done:
     arm = state.arms[step.arm]
     if arm.recipe == "base":
-        return _done(prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version))
+        return _made(prepare_base_model(settings_of(state, arm, step.seed, {}), state.dataset_version), began)
     (start,) = arm.starts
     run = _model(state, start, step.seed)
     settings = settings_of(state, arm, step.seed, _as_a_twin(state, arm, step.seed))
@@ -68,7 +92,7 @@ def _train(state: State, step: Step) -> Done:
             raise
         say(f"{step.key}: taken, run {record.run_id}")
         return comparison_taken.done(record)
-    return _done(training.train(_stage(arm), settings, run, dataset_version=version))
+    return _made(training.train(_stage(arm), settings, run, dataset_version=version), began)
 
 
 def _stage(arm: Arm) -> records.Stage:
@@ -242,8 +266,8 @@ def _model(state: State, name: str, seed: int) -> str:
         records.of_run(run)
     except MissingUpstream as error:
         raise MissingUpstream(
-            f"{error}. Comparison {state.id} counts it as done: move {state.directory} away and give the same command, "
-            "which makes again what is gone and reuses all that is there"
+            f"{error}. Comparison {state.id} counts it as done: give the same command with --again, which makes anew "
+            "what is gone and what comes from it"
         ) from error
     return run
 

@@ -44,9 +44,10 @@ def take(state: State, given: Sequence[str]) -> None:
         there = state.done.get(key)
         if there is not None and there.result != run:
             raise NotTakable(f"{key.removesuffix('/train')} is done already, by run {there.result}; leave --take out")
-    if new.items() - state.taken.items():
+    new = {key: run for key, run in new.items() if key not in state.done}  # what was trained here was not taken
+    if new.items() - state.taken.items() or new.keys() & state.impossible.keys():
         state.taken.update(new)
-        state.save()
+        state.save(without=new)
 
 
 def parsed(arms: Mapping[str, Arm], seeds: Sequence[int], given: Sequence[str]) -> dict[str, str]:
@@ -106,7 +107,8 @@ def differences(record: Record, address: Address) -> list[str]:
     """In what the model of ``record`` was made otherwise than ``address`` asks, its code apart.
 
     A setting that is younger than the run counts as its default, which is how the run was made. A clock that a run did
-    not need, since its steps or its validation ended it before, may be any that is long enough.
+    not need, since its steps or its validation ended it before, may be any that is long enough; not where it decided
+    when the run was validated, and so which weights were kept.
     """
     facts = {
         "dataset": (record.dataset_version, address.dataset_version),
@@ -114,7 +116,8 @@ def differences(record: Record, address: Address) -> list[str]:
     }
     there, asked = flat(record.settings), flat(address.settings)
     defaults = _defaults(address.stage)
-    if _ended_before(record, asked.get("minutes")):
+    by_the_clock = there.get("validations", defaults.get("validations")) is not None
+    if not by_the_clock and _ended_before(record, asked.get("minutes")):
         there["minutes"] = asked.get("minutes")
     for name in sorted(there.keys() | asked.keys()):
         facts[name] = (there.get(name, defaults.get(name)), asked.get(name))

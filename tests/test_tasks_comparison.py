@@ -11,7 +11,7 @@ import signal
 import time
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,18 +20,18 @@ from data.arms import PAPER_TABLE, UnknownArm, chosen_arms
 from data.profiles import PROFILES, resolve
 from data.schema import DecisionPoint, Message
 from flows.assignments import nested
-from models import tracking
 from models.interruption import interruption
 from tasks import comparison, comparison_budget, comparison_steps, evaluation, training
 from tasks.comparison import State, Step, opened, steps
 from tasks.comparison_budget import affordable_seeds, budgeted
 from tasks.comparison_taken import NotTakable
-from tasks.records import MissingUpstream, Record
+from tasks.records import MissingUpstream, Record, save
 from tasks.slices import Slice, SliceOver
 from tasks.stage import Interrupted
 
-STAND_INS = Path(__file__).parent / "fixtures" / "stages.py"
-VERSION = "d" * 12
+COMPARISONS = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "fixtures" / "comparisons.py")))
+VERSION, state, a_record = COMPARISONS.VERSION, COMPARISONS.state, COMPARISONS.a_record
+stand_ins, judge, without_a_dataset = COMPARISONS.stand_ins, COMPARISONS.judge, COMPARISONS.without_a_dataset
 
 
 def test_the_paper_table_has_its_ten_arms_and_each_can_be_made() -> None:
@@ -48,11 +48,6 @@ def test_the_paper_table_has_its_ten_arms_and_each_can_be_made() -> None:
     for wrong in (("nothing", (), ()), ("minimum", ("nobody",), ()), ("minimum", (), ("luck",))):
         with pytest.raises(UnknownArm, match="there are"):
             chosen_arms(*wrong)
-
-
-def state(seeds: int = 2, preset: str = "paper-table", **changes: Any) -> State:
-    settings = resolve("smoke", changes)
-    return opened(preset, chosen_arms(preset), range(seeds), settings, VERSION, {"bfcl": "b" * 12}, None)
 
 
 def test_what_a_step_needs_comes_before_it_and_the_minimum_set_first() -> None:
@@ -105,7 +100,7 @@ def test_a_budget_is_shared_out_and_what_is_stated_stays() -> None:
     assert settings.data.conversations == 300
     unasked = budgeted("night", {}, arms, 3, None)  # all as it is, but that validation chooses SFT's weights
     chosen = {name: getattr(unasked.sft, name) for name in ("validations", "validation_decision_points")}
-    assert unasked == resolve("night", {"sft": chosen})
+    assert unasked == resolve("night", {"sft": chosen, "evaluation": {"episodes": {"tasks": 0}}})
     assert [affordable_seeds(minutes) for minutes in (30, 300, None)] == [1, 3, 3]
 
 
@@ -183,7 +178,8 @@ def test_two_calls_at_once_lose_nothing_that_the_other_entered() -> None:
 def test_the_newest_is_the_one_that_was_asked_for_last() -> None:
     first, second = state(), state(sft={"learning_rate": 1e-5})
     for at, one in enumerate((first, second)):
-        os.utime(one.directory / "state.json", (at + 1, at + 1))
+        os.utime(one.directory / comparison.ASKED, (at + 1, at + 1))
+    first.save()  # a step of the other one is done meanwhile
     assert comparison.newest().id == second.id  # type: ignore[union-attr]
     assert state().id == first.id  # with nothing left to do, for all it knows
     assert comparison.newest().id == first.id  # type: ignore[union-attr]
@@ -203,12 +199,14 @@ def test_rl_and_its_twins_learn_from_the_dataset_to_practise_on(monkeypatch: pyt
 
     def evaluate(settings: Any, run: str) -> str:
         assert settings.evaluation.dataset is None  # the model's own, which holds out the same
+        judged = {"evaluation_id": f"judged-{run}"}
+        save(Record(stage="evaluation", key=run, status="done", run_id=run, outputs=judged))
         return f"judged-{run}"
 
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(evaluation, "evaluate", evaluate)
     monkeypatch.setattr(comparison_steps, "prepare_base_model", lambda settings, version: f"base-{version}")
-    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: SimpleNamespace(outputs={"seconds": 60.0}, steps=9))
+    monkeypatch.setattr("tasks.records.of_run", lambda run, **how: a_record(run))
     for step in steps(made):
         if step.kind == "train":
             comparison_steps.do(made, step)
@@ -267,7 +265,7 @@ def test_what_is_missing_far_below_is_missing_too() -> None:
 def test_a_model_that_is_gone_says_how_it_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = state()
     made.done["sft/0/train"] = comparison.Done(result="gone")
-    with pytest.raises(MissingUpstream, match=f"move {made.directory} away and give the same command"):
+    with pytest.raises(MissingUpstream, match="give the same command with --again"):
         comparison_steps.do(made, Step("primed", 0, "train"))
 
 
@@ -339,60 +337,6 @@ def test_a_slice_that_ends_while_ctrl_c_is_being_heeded_neither_cuts_the_work_no
     with pytest.raises(Interrupted, match="step 3"):
         work()
     assert saved == [True]
-
-
-@pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """Trainers and an evaluator that take no time, and no MLflow or Prefect."""
-    import sys
-
-    def away(uri: str) -> None:
-        raise ConnectionError("not in this test")
-
-    monkeypatch.setattr(tracking.store, "connect", away)
-    made = SimpleNamespace(**runpy.run_path(str(STAND_INS)))
-    made.install(monkeypatch)
-    for module, function, stage in (
-        ("continued", "continue_sft", "continued"),
-        ("rejection", "train_on_best", "rejection"),
-    ):
-        fake = ModuleType(f"models.training.{module}")
-        setattr(fake, function, made.trainer(stage))
-        monkeypatch.setitem(sys.modules, fake.__name__, fake)
-    right = {"base": 1, "sft": 2, "primed": 3, "grpo": 5, "continued": 2, "rejection": 3}
-    sys.modules["models.evaluation.run"].evaluate = judge(made, right)  # type: ignore[attr-defined]
-    monkeypatch.setattr("tasks.training.require_trainable", lambda version: None)
-    monkeypatch.setattr(tracking.StageRun, "log_curves", lambda run: None)  # half a second of drawing each
-    monkeypatch.setattr(training, "train", training.train.fn)
-    monkeypatch.setattr(evaluation, "evaluate", evaluation.evaluate.fn)
-    monkeypatch.setattr(comparison_steps, "prepare_base_model", comparison_steps.prepare_base_model.fn)
-    return made
-
-
-def judge(made: SimpleNamespace, right: dict[str, int]) -> Any:
-    """Six turns a split, later models right more often; the variant is noted, thoughts taken away cost two turns."""
-    from data.evaluations import append_evaluations
-
-    def evaluate(model_dir: Path, *, run_id: str, stage: str, evaluation_id: str, splits: Any, **how: Any) -> Any:
-        chosen = how["settings"].evaluation
-        number = right[stage] - (2 if how["thinking"] is False and stage == "grpo" else 0)
-        rows = [
-            made.row(f"made/{split}{at}#{at}", split, at < number, run_id, stage, VERSION, how["thinking"])
-            | {"conversation_id": f"made/{split}{at}", "variant": chosen.changes}
-            for split in splits
-            for at in range(6)
-        ]
-        append_evaluations(evaluation_id, rows)
-        return SimpleNamespace(rows=len(rows), planned=len(rows), seconds=1.0, stopped="finished")
-
-    return evaluate
-
-
-def without_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Stand-ins judge turns of no dataset."""
-    monkeypatch.setattr("tasks.comparison_outcomes.read_points_by_id", lambda version, wanted: {})
-    monkeypatch.setattr("data.snapshot.read_points_by_id", lambda version, wanted: {})
-    monkeypatch.setattr("tasks.comparison_outcomes.source_of", {VERSION: "sgd"}.get)
 
 
 def test_all_arms_are_made_once_and_the_page_is_of_their_rows(
@@ -479,7 +423,7 @@ def test_seeds_of_several_machines_make_the_page_of_one(
 
     without_a_dataset(monkeypatch)
     unmoved = {"minutes": 1.0, "minutes_in_all": 2.0, "steps": 2.0, "kept_step": 0.0}
-    monkeypatch.setattr("tasks.comparison_outcomes._cost", lambda run: unmoved)
+    monkeypatch.setattr("tasks.comparison_outcomes.cost", lambda run: unmoved)
 
     def page_of(machine: str, only_seed: int | None) -> tuple[State, Path, str]:
         monkeypatch.setenv("APPRENTICE_VAR", str(tmp_path / machine))
@@ -520,7 +464,7 @@ def test_seeds_of_several_machines_make_the_page_of_one(
 
 
 def test_a_page_says_which_seeds_are_judged_in_part() -> None:
-    from tasks.comparison_report import _seeds
+    from tasks.comparison_head import _seeds
 
     made = state(seeds=3, preset="minimum")
     for step in steps(made, only_seed=0):
@@ -534,8 +478,8 @@ def test_a_page_says_which_seeds_are_judged_in_part() -> None:
 def test_judges_that_may_differ_are_named_as_several() -> None:
     import pandas as pd
 
+    from tasks.comparison_head import _judges, head
     from tasks.comparison_outcomes import Outcomes
-    from tasks.comparison_report import _head, _judges
 
     made = Outcomes(
         state(preset="minimum"), "sgd", pd.DataFrame({"step": ["sft/0/judge"], "conversation_id": ["c"]}), {}, {}, []
@@ -552,10 +496,10 @@ def test_judges_that_may_differ_are_named_as_several() -> None:
         assert _judges(made).startswith(told)
         assert ("**several" in _judges(made)) == several
     made.state.done["sft/0/train"] = comparison.Done(result="r", git_commit=f"{sha}+changes")
-    assert "- commit: aaaaaaaaa+changes" in _head(made, final=False)
-    assert "validation; test was not looked at" in _head(made, final=False)
+    assert "- commit: aaaaaaaaa+changes" in head(made, final=False)
+    assert "validation; test was not looked at" in head(made, final=False)
     made.other_looks = 3
-    assert "no page of this comparison is on test, but test was looked at 3 times" in _head(made, final=False)
+    assert "no page of this comparison is on test, but test was looked at 3 times" in head(made, final=False)
 
 
 def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
@@ -595,9 +539,9 @@ def test_a_page_names_the_commands_that_made_it_whoever_writes_it(
     assert mine is not None
     other = state(seeds=1)
     later = time.time() + 60
-    os.utime(other.directory / "state.json", (later, later))
+    os.utime(other.directory / comparison.ASKED, (later, later))
     assert page_after(*first) == named
-    os.utime(other.directory / "state.json", (later, later))
+    os.utime(other.directory / comparison.ASKED, (later, later))
     assert page_after("compare", "--report", "--id", mine.id) == named
 
 
@@ -715,7 +659,8 @@ def test_a_cost_that_an_older_part_does_not_tell_is_left_out() -> None:
 def test_only_one_comparison_is_pooled_and_what_differs_is_named(
     stand_ins: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from tasks.comparison_outcomes import NotOneComparison, gathered, pooled, read
+    from tasks.comparison_outcomes import NotOneComparison, gathered, read
+    from tasks.comparison_pooling import pooled
     from tasks.comparison_report import pooled_report
 
     without_a_dataset(monkeypatch)
@@ -755,7 +700,7 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
 ) -> None:
     import pandas as pd
 
-    from tasks import comparison_outcomes
+    from tasks import comparison_costs
 
     counts = {"used": 10, "tokens": 9000, "labelled_tokens": 1000}
     runs = {
@@ -771,7 +716,7 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
     monkeypatch.setattr("tasks.records.of_run", lambda run, usable: runs[run])
     rollouts = pd.DataFrame({"completion_tokens": [3000, 2000, 1500, 500], "advantage": [1.0, -1.0, 0.0, None]})
     monkeypatch.setattr("data.rollouts.read_rollouts", {"g": rollouts}.__getitem__)
-    sft, grpo = (comparison_outcomes._cost(run) for run in "sg")
+    sft, grpo = (comparison_costs.cost(run) for run in "sg")
     tokens = {"learned_tokens": 4000, "sampled_tokens": 0}
     assert sft == {"minutes": 10, "minutes_in_all": 10, "steps": 20, "kept_step": 20, **tokens}
     tokens = {"learned_tokens": 5000, "sampled_tokens": 7000}
@@ -781,7 +726,7 @@ def test_an_arm_costs_its_own_minutes_those_before_and_the_tokens_that_had_a_los
         run_id="r", stage="rejection", steps=5, start_run_id="s", settings={"batch_size": 2, "rollouts_of": "g"}
     )
     runs["r"].outputs = {"seconds": 60.0, "counts": counts}
-    found = comparison_outcomes._cost("r")
+    found = comparison_costs.cost("r")
     assert (found["minutes"], found["minutes_in_all"], found["sampled_tokens"]) == (1, 16, 7000)
 
 

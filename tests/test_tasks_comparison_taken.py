@@ -55,7 +55,7 @@ def test_a_model_that_was_refused_is_trained_once_it_is_no_longer_named(
     state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = trained("3" * 32, settings={**trained("4" * 32).settings, "learning_rate": 1.0}).run_id
-    monkeypatch.setattr(training, "train", lambda *unused, **unused_too: "anew")
+    monkeypatch.setattr(training, "train", lambda *unused, **unused_too: trained("anew").run_id)
     take(state, [f"sft/0={run}"])
     for _ in range(2):  # however often it is asked for
         with pytest.raises(NotTakable, match="learning_rate"):
@@ -77,7 +77,7 @@ def test_a_model_that_is_there_stands_for_a_training_and_the_page_names_it(
 
     def train(stage: str, settings: Any, start: str, dataset_version: str | None = None) -> str:
         calls.append((stage, start))
-        return f"run-{stage}"
+        return trained(f"run-{stage}", stage=stage).run_id
 
     monkeypatch.setattr(training, "train", train)
     run = trained("1" * 32).run_id
