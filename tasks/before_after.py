@@ -6,7 +6,7 @@ first, won before lost, and of those the ones with the shortest history, since t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from data import snapshot
 from data.json_text import to_json
 from data.schema import DecisionPoint, Message
 from tasks.judged import judged_now
+from tasks.results import names_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,8 @@ def turns(evaluation_ids: Sequence[str], most: int = MOST_TURNS) -> list[Turn]:
         points = snapshot.read_points_by_id(version, shared)
     except snapshot.SnapshotMissing:  # removed by `apprentice data gc`: the numbers stay, the turns cannot be told
         return []
-    found = [_turn(points[name], name, frames) for name in shared if name in points]
+    called = names_of(frames)
+    found = [_turn(points[name], name, frames, called) for name in shared if name in points]
     rank = {"won": 0, "lost": 1, "wrong": 2, "right": 3}
     return sorted(found, key=lambda turn: (rank[turn.change], len(turn.point.history), turn.point.id))[:most]
 
@@ -111,11 +113,11 @@ def _last(point: DecisionPoint) -> str:
     return f"{message.role}: {action_text(message)}"
 
 
-def _turn(point: DecisionPoint, name: str, frames: Sequence[pd.DataFrame]) -> Turn:
+def _turn(point: DecisionPoint, name: str, frames: Sequence[pd.DataFrame], called: Mapping[str, str]) -> Turn:
     rows = [frame.loc[name] for frame in frames]
     said = tuple(
         Said(
-            str(row["stage"]),
+            called[str(row["run_id"])],
             str(row["text"]),
             row["reasoning"] if isinstance(row["reasoning"], str) else None,
             bool(row["turn_success"]),

@@ -37,6 +37,7 @@ class Line:
     """One model on one kind of split."""
 
     model: str
+    """Its stage, with the beginning of its run where an earlier model is of the same one: ``grpo 1a2b``."""
     run_id: str
     where: str
     """``seen`` or ``unseen`` services, …"""
@@ -55,15 +56,24 @@ def compare(evaluation_ids: Sequence[str]) -> list[Line]:
     frames = [judged_now(evaluation_id) for evaluation_id in evaluation_ids]
     shared = set.intersection(*(set(frame["decision_point_id"]) for frame in frames)) if frames else set()
     lines = []
+    names = names_of(frames)
     for frame in frames:
         common = frame[frame["decision_point_id"].isin(shared)]
         for where, part in common.groupby(common["split"].map(exposure)):
             first = part.iloc[0]
             intervals = {metric: _interval(part, metric) for metric in SHOWN}
-            lines.append(
-                Line(str(first["stage"]), str(first["run_id"]), str(where), bool(first["thinking"]), intervals)
-            )
+            run = str(first["run_id"])
+            lines.append(Line(names[run], run, str(where), bool(first["thinking"]), intervals))
     return sorted(lines, key=lambda line: line.where)
+
+
+def names_of(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
+    """By run id what the model of each evaluation is called: its stage; where GRPO went on from an earlier GRPO, as it
+    does from week to week, the earlier one also by the beginning of its run."""
+    firsts = [frame.iloc[0] for frame in frames if len(frame)]
+    stages = {str(first["run_id"]): str(first["stage"]) for first in firsts}
+    newest = {stage: run for run, stage in stages.items()}
+    return {run: stage if newest[stage] == run else f"{stage} {run[:4]}" for run, stage in stages.items()}
 
 
 def _interval(part: pd.DataFrame, metric: str) -> Interval:

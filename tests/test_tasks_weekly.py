@@ -17,8 +17,11 @@ from data.settings import DataSettings
 from data.versions import describe_version
 from models.metric_log import MetricLog
 from models.speech.template import completion_text
+from tasks.before_after import table
 from tasks.records import MissingUpstream, Record, save
+from tasks.results import percent
 from tasks.weekly.facts import gather
+from tasks.weekly.page import headline
 from tasks.weekly.report import write_report
 
 EXAMPLES: dict[str, Any] = {"bool": True, "double": 1.0, "int64": 1, "string": "x"}
@@ -122,6 +125,27 @@ def test_the_report_follows_the_newest_model_and_its_ancestors(week: None) -> No
     assert found.arrived.before is not None
     assert len({turn.point.conversation_id for turn in found.told}) == 3
     assert all(verdict.comparisons == len(found.tools) for verdict in found.tools.values())
+
+
+def test_last_weeks_model_of_the_same_stage_is_told_apart_from_this_weeks(
+    week: None, tiny_conversations: list[Conversation]
+) -> None:
+    """A GRPO that goes on from the one of last week and is worse: both are told, each by its own figures."""
+    newest = "d" * 32
+    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
+    record("grpo", newest, start_run_id=GRPO, thinking=True, ended="2026-01-09T01:00:00+00:00")
+    judge(newest, "grpo", points, right=False, thinking=True, named="enewest")
+    found = gather()
+    assert [record.run_id for record in found.models] == [SFT, GRPO, newest]
+    assert {line.model for line in found.lines} == {"sft", "grpo bbbb", "grpo"}
+    share = {line.run_id: percent(line.intervals["turn_success"]) for line in found.lines if line.where == "unseen"}
+    assert share[newest] != share[GRPO]
+    told = f"GRPO gets {share[newest]} of turns right on unseen tools (SFT {share[SFT]}, GRPO bbbb {share[GRPO]})."
+    assert headline(found) == told
+    assert [said.model for said in found.told[0].said] == ["grpo bbbb", "grpo"]
+    columns = table(found.told).columns
+    assert {"grpo: right", "grpo bbbb: right"} <= set(columns)
+    assert "GRPO bbbb, thinks" in write_report().read_text(encoding="utf-8")
 
 
 def test_judgements_on_changed_turns_and_samples_are_no_results(

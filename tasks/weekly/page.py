@@ -38,7 +38,7 @@ def render(week: Week) -> str:
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(plain=plain, number=number, percent=results.percent, duration=duration)
+    environment.filters.update(plain=plain, title=title, number=number, percent=results.percent, duration=duration)
     template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
     return template.render(
         week=week,
@@ -57,17 +57,20 @@ def headline(week: Week) -> str:
     """The result in one sentence, with its interval: the first and the last model on unseen tools, else on any."""
     places = [line.where for line in week.lines]
     where = "unseen" if "unseen" in places else next(iter(places), None)
-    mine = {line.model: line.intervals["turn_success"] for line in week.lines if line.where == where}
-    if not mine or week.newest.stage not in mine:
+    mine = {line.run_id: line for line in week.lines if line.where == where}
+    if week.newest.run_id not in mine:
         return "No turn was judged by all models."
-    last = STAGES.get(week.newest.stage, week.newest.stage)
-    found = f"{last} gets {results.percent(mine[week.newest.stage])} of turns right on {where} tools"
-    rest = [
-        f"{STAGES.get(stage, stage)} {results.percent(one)}"
-        for stage, one in mine.items()
-        if stage != week.newest.stage
-    ]
+    told = {run: (title(line.model), results.percent(line.intervals["turn_success"])) for run, line in mine.items()}
+    last, share = told.pop(week.newest.run_id)
+    found = f"{last} gets {share} of turns right on {where} tools"
+    rest = [" ".join(one) for one in told.values()]
     return f"{found} ({', '.join(rest)})." if rest else f"{found}."
+
+
+def title(model: str) -> str:
+    """``GRPO 1a2b`` for ``grpo 1a2b``."""
+    stage, _, run = model.partition(" ")
+    return f"{STAGES.get(stage, stage)} {run}".rstrip()
 
 
 def number(value: float | None) -> str:
@@ -81,7 +84,7 @@ def number(value: float | None) -> str:
 
 def _compared(week: Week) -> Picture | None:
     bars = [
-        figures.Bar(STAGES.get(line.model, line.model), line.where, one.mean, one.low, one.high)
+        figures.Bar(title(line.model), line.where, one.mean, one.low, one.high)
         for line in week.lines
         if (one := line.intervals["turn_success"]).n
     ]
