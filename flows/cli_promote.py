@@ -14,8 +14,12 @@ from flows.options import DatasetOf, Final, Minutes, Profile, Set, checked
 
 
 def _of_a_model(name: str) -> str:
-    if not re.fullmatch(r"[^\W_][\w.-]*", name):
-        raise typer.BadParameter("a model's name has letters, digits, _, - and . and begins with a letter or digit")
+    """What MLflow takes for a model's name and the endpoint for a repository's (huggingface_hub's rule)."""
+    if not re.fullmatch(r"[A-Za-z0-9](?!.*(--|\.\.))([\w.-]{0,78}\w)?(?<!\.git)", name, re.ASCII):
+        raise typer.BadParameter(
+            "a model's name has at most 80 letters (a to z), digits, _, - and ., begins and ends with a letter or "
+            "digit, and has neither -- nor .. nor .git at its end"
+        )
     return name
 
 

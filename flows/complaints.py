@@ -52,6 +52,7 @@ EXPECTED = (
     "tasks.selection.SelectionError",
     "flows.services.ServiceError",
     "flows.server.ServerError",
+    "flows.compare_arms.StepsFailed",
     "tasks.evaluation.NothingToEvaluate",
     "models.evaluation.thoughts.NoThoughts",
 )

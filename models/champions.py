@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 CHAMPION, CHALLENGER = "champion", "challenger"
 #: Tag of a champion: the versions it followed, the last first; empty for the first.
 BEFORE = "champion_before"
-#: Tag of a version that gave its place back: when.
-ROLLED_BACK = "rolled_back"
+#: Tags of a version that gave its place back: when, and why.
+ROLLED_BACK, WHY_ROLLED_BACK = "rolled_back", "rolled_back_reason"
 #: How many champions are remembered: what fits into a tag.
 _REMEMBERED = 400
 #: Where packages lie among the artifacts of the model's run, each under a name of its own: what a version points to is
@@ -90,6 +90,11 @@ def holder(name: str, place: str) -> Registered | None:
 
 def _version(client: MlflowClient, name: str, version: str) -> Registered:
     found = client.get_model_version(name, version)
+    if not found.run_id:
+        raise RegistryError(
+            f"version {version} of {name} was registered by hand, of no run, so nothing is known of its model; move "
+            f"its alias to a version that `apprentice promote` made, or take another --name"
+        )
     return Registered(name, version, own(found.run_id), dict(found.tags))
 
 
@@ -111,7 +116,9 @@ def challenge(name: str, run_id: str, export: Callable[[], Path], sha256: str, t
             client.create_registered_model(name, description="Conversational agents; the champion is the one in use.")
         versions = client.search_model_versions(f"name='{name}'")
         mlflow_run = alias(run_id)
-        known = [str(one.version) for one in versions if (one.run_id, one.tags.get("sha256")) == (mlflow_run, sha256)]
+        packages = f"runs:/{mlflow_run}/{PACKAGES}/"  # trainings register versions that only point to the weights
+        of_it = [one for one in versions if (one.run_id, one.tags.get("sha256")) == (mlflow_run, sha256)]
+        known = [str(one.version) for one in of_it if (one.source or "").startswith(packages)]
         version = known[0] if known else _upload(client, name, mlflow_run, export(), {**tags, "sha256": sha256})
         client.set_registered_model_alias(name, CHALLENGER, version)
         return _version(client, name, version)
@@ -141,15 +148,41 @@ def save_package(export: Path, target: Path) -> None:
     )
 
 
-def crown(challenger: Registered) -> Registered:
-    """Make a version champion; remembers whom it follows, and whom those followed."""
+def crown(challenger: Registered, met: str | None) -> Registered:
+    """Make a version champion; remembers whom it follows, and whom those followed.
+
+    Args:
+        challenger: The version.
+        met: Version of the champion that it was held against.
+
+    Raises:
+        RegistryError: Another one is champion by now.
+        TrackingAway: The store does not answer.
+    """
     former = holder(challenger.name, CHAMPION)
+    if (former.version if former else None) != met:
+        raise RegistryError(
+            f"the champion of {challenger.name} was changed in the registry meanwhile; run the same command again"
+        )
     followed = [former.version, *_followed(former)][:_REMEMBERED] if former else []
     with asked() as client:
         client.set_model_version_tag(challenger.name, challenger.version, BEFORE, ",".join(followed))
         client.set_registered_model_alias(challenger.name, CHAMPION, challenger.version)
-        client.delete_registered_model_alias(challenger.name, CHALLENGER)
+        _settled(client, challenger.name, challenger.version)
         return _version(client, challenger.name, challenger.version)
+
+
+def settled(name: str, version: str) -> None:
+    """A new champion is no challenger any more, and what was said when it gave its place back is no longer so."""
+    with asked() as client:
+        _settled(client, name, version)
+
+
+def _settled(client: MlflowClient, name: str, version: str) -> None:
+    if str(client.get_registered_model(name).aliases.get(CHALLENGER)) == version:
+        client.delete_registered_model_alias(name, CHALLENGER)
+    for tag in {ROLLED_BACK, WHY_ROLLED_BACK} & client.get_model_version(name, version).tags.keys():
+        client.delete_model_version_tag(name, version, tag)
 
 
 def _followed(champion: Registered) -> list[str]:
@@ -178,12 +211,15 @@ def former(name: str) -> tuple[Registered, Registered]:
     present = holder(name, CHAMPION)
     if present is None:
         raise RegistryError(f"{name} has no champion, so there is nothing to roll back; `apprentice promote` makes one")
-    followed = _followed(present)
-    if not followed:
-        raise RegistryError(
-            f"version {present.version} of {name} is the first champion; there is none before it to roll back to"
-        )
     with asked() as client:
+        there = {str(one.version) for one in client.search_model_versions(f"name='{name}'")}
+        followed = [version for version in _followed(present) if version in there]  # others were deleted by hand
+        if not followed:
+            raise RegistryError(
+                f"version {present.version} of {name} is the first champion, or all before it were deleted, or its "
+                "alias was moved by hand: no version is known to roll back to; MLflow's page of the model moves the "
+                "alias to any"
+            )
         return present, _version(client, name, followed[0])
 
 
@@ -197,7 +233,9 @@ def give_place(left: Registered, now: Registered) -> None:
         TrackingAway: The store does not answer.
     """
     with asked() as client:
-        client.set_model_version_tag(now.name, now.version, BEFORE, ",".join(_followed(left)[1:]))
+        followed = _followed(left)
+        earlier = followed[followed.index(now.version) + 1 :]
+        client.set_model_version_tag(now.name, now.version, BEFORE, ",".join(earlier))
         client.set_registered_model_alias(now.name, CHAMPION, now.version)
 
 

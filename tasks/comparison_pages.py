@@ -211,8 +211,8 @@ def changed_section(
 
 #: Said where a source that arms are judged on elsewhere is not there.
 NOT_THERE = (
-    "Not judged: {source} was not ingested when this comparison began; one that begins after `apprentice ingest` "
-    "judges it."
+    "Not judged: {source} was not ingested when this comparison was last asked for; `apprentice ingest` it and give "
+    "the same command, which then judges it."
 )
 
 

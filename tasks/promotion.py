@@ -18,7 +18,7 @@ from models import tracking
 from tasks import locks, records
 from tasks.export import export
 from tasks.held_out import chosen_on
-from tasks.promotion_record import finish, keep, lock_of, tell
+from tasks.promotion_record import finish, keep, lock_of, note_rollback, tell
 from tasks.promotion_text import describe
 from tasks.records import Record
 from tasks.stage import say
@@ -64,7 +64,14 @@ def contest(name: str, challenger: Record) -> Contest:
         finish(name)
     champion = holder(name, CHAMPION)
     if champion is not None:
-        records.of_run(champion.run_id)
+        try:
+            records.of_run(champion.run_id)
+        except records.MissingUpstream as error:
+            raise records.MissingUpstream(
+                f"{error}. The champion of {name} has to be judged beside the challenger, and its model is not on this "
+                f"machine: promote where it was trained, with the APPRENTICE_VAR of then, or begin another --name; its "
+                f"package stays models:/{name}@{CHAMPION}"
+            ) from error
     return Contest(challenger.run_id, champion.run_id if champion else None, challenger.model_place[1])
 
 
@@ -77,6 +84,12 @@ def was_rolled_back(name: str, run_id: str) -> bool:
     """
     from models import champions
 
+    # What is stored here holds also where MLflow took no note of it.
+    for row in reversed(list(promotions.decisions(name))):
+        if row["outcome"] == "rolled back" and row["from"]["run_id"] == run_id:
+            return True
+        if row["outcome"] in ("first", "promoted") and row["challenger"]["run_id"] == run_id:
+            break
     return champions.rolled_back(name, run_id)
 
 
@@ -101,8 +114,9 @@ def settle(
         models.evaluation.promotion.NothingShared: They share no judged decision points of the frozen set.
         models.registry.TrackingAway: It does not answer; the same command finishes what was begun, if anything.
     """
-    from models import champions
+    from models import champions, tracking
 
+    tracking.deliver_unsent()  # the run of a model that was trained while MLflow was away has to be known by now
     challenger = records.of_run(met.challenger)
     champion = records.of_run(met.champion) if met.champion else None
     with locks.hold(lock_of(name), "promote"):
@@ -119,7 +133,7 @@ def settle(
         _tell_registry(registered, row)
         if row["outcome"] != "kept":
             promotions.intend(row)
-            champions.crown(registered)
+            champions.crown(registered, present.version if present else None)
         keep(row)
     _announce(row)
     return row
@@ -273,24 +287,10 @@ def roll_back(name: str, reason: str = "") -> dict[str, Any]:
             row = promotions.draw_up(name, "rolled back", {**sides, "reason": reason})
             promotions.intend(row)
             champions.give_place(left, now)
+            note_rollback(row)  # before it is kept: what is kept is finished, and the next call goes back one more
             keep(row)
             say(f"rollback: version {now.version} is champion of {name} again, instead of version {left.version}")
-        _note_rollback(name, row)
     return row
-
-
-def _note_rollback(name: str, row: dict[str, Any]) -> None:
-    """In the registry, where people look at the version that left."""
-    from models import champions
-    from models.registry import TrackingAway
-
-    left = champions.Registered(name, row["from"]["version"], row["from"]["run_id"], {})
-    try:
-        champions.annotate(left, {champions.ROLLED_BACK: row["at"], "rolled_back_reason": row["reason"]})
-        champions.store_evidence(left.run_id, row["promotion_id"], row)
-    except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
-        why = str(error.__cause__ or error).strip().partition("\n")[0]
-        say(f"rollback: done and recorded, but MLflow took no note of it ({why}). Again would go back one further")
 
 
 def champion_run(name: str) -> str:

@@ -26,7 +26,7 @@ def finish(name: str) -> dict[str, Any] | None:
 
     Whether it was carried out is what the registry says; if not, it is forgotten, as if it had not been made.
     """
-    from models.champions import CHAMPION, holder
+    from models.champions import CHAMPION, holder, settled
 
     row = promotions.intended(name)
     if row is None:
@@ -36,11 +36,29 @@ def finish(name: str) -> dict[str, Any] | None:
     if present is None or present.version != new["version"]:
         promotions.no_longer_intended(name)
         return None
+    if row["outcome"] == "rolled back":
+        note_rollback(row)
+    else:
+        settled(name, new["version"])
     keep(row)
     say(f"{name}: an earlier call made version {new['version']} champion and was stopped before it could say so")
     if row["outcome"] != "rolled back":
         tell(row)
     return row
+
+
+def note_rollback(row: dict[str, Any]) -> None:
+    """In the registry, where people look at the version that left."""
+    from models import champions
+    from models.registry import TrackingAway
+
+    left = champions.Registered(row["name"], row["from"]["version"], row["from"]["run_id"], {})
+    try:
+        champions.annotate(left, {champions.ROLLED_BACK: row["at"], champions.WHY_ROLLED_BACK: row["reason"]})
+        champions.store_evidence(left.run_id, row["promotion_id"], row)
+    except TrackingAway as error:  # the place has changed hands and is recorded; going back again is no repair
+        why = str(error.__cause__ or error).strip().partition("\n")[0]
+        say(f"rollback: done and recorded, but MLflow took no note of it ({why}). Again would go back one further")
 
 
 def tell(row: dict[str, Any]) -> None:

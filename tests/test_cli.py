@@ -142,8 +142,8 @@ def test_a_wrong_query_is_one_message_on_stderr() -> None:
         (["sft", "--minutes", "-1"], 2, "-1 minutes are no budget"),
         (["compare", "--report", "--id", ""], 2, "no comparison '' here"),
         (["compare", "--pool", "nowhere", "--write", "/"], 2, "is a directory"),
-        (["promote", "--name", "team/agent"], 2, "a model's name has letters, digits"),
-        (["export", "--name", "../../outside"], 2, "a model's name has letters, digits"),
+        (["promote", "--name", "team/agent"], 2, "a model's name has at most 80 letters"),
+        (["export", "--name", "../../outside"], 2, "a model's name has at most 80 letters"),
     ],
 )
 def test_wrong_settings_and_usage_are_refused_at_once(arguments: list[str], code: int, says: str) -> None:
@@ -287,3 +287,29 @@ def test_saved_queries_are_listed_answered_and_exported(isolated_var: Path, tmp_
         failed = invoke(app, arguments)
         assert failed.exit_code == 1
         assert complaint in failed.stderr
+
+
+def test_a_models_name_is_one_that_the_endpoint_can_serve() -> None:
+    from huggingface_hub.utils import validate_repo_id
+
+    from flows.cli_promote import _of_a_model
+
+    for name in ("apprentice", "a", "my-agent", "my.agent_2", "gi.git.x", "x" * 80):
+        assert _of_a_model(name) == name
+        validate_repo_id(f"apprentice/{name}")
+    for name in (
+        "my--agent",
+        "agent-",
+        "agent.",
+        "a..b",
+        "agent.git",
+        "ägent",
+        "-a",
+        "a/b",
+        "",
+        "a b",
+        "a\n",
+        "x" * 81,
+    ):
+        with pytest.raises(typer.BadParameter, match="at most 80 letters"):
+            _of_a_model(name)

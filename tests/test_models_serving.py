@@ -401,7 +401,7 @@ def test_another_machine_loads_the_champion_and_gets_a_tool_call(
     assert champions.challenge("ferryman", "0" * 32, lambda: pytest.fail("packed twice"), "sha", {}).run_id == "0" * 32
     champions.store_evidence("0" * 32, "one", {"why": "better"})
     assert registry.known().models_of("0" * 32) == ("ferryman 1 (challenger)",)
-    champions.crown(challenger)
+    champions.crown(challenger, None)
     assert champions.holder("ferryman", champions.CHALLENGER) is None
     shutil.rmtree(elsewhere)
     if tracked.startswith("http"):  # nor is there anything else of the machine that made it

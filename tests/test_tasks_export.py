@@ -163,7 +163,7 @@ def test_a_model_trained_elsewhere_is_exported_as_its_package_holds_it(
         (packed / name).write_text(text)
     digests = {name: records.digest(packed / name) for name in ("model.safetensors", CARD)}
     (packed / FACTS).write_text(json.dumps({"sha256": digests}))
-    champions.crown(champions.challenge("ferryman", run.run_id, lambda: packed, "sha", {}))
+    champions.crown(champions.challenge("ferryman", run.run_id, lambda: packed, "sha", {}), None)
     content = {file.name: file.read_bytes() for file in packed.iterdir()}
     shutil.rmtree(packed)
 

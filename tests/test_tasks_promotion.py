@@ -178,7 +178,7 @@ def test_a_registry_that_is_away_decides_nothing(house: SimpleNamespace, monkeyp
 
 
 def test_what_was_not_carried_out_is_no_decision(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuses(challenger: champions.Registered) -> champions.Registered:
+    def refuses(challenger: champions.Registered, met: str | None) -> champions.Registered:
         raise TrackingAway("the alias cannot be set")
 
     monkeypatch.setattr(champions, "crown", refuses)
@@ -314,8 +314,8 @@ def test_a_promotion_that_was_carried_out_is_recorded_and_told_whatever_failed_a
     decide(house, one, judged(monkeypatch, challenger=30))
     crown = champions.crown
 
-    def half(challenger: champions.Registered) -> None:
-        crown(challenger)
+    def half(challenger: champions.Registered, met: str | None) -> None:
+        crown(challenger, met)
         away()
 
     monkeypatch.setattr(champions, "crown", half)
@@ -428,3 +428,127 @@ def test_breaches_in_the_practice_environment_stop_a_promotion(
     row = decide(house, two, judged(monkeypatch, champion=30, challenger=60))
     assert row["outcome"] == "kept"
     assert [reason.split(" [")[0] for reason in row["decision"]["reasons"]] == ["policy: worse (-20.0 points"]
+
+
+def dies(*unused: object, **unused_too: object) -> None:
+    raise SystemExit
+
+
+def test_a_rollback_killed_before_it_was_kept_is_known(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled_back_and_killed(house, monkeypatch, "keep")
+
+
+def test_a_rollback_killed_before_its_note_is_known(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    rolled_back_and_killed(house, monkeypatch, "note_rollback")
+
+
+def rolled_back_and_killed(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    """Die in ``at``; then the next promotion begins."""
+    _, two, three = three_champions(house, monkeypatch)
+    with monkeypatch.context() as killed:
+        killed.setattr(promotion, at, dies)
+        with pytest.raises(SystemExit):
+            roll_back(house.name, "books twice")
+    assert contest.fn(house.name, three).champion == two.run_id
+    assert promotion.was_rolled_back.fn(house.name, three.run_id)
+    left = tracking.store.ask()[0].get_model_version(house.name, "3")
+    assert left.tags[champions.WHY_ROLLED_BACK] == "books twice"
+    assert [row["outcome"] for row in promotions.decisions(house.name)][-1] == "rolled back"
+
+
+def test_a_rollback_without_a_note_in_mlflow_is_known(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, two, three = three_champions(house, monkeypatch)
+    with monkeypatch.context() as refuses:
+        refuses.setattr(champions, "annotate", away)
+        roll_back(house.name, "books twice")
+    assert promotion.was_rolled_back.fn(house.name, three.run_id)
+    assert not promotion.was_rolled_back.fn(house.name, two.run_id)
+    decide(house, three, judged(monkeypatch, champion=30, challenger=60))  # somebody means it
+    assert not promotion.was_rolled_back.fn(house.name, three.run_id)
+
+
+def test_who_is_champion_again_is_no_challenger_and_not_rolled_back(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, three = three_champions(house, monkeypatch)
+    roll_back(house.name, "books twice")
+    with monkeypatch.context() as killed:
+        killed.setattr(champions, "_settled", dies)
+        with pytest.raises(SystemExit):
+            decide(house, three, judged(monkeypatch, champion=30, challenger=60))
+    assert contest.fn(house.name, three).decided
+    version = tracking.store.ask()[0].get_model_version(house.name, "3")
+    assert not {champions.ROLLED_BACK, champions.WHY_ROLLED_BACK} & version.tags.keys()
+    assert holder(house.name, CHALLENGER) is None
+
+
+def test_a_version_that_a_training_registered_is_not_taken_for_a_package(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = model()
+    client = tracking.store.ask()[0]
+    client.create_registered_model(house.name)
+    run = one.run_id
+    client.create_model_version(house.name, str(paths.run(run)), run, tags={"sha256": str(one.model_sha256)})
+    decide(house, one, judged(monkeypatch, challenger=30))
+    champion = client.get_model_version_by_alias(house.name, CHAMPION)
+    assert str(champion.version) == "2"
+    assert champion.source.startswith(f"runs:/{run}/{champions.PACKAGES}/")
+
+
+def test_a_rollback_passes_over_versions_that_were_deleted(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, _, _ = three_champions(house, monkeypatch)
+    tracking.store.ask()[0].delete_model_version(house.name, "2")
+    roll_back(house.name)
+    assert champion_run(house.name) == one.run_id
+    with pytest.raises(RegistryError, match="no version is known to roll back to"):
+        roll_back(house.name)
+
+
+def test_a_version_of_no_run_is_named_as_that(house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, _, _ = three_champions(house, monkeypatch)
+    client = tracking.store.ask()[0]
+    made = client.create_model_version(house.name, str(paths.run(one.run_id)))
+    client.set_registered_model_alias(house.name, CHAMPION, str(made.version))
+    with pytest.raises(RegistryError, match="registered by hand, of no run"):
+        contest.fn(house.name, one)
+
+
+def test_a_champion_that_was_changed_while_the_package_was_made_is_not_overwritten(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    three_champions(house, monkeypatch)
+    client = tracking.store.ask()[0]
+
+    def saved(export: Path, target: Path) -> None:
+        target.mkdir()
+        _write(target)
+        client.set_registered_model_alias(house.name, CHAMPION, "1")
+
+    monkeypatch.setattr(champions, "save_package", saved)
+    with pytest.raises(RegistryError, match="was changed in the registry meanwhile"):
+        decide(house, model(), judged(monkeypatch, champion=30, challenger=90))
+    assert holder(house.name, CHAMPION).version == "1"  # type: ignore[union-attr]
+
+
+def test_a_champion_of_another_machine_is_named_as_that(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    three_champions(house, monkeypatch)
+    monkeypatch.setenv("APPRENTICE_VAR", str(tmp_path / "another"))
+    with pytest.raises(records.MissingUpstream, match="promote where it was trained, with the APPRENTICE_VAR of then"):
+        contest.fn(house.name, model())
+
+
+def test_what_mlflow_has_missed_is_told_before_a_package_is_registered(
+    house: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = model()
+    told: list[str] = []
+    monkeypatch.setattr(tracking, "deliver_unsent", lambda: told.append("told"))
+    monkeypatch.setattr(promotion, "_registered", lambda name, record: told.append("registered") or dies())
+    with pytest.raises(SystemExit):
+        decide(house, one, judged(monkeypatch, challenger=30))
+    assert told == ["told", "registered"]
