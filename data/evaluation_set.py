@@ -130,9 +130,19 @@ def shared_items(versions: Sequence[str], splits: Sequence[Split]) -> list[Share
     if not versions or not splits or not JUDGED.issuperset(splits):
         raise ValueError(f"name at least one version, and splits among {', '.join(sorted(JUDGED))}")
     frozen = {(item.conversation_id, item.content) for item in load()}
+    return [item for item in held_alike(versions, splits) if (item.conversation_id, item.content) in frozen]
+
+
+def held_alike(versions: Sequence[str], splits: Sequence[Split]) -> list[SharedItem]:
+    """Conversations that every one of these published versions holds in the same wording, in the same of these splits,
+    whether or not the evaluation set knows them. Ordered by id.
+
+    Raises:
+        data.snapshot.SnapshotMissing: One of the versions is not published.
+        data.snapshot.SnapshotDamaged: It cannot be trusted.
+    """
     first, *others = (_records(version, splits) for version in versions)
-    shared = (item for name, item in first.items() if all(other.get(name) == item for other in others))
-    return sorted(item for item in shared if (item.conversation_id, item.content) in frozen)
+    return sorted(item for name, item in first.items() if all(other.get(name) == item for other in others))
 
 
 def _records(version: str, splits: Sequence[Split]) -> dict[str, SharedItem]:

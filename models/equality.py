@@ -10,7 +10,7 @@ where a source knows several right values (``ToolCall.accepted``) any of them is
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -90,14 +90,19 @@ def argument_verdicts(expected: ToolCall, predicted: ToolCall, tool: ToolSpec | 
     verdicts: dict[str, Verdict] = {}
     wanted = (name for name, values in expected.accepted.items() if None not in values)
     for name in dict.fromkeys([*stated, *made, *wanted]):
-        right = expected.accepted.get(name) or ((stated[name],) if name in stated else ())
+        right = accepted_values(expected, name, stated)
         if name in made:
             same = any(same_value(value, made[name], schemas.get(name)) for value in right)
             verdicts[name] = Verdict.RIGHT if same else Verdict.WRONG if right else Verdict.INVENTED
         elif right:
-            spared = None in right or any(_is_default(value, schemas.get(name)) for value in right)
+            spared = None in right or any(is_default(value, schemas.get(name)) for value in right)
             verdicts[name] = Verdict.RIGHT if spared else Verdict.MISSING
     return verdicts
+
+
+def accepted_values(expected: ToolCall, name: str, stated: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What an expected call takes for an argument: its accepted values, or the one ``stated``; empty if neither."""
+    return expected.accepted.get(name) or ((stated[name],) if name in stated else ())
 
 
 def same_calls(expected: Sequence[ToolCall], predicted: Sequence[ToolCall], tools: Sequence[ToolSpec]) -> bool:
@@ -139,7 +144,7 @@ def _without_defaults(values: dict[str, Any], schemas: dict[str, Any], required:
     return {
         name: value
         for name, value in values.items()
-        if name in required or not (_is_default(value, schemas.get(name)) or _is_left_open(value, schemas.get(name)))
+        if name in required or not (is_default(value, schemas.get(name)) or _is_left_open(value, schemas.get(name)))
     }
 
 
@@ -158,7 +163,8 @@ def required_arguments(tool: ToolSpec | None) -> frozenset[str]:
     return frozenset(tool.parameters.get("required") or ()) if tool else frozenset()
 
 
-def _is_default(value: Any, schema: dict[str, Any] | None) -> bool:
+def is_default(value: Any, schema: dict[str, Any] | None) -> bool:
+    """Whether a value is the one that the argument's schema gives where nothing is said."""
     default = (schema or {}).get("default", _MISSING)
     return default is not _MISSING and same_value(default, value, schema)
 

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from data import snapshot
 from data.json_text import to_json
 from data.schema import DecisionPoint, Message
-from tasks.judged import judged_now
-from tasks.results import names_of
+from tasks.judged import SideBySide
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,24 +64,23 @@ def action_text(message: Message) -> str:
     )
 
 
-def turns(evaluation_ids: Sequence[str], most: int = MOST_TURNS) -> list[Turn]:
+def turns(found: SideBySide, most: int = MOST_TURNS) -> list[Turn]:
     """Turns that all evaluations judged; those on which the first and the last differ first.
 
     Empty where the snapshot that holds their histories is gone.
     """
-    frames = [judged_now(evaluation_id).set_index("decision_point_id") for evaluation_id in evaluation_ids]
+    frames = [frame.set_index("decision_point_id") for frame in found.frames]
     if not frames or frames[-1].empty:
         return []
-    shared = [name for name in frames[-1].index if all(name in frame.index for frame in frames)]
+    shared = list(frames[-1].index)
     version = str(frames[-1]["dataset_version"].iloc[0])
     try:
         points = snapshot.read_points_by_id(version, shared)
     except snapshot.SnapshotMissing:  # removed by `apprentice data gc`: the numbers stay, the turns cannot be told
         return []
-    called = names_of(frames)
-    found = [_turn(points[name], name, frames, called) for name in shared if name in points]
+    told = [_turn(points[name], name, frames, found.names) for name in shared if name in points]
     rank = {"won": 0, "lost": 1, "wrong": 2, "right": 3}
-    return sorted(found, key=lambda turn: (rank[turn.change], len(turn.point.history), turn.point.id))[:most]
+    return sorted(told, key=lambda turn: (rank[turn.change], len(turn.point.history), turn.point.id))[:most]
 
 
 def table(chosen: Sequence[Turn]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.evaluation.statistics import Interval, clustered_interval
 from models.evaluation.table import METRICS, exposure
-from tasks.judged import judged_now
+from tasks.judged import SideBySide, judged_now, side_by_side
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,29 +51,26 @@ class Line:
         return self.intervals["turn_success"].n
 
 
-def compare(evaluation_ids: Sequence[str]) -> list[Line]:
+def compare(found: SideBySide) -> list[Line]:
     """Lines by split, then model in the given order, over the decision points that all evaluations reached."""
-    frames = [judged_now(evaluation_id) for evaluation_id in evaluation_ids]
-    shared = set.intersection(*(set(frame["decision_point_id"]) for frame in frames)) if frames else set()
     lines = []
-    names = names_of(frames)
-    for frame in frames:
-        common = frame[frame["decision_point_id"].isin(shared)]
-        for where, part in common.groupby(common["split"].map(exposure)):
+    for frame in found.frames:
+        for where, part in frame.groupby(frame["split"].map(exposure)):
             first = part.iloc[0]
             intervals = {metric: _interval(part, metric) for metric in SHOWN}
             run = str(first["run_id"])
-            lines.append(Line(names[run], run, str(where), bool(first["thinking"]), intervals))
+            lines.append(Line(found.names[run], run, str(where), bool(first["thinking"]), intervals))
     return sorted(lines, key=lambda line: line.where)
 
 
-def names_of(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
-    """By run id what the model of each evaluation is called: its stage; where GRPO went on from an earlier GRPO, as it
-    does from week to week, the earlier one also by the beginning of its run."""
-    firsts = [frame.iloc[0] for frame in frames if len(frame)]
-    stages = {str(first["run_id"]): str(first["stage"]) for first in firsts}
-    newest = {stage: run for run, stage in stages.items()}
-    return {run: stage if newest[stage] == run else f"{stage} {run[:4]}" for run, stage in stages.items()}
+def left_out(found: SideBySide) -> str | None:
+    """A sentence about models that are not in the table; None where all are."""
+    if not found.left_out:
+        return None
+    return (
+        f"Left out: {', '.join(found.left_out)}, judged on a dataset version that was removed or that what it is held "
+        "against no longer has: whether both met the same turns is not known any more."
+    )
 
 
 def _interval(part: pd.DataFrame, metric: str) -> Interval:
@@ -159,10 +156,11 @@ def print_results(evaluation_ids: Sequence[str]) -> list[Line]:
     """Print the table and its caution; returns the lines."""
     from rich.console import Console
 
-    lines = compare(evaluation_ids)
+    found = side_by_side(evaluation_ids)
+    lines = compare(found)
     console = Console() if sys.stdout.isatty() else Console(width=120)
     console.print()
     console.print(terminal_table(lines))
-    if text := caution(lines):
+    for text in filter(None, (left_out(found), caution(lines))):
         console.print(text)
     return lines

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from models import figures, tracking
 from models.evaluation.table import METRICS
 from tasks import before_after
+from tasks.judged import side_by_side
 from tasks.records import COMMANDS, Record
 from tasks.reporting import duration
 from tasks.stage import say
@@ -86,20 +87,17 @@ def _named(summary: pd.DataFrame, metric: str) -> list[figures.Bar]:
 
 def log_side_by_side(run_id: str, evaluation_ids: Sequence[str]) -> list[before_after.Turn]:
     """Before and after in a run: a table of the turns on which models differ, and the models in one picture."""
-    from data.evaluations import read_evaluations
     from models.evaluation.table import summarise
 
     run = tracking.StageRun(run_id, say)
-    frames = [read_evaluations(evaluation_id) for evaluation_id in evaluation_ids]
-    shared = set.intersection(*(set(frame["decision_point_id"]) for frame in frames)) if frames else set()
+    found = side_by_side(evaluation_ids)
     drawn = []
-    for frame in frames:
-        common = frame[frame["decision_point_id"].isin(shared)]
-        if not common.empty:
-            drawn += bars(summarise(common), str(common["stage"].iloc[0]))
+    for frame in found.frames:
+        if not frame.empty:
+            drawn += bars(summarise(frame), found.names[str(frame["run_id"].iloc[0])])
     if drawn:
         run.log_figure(figures.seen_and_unseen(drawn), "seen-and-unseen.png")
-    chosen = before_after.turns(evaluation_ids)
+    chosen = before_after.turns(found)
     if chosen:
         run.log_table(before_after.table(chosen), f"before_after/{'-'.join(one[:6] for one in evaluation_ids)}.json")
     return chosen

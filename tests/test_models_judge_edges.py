@@ -8,6 +8,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import norm
 
 from data.schema import DecisionPoint, Message, ToolCall, ToolSpec
@@ -28,6 +30,8 @@ TOOLS = tuple(
     ToolSpec(name=name, parameters={"type": "object", "properties": {"n": NUMBER, "city": TEXT, "y": NUMBER}})
     for name in "ABC"
 )
+
+ARGUMENTS = st.dictionaries(st.sampled_from(["n", "y"]), st.integers(0, 2), max_size=2)
 
 
 def call(name: str, accepted: dict[str, tuple[Any, ...]] | None = None, **arguments: Any) -> ToolCall:
@@ -78,10 +82,34 @@ def test_arguments_that_may_be_left_out_and_are_count_for_nothing() -> None:
     assert not judge(point, parsed(said(("A", {"city": "Rome"})))).argument_names_correct
 
 
+@settings(max_examples=200)
+@given(
+    due_calls=st.lists(st.tuples(st.sampled_from("AB"), ARGUMENTS), min_size=1, max_size=3),
+    made=st.lists(st.tuples(st.sampled_from("AB"), ARGUMENTS), min_size=1, max_size=3),
+)
+def test_values_are_the_same_in_whatever_order_calls_are_due_and_made(due_calls, made) -> None:
+    shares = {
+        judge(due(*(call(name, **arguments) for name, arguments in wanted)), parsed(said(*one))).argument_values
+        for wanted in itertools.permutations(due_calls)
+        for one in itertools.permutations(made)
+    }
+    assert len(shares) == 1
+
+
+def test_an_argument_whose_default_is_accepted_may_be_left_out_of_the_names_too() -> None:
+    schema = {"type": "object", "properties": {"n": NUMBER, "y": {**NUMBER, "default": 7}}, "required": ["n"]}
+    tool = ToolSpec(name="A", parameters=schema)
+    point = due(call("A", {"n": (1,), "y": (2, 7)}, n=1, y=2)).model_copy(update={"tools": (tool,)})
+    found = judge(point, parse_completion(said(("A", {"n": 9})), thinking=False, tools=(tool,)))
+    assert (found.argument_names_correct, found.argument_values) == (True, 0.5)
+
+
 def test_a_value_that_the_judge_accepts_is_not_the_cause() -> None:
     point = due(call("A", n=2, city="Rome"))
     assert failure(point, parsed(said(("A", {"n": 2.0, "city": "Paris"})))) == "value_error:string"
     assert failure(point, parsed(said(("A", {"n": "two", "city": "Rome"})))) == "type_error:simple"
+    unstated = due(call("A", {"n": (2, 3)}, city="Rome"))
+    assert failure(unstated, parsed(said(("A", {"n": 3.0, "city": "Paris"})))) == "value_error:string"
 
 
 def rows(*texts: str) -> pd.DataFrame:

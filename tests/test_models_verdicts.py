@@ -12,6 +12,7 @@ import statsmodels.api as sm
 from scipy.stats import binomtest
 from statsmodels.stats.power import TTestPower
 
+from models.evaluation import statistics
 from models.evaluation.detectable import ErrorParts, assured, detectable
 from models.evaluation.statistics import clustered_error, clustered_interval
 from models.evaluation.verdicts import Pairs, robust_error, seeded_interval, verdict, verdicts
@@ -230,6 +231,13 @@ def test_seeds_that_disagree_widen_the_interval():
     assert wide.detectable > narrow.detectable
 
 
+@pytest.fixture
+def few_draws(monkeypatch):
+    """Hundreds of studies: the rates are the same within their own error, and a bootstrap takes a tenth of its time."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 1000)
+
+
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(
     ("seeds", "wobble", "most"),
     # Where seeds do not differ 5 % are promised, with the noise of 400 studies; where they do, few seeds hold less,
@@ -244,6 +252,7 @@ def test_two_models_of_equal_skill_are_seldom_told_apart(seeds, wobble, most):
     assert (words.count("better") + words.count("worse")) / len(words) <= most
 
 
+@pytest.mark.usefixtures("few_draws")
 def test_a_difference_of_the_printed_size_is_found_as_often_as_promised():
     """80 % of the time; the printed size itself is an estimate, so it is taken from a large study of the same kind."""
     random = np.random.default_rng(12)
@@ -279,6 +288,7 @@ def test_the_detectable_size_has_its_power_in_studies_drawn_by_chance(seeds):
     assert size > (scipy.stats.t.ppf(0.975, parts.freedom) + scipy.stats.t.ppf(0.8, parts.freedom)) * parts.error
 
 
+@pytest.mark.usefixtures("few_draws")
 @pytest.mark.parametrize(("seeds", "wobble"), [(2, 0.0), (3, 0.0), (3, 0.03)])
 def test_over_seeds_the_printed_size_is_found_at_least_as_often_as_promised(seeds, wobble):
     random = np.random.default_rng([13, seeds, round(100 * wobble)])

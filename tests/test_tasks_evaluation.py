@@ -22,6 +22,7 @@ from tasks import evaluation, export, records, results
 from tasks.base_model import prepare_base_model
 from tasks.doctor import stored_results
 from tasks.evaluation import NothingToEvaluate, evaluate, rows_of
+from tasks.judged import side_by_side
 from tasks.records import MissingUpstream, of_run
 from tasks.stage import Interrupted
 from tasks.training import train
@@ -248,7 +249,7 @@ def test_models_are_compared_on_the_points_all_reached(stages: SimpleNamespace) 
     with pytest.raises(Interrupted):
         evaluate.fn(settings(), sft)
     part = next(path.name for path in final_uses().parent.joinpath("evaluations").iterdir() if path.name != whole)
-    lines = results.compare([whole, part])
+    lines = results.compare(side_by_side([whole, part]))
     assert [(line.where, line.model, line.n) for line in lines] == [("seen", "base", 4), ("seen", "sft", 4)]
     assert lines[1].intervals["turn_success"].mean == 0.5
     assert "| seen | sft | no | 50 % [" in results.markdown_table(lines)

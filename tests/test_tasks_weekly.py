@@ -41,7 +41,14 @@ def record(stage: str, run_id: str, **changes: Any) -> None:
 
 
 def judge(
-    run_id: str, stage: str, points: list[DecisionPoint], *, right: bool, thinking: bool, named: str | None = None
+    run_id: str,
+    stage: str,
+    points: list[DecisionPoint],
+    *,
+    right: bool,
+    thinking: bool,
+    named: str | None = None,
+    version: str = "two",
 ) -> None:
     """Every point judged alike, except that the first is right under SFT only."""
     rows = []
@@ -53,7 +60,7 @@ def judge(
         said = completion_text(point.expected, thought) if success else NOTHING[thinking]
         rows.append(
             row
-            | {"run_id": run_id, "stage": stage, "dataset_version": "two", "decision_point_id": point.id}
+            | {"run_id": run_id, "stage": stage, "dataset_version": version, "decision_point_id": point.id}
             | {"conversation_id": point.conversation_id, "split": VALIDATION_SPLITS[number % 2], "thinking": thinking}
             | {"kind": point.kind, "tool": point.tool, "turn_success": success, "domain": "Ferries"}
             | {"text": said, "reasoning": "none", "truncated": False, "variant": None}
@@ -64,15 +71,23 @@ def judge(
     record("evaluation", run_id, settings=settings, outputs={"evaluation_id": evaluation})
 
 
+def held_out(conversations: list[Conversation]) -> list[Conversation]:
+    """The conversations as validation's, of a source of their own."""
+    return [
+        item.model_copy(update={"source": "handwritten", "split": VALIDATION_SPLITS[number % 2]})
+        for number, item in enumerate(conversations)
+    ]
+
+
 @pytest.fixture
 def week(tiny_conversations: list[Conversation]) -> None:
     """Two dataset versions, an SFT and a GRPO model, both judged; the monitor raised its alarm."""
-    points = [point for conversation in tiny_conversations for point in decision_points(conversation)]
     for day, name in enumerate(("one", "two"), start=1):
         version = describe_version("handwritten", "f", DataSettings()).model_copy(
             update={"version": name, "created_at": f"2026-01-0{day}T00:00:00+00:00"}
         )
-        chosen = [item.model_copy(update={"source": "handwritten"}) for item in tiny_conversations]
+        chosen = held_out(tiny_conversations)
+        points = [point for conversation in chosen for point in decision_points(conversation)]
         rejected = [Quarantined(source="handwritten", record_id="7", reason="unknown_tool", detail="x")] * day
         warehouse.store(version, chosen, points, rejected[:1])
         snapshot.publish(name)
@@ -146,6 +161,42 @@ def test_last_weeks_model_of_the_same_stage_is_told_apart_from_this_weeks(
     columns = table(found.told).columns
     assert {"grpo: right", "grpo bbbb: right"} <= set(columns)
     assert "GRPO bbbb, thinks" in write_report().read_text(encoding="utf-8")
+
+
+def test_models_of_two_dataset_versions_meet_on_what_both_hold_alike(
+    week: None, tiny_conversations: list[Conversation]
+) -> None:
+    """Between version one and three a recording was put right: its turns keep their ids and are other turns now."""
+    first, *others = held_out(tiny_conversations)
+    last = first.messages[-1].model_copy(update={"content": "Put right."})
+    put_right = [first.model_copy(update={"messages": (*first.messages[:-1], last)}), *others]
+    points = [point for conversation in put_right for point in decision_points(conversation)]
+    changed = first.id
+    version = describe_version("handwritten", "g", DataSettings()).model_copy(
+        update={"version": "three", "created_at": "2026-01-08T00:00:00+00:00"}
+    )
+    warehouse.store(version, put_right, points, [])
+    snapshot.publish("three")
+    newest = "d" * 32
+    record("grpo", newest, start_run_id=GRPO, thinking=True, dataset_version="three", ended="2026-01-09T01:00:00+00:00")
+    judge(newest, "grpo", points, right=True, thinking=True, named="enewest", version="three")
+    found = gather()
+    common = sum(point.conversation_id != changed for point in points)
+    assert 0 < common < len(points)
+    assert {(line.model, line.n) for line in found.lines if line.where == "unseen"} == {
+        (model, sum(point.conversation_id != changed for point in points[1::2]))
+        for model in ("sft", "grpo bbbb", "grpo")
+    }
+    assert all(verdict.difference.clusters <= len(tiny_conversations) - 1 for verdict in found.tools.values())
+    assert changed not in {turn.point.conversation_id for turn in found.told}
+    assert found.left_out is None
+    shutil.rmtree(paths.datasets() / "two")
+    alone = gather()
+    assert {line.model for line in alone.lines} == {"grpo"}
+    assert (alone.tools, alone.told) == ({}, ())
+    assert alone.left_out is not None
+    assert alone.left_out.startswith("Left out: sft, grpo bbbb, judged on a dataset version")
+    assert alone.left_out in write_report().read_text(encoding="utf-8")
 
 
 def test_judgements_on_changed_turns_and_samples_are_no_results(

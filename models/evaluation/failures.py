@@ -14,7 +14,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from data.schema import ASKING_ACTS, Act, DecisionPoint, ToolCall
-from models.equality import Verdict, argument_verdicts, asks, same_calls, stated_arguments
+from models.equality import (
+    Verdict,
+    accepted_values,
+    argument_schemas,
+    argument_verdicts,
+    asks,
+    same_calls,
+    same_value,
+    stated_arguments,
+)
 from models.evaluation.acts_done import does_what_was_due
 from models.evaluation.bfcl import calls_error
 from models.evaluation.metrics import judge
@@ -76,9 +85,16 @@ def _as_judged(point: DecisionPoint, made: list[ToolCall]) -> list[ToolCall]:
         wanted = due.get(call.name)
         if wanted is None or call.name in several:
             return call
-        found = argument_verdicts(wanted, call, specs.get(call.name))
-        right = {name for name, one in found.items() if one is Verdict.RIGHT} & call.arguments.keys()
-        theirs = {name: wanted.arguments[name] for name in right & wanted.arguments.keys()}
+        spec = specs.get(call.name)
+        found, stated = argument_verdicts(wanted, call, spec), stated_arguments(wanted, spec)
+        schemas = argument_schemas(spec)
+        theirs = {
+            name: next(
+                one for one in accepted_values(wanted, name, stated) if same_value(one, value, schemas.get(name))
+            )
+            for name, value in call.arguments.items()
+            if found.get(name) is Verdict.RIGHT
+        }
         return call.model_copy(update={"arguments": {**call.arguments, **theirs}})
 
     return [spelled(call) for call in made]

@@ -11,8 +11,17 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from data.schema import DecisionPoint, ToolCall
-from models.equality import Verdict, argument_verdicts, same_calls, stated_arguments
+from models.equality import (
+    Verdict,
+    argument_schemas,
+    argument_verdicts,
+    is_default,
+    same_calls,
+    stated_arguments,
+)
 from models.evaluation.acts_done import does_what_was_due
 from models.speech.parsing import Parsed
 from models.telling import tells
@@ -20,6 +29,8 @@ from models.wording import is_answer, is_dump, normalise, words
 
 #: Words of an answer that may repeat the user's: "You too!", "Good bye".
 LONGEST_ECHO = 3
+#: More than the arguments of any turn: what ranks before another count is multiplied by it.
+_FIRST = 10_000
 
 
 @dataclass(frozen=True)
@@ -52,7 +63,7 @@ def _judge_call_turn(point: DecisionPoint, parsed: Parsed) -> Judgement:
     expected = point.expected.tool_calls
     names = Counter(call.name for call in expected) == Counter(call.name for call in parsed.calls)
     exact = names and same_calls(expected, parsed.calls, point.tools)
-    spared = _may_be_left_out(expected)
+    spared = _may_be_left_out(expected, point)
     return Judgement(
         turn_success=exact and parsed.ok,
         decision_correct=parsed.attempted_call,
@@ -94,30 +105,28 @@ def _repeats(point: DecisionPoint, text: str) -> bool:
 
 
 def _argument_values(expected: tuple[ToolCall, ...], made: tuple[ToolCall, ...], point: DecisionPoint) -> float | None:
-    """Over pairs of calls of one tool, paired so that most is right; a call without a partner has nothing right."""
+    """Over pairs of calls of one tool, paired so that most is right and then least is stated in all, whatever order
+    they come in; a call without a partner has nothing right."""
     from scipy.optimize import linear_sum_assignment
 
     specs = {tool.name: tool for tool in point.tools}
-    verdicts = [
-        [
-            Counter(argument_verdicts(due, call, specs.get(due.name)).values()) if due.name == call.name else None
-            for call in made
-        ]
-        for due in expected
-    ]
-    right = [[found[Verdict.RIGHT] if found is not None else 0 for found in row] for row in verdicts]
-    # One more for the same tool: a pair of two tools that is as right, which is not at all, would leave both alone.
-    worth = [
-        [count + (found is not None) for count, found in zip(counts, row, strict=True)]
-        for counts, row in zip(right, verdicts, strict=True)
-    ]
-    rows, columns = linear_sum_assignment(worth, maximize=True) if made else ((), ())
-    paired = {(row, column) for row, column in zip(rows, columns, strict=True) if verdicts[row][column] is not None}
-    stated = sum(sum((verdicts[row][column] or Counter()).values()) for row, column in paired)
-    alone = [call for row, call in enumerate(expected) if row not in {pair[0] for pair in paired}]
-    alone += [call for column, call in enumerate(made) if column not in {pair[1] for pair in paired}]
-    stated += sum(len(stated_arguments(call, specs.get(call.name))) for call in alone)
-    return sum(right[row][column] for row, column in paired) / stated if stated else None
+    alone = [[len(stated_arguments(call, specs.get(call.name))) for call in calls] for calls in (expected, made)]
+    pairs: dict[tuple[int, int], Counter[Verdict]] = {
+        (row, column): Counter(argument_verdicts(due, call, specs.get(due.name)).values())
+        for row, due in enumerate(expected)
+        for column, call in enumerate(made)
+        if due.name == call.name
+    }
+    worth = np.zeros((len(expected), len(made)))
+    for (row, column), found in pairs.items():
+        spared = alone[0][row] + alone[1][column] - found.total()
+        # What is right counts first, then that calls of one tool are paired at all, then what is stated only once.
+        worth[row, column] = (found[Verdict.RIGHT] * _FIRST + 1) * _FIRST + spared
+    rows, columns = linear_sum_assignment(worth, maximize=True)
+    paired = [pair for pair in zip(rows.tolist(), columns.tolist(), strict=True) if pair in pairs]
+    stated = sum(alone[0]) + sum(alone[1])
+    stated += sum(pairs[row, column].total() - alone[0][row] - alone[1][column] for row, column in paired)
+    return sum(pairs[pair][Verdict.RIGHT] for pair in paired) / stated if stated else None
 
 
 def _argument_names(
@@ -128,8 +137,12 @@ def _argument_names(
     return Counter((tool, frozenset(name for name in names if (tool, name) not in spared)) for tool, names in named)
 
 
-def _may_be_left_out(expected: tuple[ToolCall, ...]) -> frozenset[tuple[str, str]]:
-    """Arguments whose accepted values include none at all, each with its tool."""
+def _may_be_left_out(expected: tuple[ToolCall, ...], point: DecisionPoint) -> frozenset[tuple[str, str]]:
+    """Arguments whose accepted values include none at all or the schema's default, each with its tool."""
+    schemas = {tool.name: argument_schemas(tool) for tool in point.tools}
     return frozenset(
-        (call.name, name) for call in expected for name, accepted in call.accepted.items() if None in accepted
+        (call.name, name)
+        for call in expected
+        for name, accepted in call.accepted.items()
+        if any(value is None or is_default(value, schemas.get(call.name, {}).get(name)) for value in accepted)
     )

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from models.evaluation.statistics import RESAMPLES, Floats, Interval, expanded_tail
+from models.evaluation.statistics import RESAMPLES_OF_MANY, Floats, Interval, expanded_tail
 
 _BLOCK_CELLS = 2_000_000
 
@@ -62,9 +62,9 @@ def _draws(codes: NDArray[np.intp], clusters: int, seed: int) -> Iterator[Floats
     """Blocks of weights, one row a resample: how often the item's cluster was drawn."""
     generator = np.random.default_rng(seed)
     even = np.full(clusters, 1 / clusters)
-    block = max(1, min(RESAMPLES, _BLOCK_CELLS // max(len(codes), clusters)))
-    for start in range(0, RESAMPLES, block):
-        counts = generator.multinomial(clusters, even, size=min(block, RESAMPLES - start))
+    block = max(1, min(RESAMPLES_OF_MANY, _BLOCK_CELLS // max(len(codes), clusters)))
+    for start in range(0, RESAMPLES_OF_MANY, block):
+        counts = generator.multinomial(clusters, even, size=min(block, RESAMPLES_OF_MANY - start))
         yield counts[:, codes].astype(np.float64)
 
 

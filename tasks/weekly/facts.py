@@ -19,7 +19,7 @@ from data.schema import VALIDATION_SPLITS
 from data.versions import DatasetVersion
 from models.metric_log import MetricLog
 from tasks import before_after, records, results
-from tasks.judged import judged_now
+from tasks.judged import side_by_side
 from tasks.records import MODEL_STAGES, MissingUpstream, Record
 
 if TYPE_CHECKING:
@@ -84,6 +84,8 @@ class Week:
     arrived: Arrived | None
     evaluations: tuple[str, ...]
     lines: tuple[results.Line, ...]
+    left_out: str | None
+    """A sentence about models that ``lines`` do not tell of."""
     tools: dict[str, Verdict]
     trend: Trend
     told: tuple[before_after.Turn, ...]
@@ -109,16 +111,17 @@ def gather() -> Week:
         raise MissingUpstream("nothing to report: no model was trained and judged yet; run `apprentice run` first")
     models = _line_of_descent(max(trained, key=lambda record: record.ended or ""), trained)
     evaluations = tuple(judged[record.run_id] for record in models)
-    frames = [judged_now(evaluation) for evaluation in evaluations]
+    together, last_two = side_by_side(evaluations), side_by_side(evaluations[-2:])
     newest = models[-1]
     return Week(
         models=tuple(models),
         arrived=_arrived(newest.dataset_version),
         evaluations=evaluations,
-        lines=tuple(results.compare(evaluations)),
-        tools=by_tool(frames[-2], frames[-1]) if len(frames) > 1 else {},
+        lines=tuple(results.compare(together)),
+        left_out=results.left_out(together),
+        tools=by_tool(*last_two.frames) if len(last_two.frames) > 1 else {},
         trend=_trend(newest, trained, judged),
-        told=tuple(_told(before_after.turns(evaluations[-2:], most=10_000))) if len(evaluations) > 1 else (),
+        told=tuple(_told(before_after.turns(last_two, most=10_000))) if len(last_two.frames) > 1 else (),
         costs=tuple(_cost(record) for record in models if record.stage != "base"),
         monitor=newest.outputs.get("verdict"),
         promotion=_promotion(newest.run_id),
