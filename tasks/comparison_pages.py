@@ -152,7 +152,7 @@ def _heeding_table(arms: Sequence[ArmRows]) -> str:
             f"{one.same} of {one.named}" if one.named else "–",
         ]
         for arm in arms
-        for where in ("seen", "unseen")
+        for where in ("seen", "unseen", "mixed")
         for kind, one in heeding(sliced(arm, where).values()).items()
     ]
     heads = ["arm", "seeds", "tools", "announced", "followed", "turn success where followed", "where not"]

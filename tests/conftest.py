@@ -6,6 +6,7 @@ grouped by reason at the end of a run, because a skip nobody sees is a test nobo
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import runpy
@@ -61,6 +62,39 @@ settings.register_profile(
 )
 settings.register_profile("thorough", max_examples=1000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+EMPTY_STORES = runpy.run_path(str(FIXTURES / "empty_stores.py"))
+
+
+@pytest.fixture(scope="session")
+def empty_stores(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """The folder with the databases that MLflow and Prefect begin with, made when it is first asked for."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    return lambda: EMPTY_STORES["made_once"](shared)
+
+
+@pytest.fixture(scope="session")
+def begin_stores(empty_stores: Callable[[], Path]) -> Callable[..., None]:
+    """``begin_stores(var, home=var / "prefect")``: for processes that a test starts, empty databases in their place."""
+
+    def begin(var: Path, home: Path | None = None) -> None:
+        EMPTY_STORES["copy_mlflow"](empty_stores(), f"sqlite:///{var / 'mlflow.db'}")
+        EMPTY_STORES["copy_prefect"](empty_stores(), home or var / "prefect")
+
+    return begin
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_at_hand(empty_stores: Callable[[], Path]) -> Iterator[None]:
+    """In this process MLflow's store is copied instead of made; tests of the making take ``__wrapped__``."""
+    from models.tracking import store
+
+    with pytest.MonkeyPatch.context() as patch:
+        copied = functools.wraps(store._create_whole)(lambda uri: EMPTY_STORES["copy_mlflow"](empty_stores(), uri))
+        patch.setattr(store, "_create_whole", copied)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -104,7 +104,8 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, begin_stores: Callable[..., None]) -> Iterator[House]:
+    begin_stores(tmp_path / "var")
     house = House(tmp_path / "var")
     try:
         yield house

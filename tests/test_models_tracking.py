@@ -235,7 +235,8 @@ def test_log_drops_a_line_cut_short_and_goes_on(tmp_path: Path) -> None:
     assert MetricLog(file).curve("a") == ([1, 2], [1.0, 2.0])
 
 
-def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path) -> None:
+def test_a_store_killed_while_it_was_made_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracking.store, "_create_whole", tracking.store._create_whole.__wrapped__)
     making = tmp_path / ".mlflow.db.making"
     code = "import sys; from models import tracking; tracking.store.connect(sys.argv[1])"
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"

@@ -32,7 +32,7 @@ class Server:
             self.port = int(found.getsockname()[1])
         self.api = f"http://127.0.0.1:{self.port}/api"
         home = var / "server"
-        home.mkdir(parents=True)
+        home.mkdir(parents=True, exist_ok=True)
         self.log = home / "log"
         self.surroundings = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "MLFLOW_"))},
@@ -82,7 +82,8 @@ def until(holds: Callable[[], Any], otherwise: str, within: float = 240) -> None
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, begin_stores: Callable[..., None]) -> Iterator[Server]:
+    begin_stores(tmp_path / "var", home=tmp_path / "var" / "server")
     server = Server(tmp_path / "var")
     server.start()
     try:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ class Run:
 
 
 def launched(var: Path, processes: int, commands: str = COMMANDS) -> Run:
-    var.mkdir(parents=True)
+    var.mkdir(parents=True, exist_ok=True)
     script = var / "commands.py"
     script.write_text(commands)
     ranks_of = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
@@ -110,13 +111,15 @@ def launched(var: Path, processes: int, commands: str = COMMANDS) -> Run:
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return launched(tmp_path_factory.mktemp("alone") / "var", 1)
+def alone(tmp_path_factory: pytest.TempPathFactory, begin_stores: Callable[..., None]) -> Run:
+    begin_stores(var := tmp_path_factory.mktemp("alone") / "var")
+    return launched(var, 1)
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return launched(tmp_path_factory.mktemp("together") / "var", 2)
+def together(tmp_path_factory: pytest.TempPathFactory, begin_stores: Callable[..., None]) -> Run:
+    begin_stores(var := tmp_path_factory.mktemp("together") / "var")
+    return launched(var, 2)
 
 
 @pytest.mark.parametrize("kind", ["grpo", "skipping", "replacing"])

@@ -122,7 +122,8 @@ def query(sql: str, var: Path) -> pd.DataFrame:
     return pd.read_csv(io.StringIO(done.stdout))
 
 
-def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data, module_var):
+def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data, module_var, begin_stores):
+    begin_stores(module_var)
     settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
     started = time.monotonic()
     where = ("--source", "sgd", "--path", str(shared_data("sgd")), "--conversations", "20")
