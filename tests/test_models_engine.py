@@ -210,15 +210,29 @@ def test_refreshed_weights_are_what_is_decoded_with(model, prompts):
     assert changed != generate(decoder(model, torch.float32), requests, **arguments)
 
 
-def test_products_in_bfloat16_equal_the_plain_ones():
-    """Packed into oneDNN's layout where the CPU computes in bf16."""
+@pytest.mark.parametrize(("dtype", "within"), [(torch.bfloat16, 0.02), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_equal_the_plain_ones(dtype, within, bias):
+    """Packed into oneDNN's layout where the CPU computes in that precision."""
     from models.engine.lean import _product
 
-    layers = [torch.nn.Linear(64, width, bias=True, dtype=torch.bfloat16) for width in (96, 32)]
-    rows = torch.randn(5, 64, generator=torch.Generator().manual_seed(0)).bfloat16()
+    layers = [torch.nn.Linear(64, width, bias=bias, dtype=dtype) for width in (96, 32)]
+    rows = torch.randn(5, 64, generator=torch.Generator().manual_seed(0)).to(dtype)
     with torch.inference_mode():
         expected = torch.cat([layer(rows) for layer in layers], dim=-1)
-        assert torch.allclose(_product(layers)(rows).float(), expected.float(), atol=0.02)
+        assert torch.allclose(_product(layers)(rows).float(), expected.float(), atol=within)
+
+
+def test_a_cpu_without_products_in_bfloat16_takes_the_plain_ones(monkeypatch):
+    """As those without AVX-512 are: oneDNN refuses to lay out such weights there."""
+    from models.engine.lean import _packs
+
+    single, half = torch.ones(2, 2), torch.ones(2, 2, dtype=torch.bfloat16)
+    for supported in (True, False):
+        monkeypatch.setattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda answer=supported: answer)
+        assert (_packs(single), _packs(half)) == (True, supported)
+    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    assert not _packs(single)
 
 
 def test_no_word_without_probability_is_drawn():

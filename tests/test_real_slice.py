@@ -1,4 +1,4 @@
-"""The whole job on the real thing, small: the pretrained model and 20 real conversations, through every stage.
+"""The whole job on the real thing, small: the pretrained model and 12 real conversations, through every stage.
 
 Not a test of quality but of the wiring that random models and invented conversations cannot test: the GGUF, the real
 tokenizer, real texts, and the command line as a user types it.
@@ -29,10 +29,10 @@ SMALL = {
     "grpo.max_steps": 1,
     "grpo.warmup_steps": 0,
     "grpo.batch_size": 8,
-    "grpo.max_completion_length": 48,
+    "grpo.max_completion_length": 24,
     "grpo.validation_decision_points": 2,
     "evaluation.decision_points": 5,
-    "evaluation.max_completion_length": 32,
+    "evaluation.max_completion_length": 16,
 }
 
 
@@ -126,7 +126,7 @@ def test_every_stage_on_real_conversations_and_the_real_model(model, shared_data
     begin_stores(module_var)
     settings = [part for name, value in SMALL.items() for part in ("--set", f"{name}={value}")]
     started = time.monotonic()
-    where = ("--source", "sgd", "--path", str(shared_data("sgd")), "--conversations", "20")
+    where = ("--source", "sgd", "--path", str(shared_data("sgd")), "--conversations", "12")
     done = apprentice("run", "--profile", "laptop", *where, *settings, var=module_var)
     assert done.returncode == 0, done.stdout + done.stderr
     print(f"the real slice took {time.monotonic() - started:.0f} s")

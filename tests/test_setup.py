@@ -172,3 +172,12 @@ def test_make_run_hands_on_what_it_is_given(arguments: list[str], command: str) 
         ["make", "-n", "run", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert dry.stdout.splitlines()[-1] == command
+
+
+def test_modules_are_compiled_when_they_are_imported_unless_imports_keep_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    assert SET_UP["compiling"]() == ["--no-compile"]
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert SET_UP["compiling"]() == []

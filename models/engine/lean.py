@@ -3,8 +3,9 @@
 A token of a small model is some thousand calls of a few microseconds each, so on a CPU their number is much of what
 decoding costs. Llama- and Qwen3-shaped layers (RMS norms, rotary positions, a gated MLP) are therefore run here with
 projections of one input packed into one product and rotations of queries and keys done together; any other model goes
-through its own forward. In bf16 on CPUs the packed weights are kept in oneDNN's own layout: brought into it at every
-call, they cost as much as the product. Where the kernels fit (``native``), a decoding step is a single call of theirs.
+through its own forward. On CPUs the packed weights are kept in oneDNN's own layout: brought into it at every call, they
+cost as much as the product in bf16, and half of it in float32 for some tens of rows. Where the kernels fit
+(``native``), a decoding step is a single call of theirs.
 """
 
 from __future__ import annotations
@@ -75,10 +76,19 @@ def _product(projections: Sequence[Any]) -> Product:
     """The outputs of projections of the same input, side by side."""
     weight, bias = (_joined([getattr(projection, name) for projection in projections]) for name in ("weight", "bias"))
     assert weight is not None
-    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16 or not torch.backends.mkldnn.is_available():
+    if not _packs(weight):
         return lambda rows: F.linear(rows, weight, bias)
     kept = torch.ops.mkldnn._reorder_linear_weight(weight)
     return lambda rows: torch.as_tensor(torch.ops.mkldnn._linear_pointwise(rows, kept, bias, "none", [], ""))
+
+
+def _packs(weight: torch.Tensor) -> bool:
+    """Whether oneDNN computes with such weights on this machine: in bf16 not on CPUs without instructions for it."""
+    if weight.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
+    if weight.dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight.dtype == torch.float32
 
 
 def _joined(parts: Sequence[torch.Tensor | None]) -> torch.Tensor | None:

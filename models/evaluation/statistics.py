@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 CONFIDENCE = 0.95
 #: Draws of a bootstrap: bounds are then within a tenth of a point or so of what endless draws would give.
 RESAMPLES = 10_000
-#: Above so many clusters fewer draws do, because bounds lie closer together, and the more would take seconds.
+#: Of more than ``_KEPT_CLUSTERS``, whose bounds lie closer together, and which would take seconds.
 RESAMPLES_OF_MANY = 2000
 POWER = 0.8
 #: Cells of one block of resampling weights: bounds memory to some 30 MB whatever the number of conversations.
@@ -228,17 +228,18 @@ def expanded_tail(clusters: int) -> float:
 
 
 def _resampled_means(sums: Floats, counts: Floats, seed: int) -> Floats:
-    """Means of draws of as many clusters as there are, with replacement: ``RESAMPLES``, or ``RESAMPLES_OF_MANY``."""
+    """Means of draws of as many clusters as there are, with replacement: ``RESAMPLES``, of many clusters fewer."""
     clusters = len(sums)
     if clusters <= _KEPT_CLUSTERS:
         kept = _weights(clusters, RESAMPLES, seed)
         return (kept @ sums) / (kept @ counts)
     generator = np.random.default_rng(seed)
     even = np.full(clusters, 1 / clusters)
-    block = max(1, min(RESAMPLES_OF_MANY, _BLOCK_CELLS // clusters))
+    draws = min(RESAMPLES, RESAMPLES_OF_MANY)
+    block = max(1, min(draws, _BLOCK_CELLS // clusters))
     means = []
-    for start in range(0, RESAMPLES_OF_MANY, block):
-        weights = generator.multinomial(clusters, even, size=min(block, RESAMPLES_OF_MANY - start))
+    for start in range(0, draws, block):
+        weights = generator.multinomial(clusters, even, size=min(block, draws - start))
         means.append((weights @ sums) / (weights @ counts))
     return np.concatenate(means)
 
