@@ -52,7 +52,7 @@ def side_by_side(evaluation_ids: Sequence[str]) -> SideBySide:
     that both hold in the same wording and the same split.
     """
     found = {one: judged_now(one) for one in evaluation_ids}
-    names = names_of(list(found.values()))
+    names = _names_of(list(found.values()))
     kept = {one: _as_held_by(frame, found[evaluation_ids[-1]]) for one, frame in found.items()}
     alike = {one: frame for one, frame in kept.items() if frame is not None}
     shared = set.intersection(*(set(frame["decision_point_id"]) for frame in alike.values())) if alike else set()
@@ -78,7 +78,7 @@ def _as_held_by(frame: pd.DataFrame, newest: pd.DataFrame) -> pd.DataFrame | Non
     return frame[frame["conversation_id"].isin({item.conversation_id for item in alike})]
 
 
-def names_of(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
+def _names_of(frames: Sequence[pd.DataFrame]) -> dict[str, str]:
     """By run id what the model of each evaluation is called: its stage; where GRPO went on from an earlier GRPO, as it
     does from week to week, the earlier one also by the beginning of its run."""
     firsts = [frame.iloc[0] for frame in frames if len(frame)]

@@ -68,8 +68,8 @@ def left_out(found: SideBySide) -> str | None:
     if not found.left_out:
         return None
     return (
-        f"Left out: {', '.join(found.left_out)}, judged on a dataset version that was removed or that what it is held "
-        "against no longer has: whether both met the same turns is not known any more."
+        f"Left out: {', '.join(found.left_out)}, judged on another dataset version than the newest model, and one of "
+        "the two was removed: whether both met the same turns is not known any more."
     )
 
 

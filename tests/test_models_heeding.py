@@ -121,6 +121,16 @@ def test_followed_are_calls_after_call_and_none_after_question() -> None:
     assert heeding([turns((None, False, True))]) == heeding([]) == {}
 
 
+def test_turns_on_mixed_tools_have_rows_of_their_own() -> None:
+    """Only test splits have them."""
+    rows = turns(("question", True, False), ("question", False, True), ("call", True, True))
+    mixed = rows.head(1).assign(split="test_mixed")
+    page = ledger_section([ArmRows(6, "primed", "primed to think", {0: pd.concat([rows, mixed])})])
+    assert "| mixed | question | 0 of 1 |" in page
+    assert "| unseen | question | 1 of 2 |" in page
+    assert "| mixed | call |" not in page
+
+
 def test_the_page_has_a_row_for_each_arm_that_thinks() -> None:
     thinker = ArmRows(6, "primed", "primed to think", {0: turns(("question", True, False), ("question", False, True))})
     plain = ArmRows(3, "sft", "SFT", {0: turns((None, True, True))})

@@ -166,7 +166,7 @@ def test_last_weeks_model_of_the_same_stage_is_told_apart_from_this_weeks(
 def test_models_of_two_dataset_versions_meet_on_what_both_hold_alike(
     week: None, tiny_conversations: list[Conversation]
 ) -> None:
-    """Between version one and three a recording was put right: its turns keep their ids and are other turns now."""
+    """Between versions two and three a recording was put right: its turns keep their ids and are other turns now."""
     first, *others = held_out(tiny_conversations)
     last = first.messages[-1].model_copy(update={"content": "Put right."})
     put_right = [first.model_copy(update={"messages": (*first.messages[:-1], last)}), *others]
@@ -195,7 +195,7 @@ def test_models_of_two_dataset_versions_meet_on_what_both_hold_alike(
     assert {line.model for line in alone.lines} == {"grpo"}
     assert (alone.tools, alone.told) == ({}, ())
     assert alone.left_out is not None
-    assert alone.left_out.startswith("Left out: sft, grpo bbbb, judged on a dataset version")
+    assert alone.left_out.startswith("Left out: sft, grpo bbbb, judged on another dataset version")
     assert alone.left_out in write_report().read_text(encoding="utf-8")
 
 
