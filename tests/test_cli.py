@@ -67,22 +67,22 @@ def test_help_teaches(command: str) -> None:
     assert command == "ui" or "apprentice " in result.output.partition("Usage:")[2].partition("\n")[2]
 
 
-def test_help_is_light_and_quick() -> None:
+def test_help_is_light() -> None:
+    """Its time is what it loads; that it stays under half a second is measured by benchmarks/overhead.py."""
     code = (
         "import sys\nfrom flows.cli import app\n"
         "try:\n    app(['--help'])\nexcept SystemExit:\n    pass\n"
-        "heavy = {'torch', 'transformers', 'prefect', 'mlflow', 'pandas', 'duckdb', 'pyarrow', 'numpy'}\n"
-        "print('heavy:', sorted(heavy & set(sys.modules)))"
+        "print('loaded:', *sorted(sys.modules))"
     )
-    fastest = 9.0
-    for _ in range(3):  # the best of three, since other work may share the machine
-        began = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
-        )
-        fastest = min(fastest, time.monotonic() - began)
-    assert done.stdout.splitlines()[-1] == "heavy: []"
-    assert fastest < 0.5
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=paths.PROJECT_ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = done.stdout.splitlines()[-1].removeprefix("loaded: ").split()
+    assert {"flows.cli", "typer"} <= set(loaded)
+    packages = {name.partition(".")[0] for name in loaded}
+    assert not packages & {"torch", "transformers", "prefect", "mlflow", "pandas", "duckdb", "pyarrow", "numpy"}
+    assert not packages & {"pydantic", "yaml", "httpx", "asyncio", "jinja2"}, "each costs what all the rest does"
+    assert len(loaded) < 450, "345 on Python 3.11; one heavy import brings hundreds"
 
 
 def test_query_prints_pure_data_and_loads_neither_prefect_nor_torch(isolated_var: Path) -> None:
